@@ -1,0 +1,14 @@
+"See what a convolutional network looks at: a course, and the library it builds."
+__version__ = "0.1.0"
+
+_lazy = dict(explain='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes')
+
+def __getattr__(name):
+    "Import a public name on first use, so that `import camtutor` alone stays light (no torch, no fastai)."
+    if name not in _lazy: raise AttributeError(f"module 'camtutor' has no attribute {name!r}")
+    from importlib import import_module
+    value = getattr(import_module(f'camtutor.{_lazy[name]}'), name)
+    globals()[name] = value
+    return value
+
+def __dir__(): return sorted([*globals(), *_lazy])

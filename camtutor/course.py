@@ -1,0 +1,99 @@
+"What every chapter uses besides the library: a check for tensors, predictions to commit to, figure defaults."
+from collections import namedtuple
+from html import escape
+import math
+
+import torch
+from torch import Tensor
+
+from camtutor.errors import CamError
+
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'show_widget', 'card']
+
+Agreement = namedtuple('Agreement', 'shape dtype worst')
+
+def check_tensor(got, # what was computed
+                 want, # what it should be: a tensor, or numbers to make one from
+                 rtol:float=1e-4, # allowed difference relative to `want`
+                 atol:float=1e-5, # allowed absolute difference
+                 name:str='result' # what to call it in the message
+                )->Agreement: # shape, dtype and the largest difference
+    "Raise `AssertionError` unless `got` is a tensor with the shape, dtype and values of `want`; name the worst place."
+    if not isinstance(got, Tensor): raise AssertionError(f'{name} should be a tensor, but it is {type(got).__name__}.')
+    if not isinstance(want, Tensor): want = torch.as_tensor(want, dtype=got.dtype)
+    want = want.to(got.device)
+    if got.shape != want.shape:
+        raise AssertionError(f'{name} should have shape {tuple(want.shape)}, but it has {tuple(got.shape)}.')
+    if got.dtype != want.dtype: raise AssertionError(f'{name} should be {want.dtype}, but it is {got.dtype}.')
+    if not got.numel(): return Agreement(tuple(got.shape), got.dtype, 0.)
+    a, b = got.detach().double(), want.detach().double()
+    bad = ~torch.isfinite(a) & torch.isfinite(b)
+    if bad.any(): raise AssertionError(f'{name} holds {a[bad][0].item()} at {_where(bad)}, {int(bad.sum())} such values in all.')
+    off = ((a - b).abs() - rtol*b.abs()).masked_fill(a == b, -math.inf)
+    if not (off <= atol).all():
+        i = _where(off == off[~off.isnan()].max()) if not off.isnan().all() else (0,)*a.ndim
+        share = (~(off <= atol)).double().mean().item()
+        raise AssertionError(f'{name} should be {b[i].item():.6g} at {i}, but it is {a[i].item():.6g}; '
+                             f'{share:.0%} of its {a.numel()} values are off.')
+    return Agreement(tuple(got.shape), got.dtype, (a - b).abs().nan_to_num(0.).max().item())
+
+def _where(mask): return tuple(torch.nonzero(mask)[0].tolist())
+
+_card = ('<div style="border-left:4px solid {colour};padding:.3em .9em;margin:.4em 0;max-width:46em">'
+         '<b>{head}</b>{body}</div>')
+
+def card(head, # a short title; shown in bold
+         body:str='', # HTML below it
+         colour:str='#5b4b8a' # the bar at its left
+        )->str:
+    "A small HTML card, readable on a light and on a dark page."
+    return _card.format(head=escape(str(head)), body=body, colour=colour)
+
+def show_widget(widget, # any ipywidget
+                static:str='', # HTML for readers of the saved page, where no kernel runs
+                text:str='' # plain text for a terminal
+               ):
+    "Display `widget` where a kernel runs, and `static` where a page is only read."
+    from IPython.display import display
+    view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
+    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
+
+class Prediction:
+    "A question and the option that the learner picked."
+    def __init__(self, question, options): self.question, self.options, self.choice = question, options, None
+
+    def reveal(self, answer, # the right option
+               why:str='' # one sentence: the reason
+              ):
+        "Show the answer beside what was predicted."
+        from IPython.display import HTML, display
+        answer = str(answer)
+        if answer not in self.options: raise CamError(f'{answer!r} was not an option of {self.question!r}: {", ".join(self.options)}.')
+        if self.choice is None: head, colour = f'It is {answer}.', '#777'
+        elif self.choice == answer: head, colour = f'✓ You said {answer}, and so it is.', '#1b7f5a'
+        else: head, colour = f'✗ You said {self.choice}; it is {answer}.', '#b5432a'
+        display(HTML(card(head, f'<div>{escape(why)}</div>' if why else '', colour)))
+
+def predict(question:str, # asked before the cell that answers it
+            *options # at least two answers to choose from
+           )->Prediction: # `.reveal(answer, why)` compares, in a later cell
+    "Ask the learner to commit to an answer before running on; a click chooses."
+    import ipywidgets as w
+    options = [str(o) for o in options]
+    if len(set(options)) < max(2, len(options)): raise CamError(f'{question!r} needs two or more different options, not {options}.')
+    p = Prediction(question, options)
+    buttons = w.ToggleButtons(options=options, value=None, layout=w.Layout(width='auto'), style=dict(button_width='auto'))
+    buttons.observe(lambda change: setattr(p, 'choice', change['new']), 'value')
+    shown = ' &nbsp;·&nbsp; '.join(map(escape, options))
+    show_widget(w.VBox([w.HTML(card('Predict: ' + question)), buttons]),
+                card('Predict: ' + question, f'<div>{shown}</div>'), f'Predict: {question} ({" | ".join(options)})')
+    return p
+
+def style():
+    "Figure defaults of the course: compact JPEG pictures, no frames round images, readable text."
+    import matplotlib as mpl
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+    set_matplotlib_formats('jpeg', pil_kwargs=dict(quality=80))
+    mpl.rcParams.update({'figure.dpi': 80, 'savefig.dpi': 80, 'figure.constrained_layout.use': True, 'font.size': 10,
+                         'axes.titlesize': 10, 'image.cmap': 'magma', 'image.interpolation': 'nearest',
+                         'axes.spines.top': False, 'axes.spines.right': False})

@@ -1,0 +1,81 @@
+"Notebooks from the command line: build one from a percent script, run it and save its outputs, export it."
+import argparse, time
+from pathlib import Path
+from zlib import crc32
+import nbformat
+from nbclient import NotebookClient
+
+WIDGET = 'application/vnd.jupyter.widget-view+json'
+
+def build(script:Path, nb_path:Path):
+    "Write `nb_path` from a jupytext percent `script`; a cell whose source did not change keeps its id and outputs."
+    import jupytext
+    new, old = jupytext.read(script), nbformat.read(nb_path, 4).cells if nb_path.exists() else []
+    known = {(c.cell_type, c.source): c for c in old}
+    new.metadata = nbformat.from_dict(dict(kernelspec=dict(display_name='python3', language='python', name='python3')))
+    seen = set()
+    for i, c in enumerate(new.cells):
+        kept = known.get((c.cell_type, c.source))
+        c.id = kept.id if kept and kept.id not in seen else f'{i:04x}{crc32(c.source.encode()) % 16**4:04x}'
+        seen.add(c.id)
+        if kept and c.cell_type == 'code': c.outputs = kept.outputs
+    write(new, nb_path)
+
+def write(nb, path):
+    from nbdev.clean import clean_nb
+    from fastcore.nbio import dict2nb, write_nb
+    out = dict2nb(nbformat.from_dict(nb))
+    clean_nb(out)
+    write_nb(out, path)
+
+def drop_widgets(outputs):
+    "Saved pages have no kernel: a widget's view would show as an error there, so only its static form is kept."
+    for o in outputs:
+        if 'data' in o and WIDGET in o['data']:
+            del o['data'][WIDGET]
+            if set(o['data']) <= {'text/plain'}: o['data'].clear()
+    return [o for o in outputs if o.output_type != 'display_data' and o.output_type != 'execute_result' or o['data']]
+
+def run(path:Path, timeout=600):
+    "Execute a notebook in its folder, save its outputs, and print what they cost."
+    nb, times = nbformat.read(path, 4), []
+    client = NotebookClient(nb, timeout=timeout, kernel_name='python3', resources=dict(metadata=dict(path=str(path.parent))))
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for i, cell in enumerate(nb.cells):
+            t = time.perf_counter()
+            if cell.cell_type == 'code' and not cell.source.startswith('#| eval: false'): client.execute_cell(cell, i)
+            times.append((time.perf_counter() - t, i))
+    for cell in nb.cells:
+        if cell.cell_type == 'code': cell.outputs = drop_widgets(cell.outputs)
+    write(nb, path)
+    slow = ', '.join(f'cell {i} {s:.1f} s' for s, i in sorted(times, reverse=True)[:4] if s > 1)
+    print(f'{path}: {time.perf_counter() - start:.0f} s, {path.stat().st_size // 1024} KB' + (f' ({slow})' if slow else ''))
+    print('  ' + shape(nb))
+
+def shape(nb):
+    "One line about a chapter's shape."
+    code = [c for c in nb.cells if c.cell_type == 'code' and c.source.strip()]
+    md = sum(c.cell_type == 'markdown' for c in nb.cells)
+    lines = sorted(sum(bool(l.strip()) and not l.startswith('#|') for l in c.source.splitlines()) for c in code)
+    shown = sum(bool(c.outputs) for c in code)
+    return (f'code:md {len(code)}:{md}, code lines median {lines[len(lines)//2]} p90 {lines[int(.9*(len(lines)-1))]} '
+            f'max {lines[-1]}, {shown/len(code):.0%} with output')
+
+def export(path:Path):
+    from nbdev.export import nb_export
+    nb_export(path)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument('what', choices=['build', 'run', 'export', 'shape'])
+    p.add_argument('paths', nargs='+', type=Path)
+    a = p.parse_args()
+    if a.what == 'build':
+        script, nb = a.paths
+        return build(script, nb)
+    for path in a.paths:
+        if a.what == 'shape': print(f'{path}: {shape(nbformat.read(path, 4))}')
+        else: dict(run=run, export=export)[a.what](path)
+
+if __name__ == '__main__': main()
