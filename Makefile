@@ -1,0 +1,49 @@
+# make course: set up and open the course.   make test: set up and check everything.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: course test setup notebooks pytest browser step dev outputs bench weights check-python wheel
+
+course: setup
+	$(BIN)/camtutor lab
+
+test: setup step notebooks pytest browser
+	@echo "All checks passed."
+
+setup: $(READY)
+
+$(READY): settings.ini setup.py pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "camtutor needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (camtutor)"
+	touch $@
+
+step: setup       # notebooks clean, package and README in step with them
+	$(BIN)/python tools/in_step.py
+
+notebooks: setup  # every notebook runs
+	OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n_workers 2 --timing
+
+pytest: setup
+	$(BIN)/python -m pytest -m "not browser"
+
+browser: setup    # Chromium against a real JupyterLab
+	$(BIN)/python -m pytest -m browser
+
+dev: setup        # for authors: nbdev's git hooks, so that notebooks are cleaned and merge well
+	$(BIN)/nbdev-install-hooks
+
+outputs: setup    # run notebooks and save their outputs: make outputs NB=nbs/02_cam.ipynb
+	$(BIN)/python tools/nb.py run $(or $(NB),nbs/[0-9]*.ipynb nbs/index.ipynb nbs/tools/*.ipynb)
+
+bench: setup      # timings beside other libraries, as ratios
+	$(BIN)/python -m benchmarks.gradcam
+
+weights: setup    # train the shipped networks again, from seeds
+	$(BIN)/python tools/make_weights.py
+
+wheel: setup
+	$(BIN)/python -m build --wheel
