@@ -26,23 +26,32 @@ def _maps(m, doing, dims=(2, 3)):
                        "nothing to draw. Look for a division by zero, or half precision overflowing, where the map was made.")
     return m
 
-# %% ../nbs/tools/show.ipynb #0008e326
+# %% ../nbs/tools/show.ipynb #00067e82
+def _stack(m, doing):
+    "One map (h,w) or several (N,h,w) as (N,h,w), single precision."
+    m = _maps(m, doing).float()
+    return m[None] if m.ndim == 2 else m
+
+# %% ../nbs/tools/show.ipynb #0009166e
+def _size(size):
+    "An int or (H,W) as (H,W)."
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    if len(size) == 2 and min(size) >= 1: return size
+    raise CamError(f"Upsampling a map: size {size} must be an int or (H,W), both at least 1.")
+
 _MODES = dict(nearest='nearest-exact', bilinear='bilinear', bicubic='bicubic')
 
+# %% ../nbs/tools/show.ipynb #000ae3f6
 def upsample(
     m:Tensor,        # maps (…,h,w), any number of leading axes
     size,            # the wanted size, an int or (H,W)
     mode='bilinear', # 'nearest', 'bilinear' or 'bicubic'
 )->Tensor:           # maps (…,H,W), same dtype and device
     "Resize maps (…,h,w) to (…,H,W) by their pixel areas (corners not aligned). Raises `CamError` on a bad size, mode or NaN."
-    m = _maps(m, 'Upsampling a map', range(2, 9))
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    if len(size) != 2 or min(size) < 1:
-        raise CamError(f"Upsampling a map {tuple(m.shape)}: size {size} must be an int or (H,W), both at least 1.")
+    m, size = _maps(m, 'Upsampling a map', range(2, 9)), _size(size)
     if mode not in _MODES: raise CamError(f"Upsampling a map: unknown mode {mode!r}. {nearest(mode, _MODES)}")
-    flat = m.reshape(-1, 1, *m.shape[-2:])
-    kw = {} if mode == 'nearest' else dict(align_corners=False)
-    return F.interpolate(flat, size, mode=_MODES[mode], **kw).reshape(*m.shape[:-2], *size)
+    big = F.interpolate(m.reshape(-1, 1, *m.shape[-2:]), size, mode=_MODES[mode])
+    return big.reshape(*m.shape[:-2], *size)
 
 # %% ../nbs/tools/show.ipynb #000f1d21
 def normalize(
@@ -93,32 +102,43 @@ def colorize(
     m = m.float() / 2 + .5 if signed else m.float()
     return table[(m * 255).round().long().clamp(0, 255)].movedim(-1, -3)
 
-# %% ../nbs/tools/show.ipynb #0022945a
+# %% ../nbs/tools/show.ipynb #0024d7dc
+def _faded(img, fade):
+    "Pictures mixed with their own darker grey: 0 = as they are, 1 = grey."
+    grey = (img * img.new_tensor([.30, .59, .11])[:, None, None]).sum(1, keepdim=True)
+    return img * (1 - fade) + grey * (.7 * fade)
+
+def _unit(**values):
+    for name, v in values.items():
+        if not 0 <= v <= 1: raise CamError(f"Laying a map over a picture: {name} is {v}, but it runs from 0 to 1.")
+
+# %% ../nbs/tools/show.ipynb #0025847f
 def overlay(
-    img,          # pictures, see `as_images`: N of them, or one for all maps
+    img,          # pictures, see `as_images`: as many as maps, or one for all of them
     m:Tensor,     # maps (N,h,w) or (h,w), raw; they are upsampled and normalised here
     alpha=.7,     # how much of the picture the strongest value hides, 0 to 1
     cmap=None,    # None = 'magma', or 'RdBu_r' if signed
     signed=False, # show negative values too?
     vmax=None,    # the value at the top of the scale; None = each map's own largest
+    fade=.5,      # how grey the picture becomes, 0 to 1
 )->Tensor:        # pictures (N,3,H,W) in [0,1]
     "Blend each map over its picture, opacity growing with the map's absolute value. Raises `CamError` if counts do not fit."
-    img, m = as_images(img), _maps(m, 'Laying a map over a picture').float()
-    m = m[None] if m.ndim == 2 else m
+    _unit(alpha=alpha, fade=fade)
+    img, m = as_images(img), _stack(m, 'Laying a map over a picture')
     if len(img) != len(m) and 1 not in (len(img), len(m)):
         raise CamError(f"Laying maps over pictures: {len(m)} maps but {len(img)} pictures. Give one picture for all maps, or as many as maps.")
-    if not 0 <= alpha <= 1: raise CamError(f"Laying a map over a picture: alpha is {alpha}, but it runs from 0 (picture only) to 1.")
     m = normalize(upsample(m, img.shape[-2:]), signed, vmax)
     a = alpha * m.abs()[:, None]
-    return img.to(m.device) * (1 - a) + colorize(m, cmap, signed) * a
+    return _faded(img.to(m.device), fade) * (1 - a) + colorize(m, cmap, signed) * a
 
-# %% ../nbs/tools/show.ipynb #00280eeb
+# %% ../nbs/tools/show.ipynb #002b8862
 def _pil(img):
     "One picture (3,H,W) in [0,1] as a PIL image."
     img = as_images(img)
     if len(img) != 1: raise CamError(f"Encoding a picture: got {len(img)} of them. Encode one at a time.")
     return Image.fromarray((img[0] * 255).round().byte().movedim(0, -1).contiguous().cpu().numpy())
 
+# %% ../nbs/tools/show.ipynb #002c954a
 def _encode(img, format, **kw):
     buffer = io.BytesIO()
     _pil(img).save(buffer, format, **kw)
@@ -135,40 +155,35 @@ def to_jpeg(
     "A picture (3,H,W) in [0,1] as JPEG: smaller and faster, nearly exact."
     return _encode(img, 'jpeg', quality=quality)
 
-# %% ../nbs/tools/show.ipynb #002d67e3
-def _one(m):
-    m = _maps(m, 'Showing a map')
-    m = m[None] if m.ndim == 2 else m
-    if len(m) != 1: raise CamError(f"Showing a map: got {len(m)} maps. Show one, or give `show_grid(overlay(img, maps))` all of them.")
-    return m.float()
-
+# %% ../nbs/tools/show.ipynb #00302f45
 def _bar(ax, m, cmap, signed, vmax):
     "A colour bar in raw values beside `ax`, and the raw range below it."
     top = vmax or (m.abs() if signed else m).max().item()
     low = -top if signed else 0 if vmax else max(m.min().item(), 0)
     norm = mpl.colors.Normalize(low, top if top > low else low + 1)
-    mappable = mpl.cm.ScalarMappable(norm, cmap or ('RdBu_r' if signed else 'magma'))
-    ax.figure.colorbar(mappable, ax=ax, fraction=.046, pad=.03)
+    bar = mpl.cm.ScalarMappable(norm, cmap or ('RdBu_r' if signed else 'magma'))
+    ax.figure.colorbar(bar, ax=ax, fraction=.046, pad=.03)
     ax.text(.5, -.03, f'raw {m.min():.3g} to {m.max():.3g}', transform=ax.transAxes, ha='center', va='top', fontsize='small')
 
+# %% ../nbs/tools/show.ipynb #00313b33
 def show_cam(
     img,            # one picture, see `as_images`; None = the map alone, as tiles
     m:Tensor,       # its map (h,w) or (1,h,w), raw
     title=None,     # text above
     ax=None,        # axes to draw into; None = a new figure
     colorbar=False, # a bar with raw values, and the raw range below the picture
-    **kw,           # alpha, cmap, signed, vmax: see `overlay`
+    cmap=None, signed=False, vmax=None, **kw, # see `overlay`
 ):                  # the matplotlib axes
     "Draw one map over its picture. Returns the axes; raises `CamError` for several maps, NaN or a picture out of range."
-    m = _one(m)
-    look = {k: kw.get(k) for k in ('cmap', 'signed', 'vmax')}
-    if img is None: pic = colorize(normalize(m, look['signed'], look['vmax']), look['cmap'], look['signed'])
-    else: pic = overlay(img, m, **kw)
-    ax = show_grid(pic, [title], ax=ax, interpolation='nearest' if img is None else 'bicubic')[0]
-    if colorbar: _bar(ax, m, **look)
+    m = _stack(m, 'Showing a map')
+    if len(m) != 1: raise CamError(f"Showing a map: got {len(m)} of them. Show one, or use show_grid(overlay(img, maps)).")
+    if img is None: pic, how = colorize(normalize(m, signed, vmax), cmap, signed), 'nearest'
+    else: pic, how = overlay(img, m, cmap=cmap, signed=signed, vmax=vmax, **kw), 'bicubic'
+    ax = show_grid(pic, [title], ax=ax, interpolation=how)[0]
+    if colorbar: _bar(ax, m, cmap, signed, vmax)
     return ax
 
-# %% ../nbs/tools/show.ipynb #002fa4d4
+# %% ../nbs/tools/show.ipynb #00341364
 def _axes(n, ncols, size):
     "`n` empty axes in a grid; the rest of the last row is hidden."
     ncols = min(ncols or (n if n <= 6 else 5), n)
@@ -177,6 +192,7 @@ def _axes(n, ncols, size):
     for a in axs.flat: a.axis('off')
     return list(axs.flat[:n])
 
+# %% ../nbs/tools/show.ipynb #0035ada1
 def show_grid(
     imgs,         # pictures, see `as_images`: a batch or a list
     titles=None,  # one for each picture
