@@ -1,0 +1,94 @@
+"Outlines as (n, 2) arrays of points: smooth blobs, ellipses, tubes, strokes and ragged furry edges."
+import math
+from functools import lru_cache
+import numpy as np
+
+@lru_cache(None)
+def _spline(k):
+    "Catmull-Rom weights (k, 4) at k places between two points."
+    t = np.arange(k)[:, None] / k
+    return np.hstack([-t + 2*t**2 - t**3, 2 - 5*t**2 + 3*t**3, t + 4*t**2 - 3*t**3, -t**2 + t**3]) / 2
+
+@lru_cache(None)
+def _circle(n):
+    a = np.arange(n) * (2 * math.pi / n)
+    return np.stack([np.cos(a), np.sin(a)], 1)
+
+def blob(pts, k=8):
+    "A closed smooth curve through `pts`."
+    p, w = np.asarray(pts, float), _spline(k)
+    four = np.stack([np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)])
+    return np.tensordot(w, four, (1, 0)).transpose(1, 0, 2).reshape(-1, 2)
+
+def curve(pts, k=6):
+    "An open smooth curve through `pts`."
+    p, w = np.asarray(pts, float), _spline(k)
+    p = np.vstack([2*p[0] - p[1], p, 2*p[-1] - p[-2]])
+    four = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]])
+    return np.vstack([np.tensordot(w, four, (1, 0)).transpose(1, 0, 2).reshape(-1, 2), p[-2]])
+
+def mirror(half):
+    "A right half outline, top to bottom, made whole."
+    return list(half) + [(-x, y) for x, y in reversed(half) if abs(x) > 1e-6]
+
+def ellipse(cx, cy, rx, ry=None, turn=0., n=40):
+    "An ellipse, turned by `turn` degrees."
+    p = _circle(n) * (rx, rx if ry is None else ry)
+    if turn:
+        c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        p = p @ np.array([[c, s], [-s, c]])
+    return p + (cx, cy)
+
+def rect(x0, y0, x1, y1): return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float)
+
+def rounded(x0, y0, x1, y1, r):
+    "A rectangle with round corners."
+    arc = _circle(24)[:7] * r
+    turn = np.array([[0, 1], [-1, 0]])
+    out = []
+    for x, y in ((x1 - r, y1 - r), (x0 + r, y1 - r), (x0 + r, y0 + r), (x1 - r, y0 + r)):
+        out.append(arc + (x, y))
+        arc = arc @ turn
+    return np.vstack(out)
+
+def bezier(p0, p1, p2, p3, n=9):
+    "n points of a cubic Bezier curve."
+    t = np.linspace(0, 1, n)[:, None]; u = 1 - t
+    p0, p1, p2, p3 = (np.asarray(p, float) for p in (p0, p1, p2, p3))
+    return u**3 * p0 + 3*u*u*t * p1 + 3*u*t*t * p2 + t**3 * p3
+
+def quad(p0, p1, p2, n=8):
+    "n points of a quadratic Bezier curve."
+    t = np.linspace(0, 1, n)[:, None]; u = 1 - t
+    p0, p1, p2 = (np.asarray(p, float) for p in (p0, p1, p2))
+    return u*u * p0 + 2*u*t * p1 + t*t * p2
+
+def tube(spine, widths):
+    "A limb or tail along `spine` with half-widths `widths`, round at its end."
+    p, w = np.asarray(spine, float), np.asarray(widths, float)[:, None]
+    d = np.gradient(p, axis=0)
+    d /= np.hypot(d[:, 0], d[:, 1])[:, None] + 1e-9
+    normal = np.stack([-d[:, 1], d[:, 0]], 1) * w
+    tip = p[-1] + d[-1] * w[-1]
+    return blob(np.vstack([p + normal, tip, (p - normal)[::-1]]), 4)
+
+@lru_cache(None)
+def _tufts(n=4096):
+    "Hair ends along an edge: broad clumps and single hairs, mean about 0.2."
+    r = np.random.RandomState(3)
+    clump = np.convolve(r.standard_normal(n + 8), np.ones(9) / 3, 'valid')
+    hair = r.uniform(-.2, 1.3, n) * (np.arange(n) % 2)
+    return .35 * clump + hair
+
+def furry(outline, length, phase, step=.045):
+    "`outline` resampled every `step` units with hairs of about `length` standing out of it."
+    p = np.vstack([outline, outline[:1]])
+    d = np.diff(p, axis=0)
+    s = np.concatenate([[0.], np.cumsum(np.hypot(d[:, 0], d[:, 1]))])
+    n = max(12, int(s[-1] / step)) // 2 * 2
+    at = np.arange(n) * (s[-1] / n)
+    x, y = np.interp(at, s, p[:, 0]), np.interp(at, s, p[:, 1])
+    dx, dy = np.roll(x, -1) - np.roll(x, 1), np.roll(y, -1) - np.roll(y, 1)
+    side = 1. if (p[:-1, 0] * p[1:, 1] - p[1:, 0] * p[:-1, 1]).sum() > 0 else -1.
+    k = length * side * _tufts()[(int(phase * 4096) // 2 * 2 + np.arange(n)) % 4096] / (np.hypot(dx, dy) + 1e-9)
+    return np.stack([x + dy * k, y - dx * k], 1)
