@@ -1,0 +1,103 @@
+"Feature maps, kernels, and switching channels off (chapter 06)."
+import pytest, torch
+from torch import nn
+
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.features import (ablate_channels, accuracy_without, channel_maps, channel_similarity, dead_channels, feature_grid,
+                               fuse_channels, kernel_grid, kernel_spectrum, part_energy, top_activations)
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+
+def test_scaling_hides_negative_values_and_survives_silence():
+    A = torch.tensor([[[-1., 2.]], [[0., 0.]], [[1., 8.]]])
+    check_tensor(channel_maps(A), [[[0, 1]], [[0, 0]], [[.125, 1]]])
+    check_tensor(channel_maps(A, 'layer'), [[[0, .25]], [[0, 0]], [[.125, 1]]])
+
+def test_grid_places_channels_left_to_right_then_down():
+    A = torch.zeros(3, 1, 1)
+    A[1] = 1
+    g = feature_grid(A, ncol=2)            # 2 rows, 2 columns of 1x1 tiles in lines 1 pixel wide
+    assert g.shape == (3, 5, 5)
+    assert g[:, 1, 3].sum() > g[:, 1, 1].sum() and g[:, 3, 1].equal(g[:, 1, 1])
+
+def test_pca_gives_one_colour_to_one_feature():
+    A = torch.zeros(1, 5, 4, 4)
+    A[:, 0, :2], A[:, 1, 2:, :2], A[:, 2, 2:, 2:] = 3., 2., 1.
+    rgb = fuse_channels(A, 'pca')[0]
+    assert rgb.shape == (3, 4, 4) and 0 <= rgb.min() and rgb.max() <= 1
+    for block in (rgb[:, :2], rgb[:, 2:, :2], rgb[:, 2:, 2:]): assert block.flatten(1).std(1).max() < 1e-5
+    assert (rgb[:, 0, 0] - rgb[:, 3, 0]).abs().max() > .3
+
+def test_kernels_share_one_scale_with_grey_for_zero():
+    g = kernel_grid(torch.tensor([[-4.], [0.], [2.]])[..., None, None], ncol=3, zoom=1)
+    check_tensor(g[1, 2, [2, 5, 8]], [0., .5, .75])
+    check_tensor(kernel_grid(torch.zeros(1, 3, 2, 2), zoom=1)[:, 0, 0], [.5, .5, .5])
+
+def test_spectrum_of_a_delta_is_flat():
+    check_tensor(kernel_spectrum(torch.full((1, 1, 1, 1), 2.), 4), torch.full((1, 4, 4), 2.))
+
+def test_similarity_of_opposites_and_of_the_constant():
+    A = torch.tensor([[1., 2.], [2., 1.], [5., 5.]]).reshape(1, 3, 1, 2)
+    check_tensor(channel_similarity(A), [[1., -1., 0.], [-1., 1., 0.], [0., 0., 0.]])
+    assert dead_channels(A - 5).tolist() == [True, True, True]
+
+def test_top_activations_name_picture_and_place():
+    A = torch.zeros(3, 2, 2, 3)
+    A[2, 0, 1, 2], A[0, 0, 0, 1], A[1, 1, 1, 0] = 9., 4., 7.
+    t = top_activations(A, 2)
+    check_tensor(t.value, [[9., 4.], [7., 0.]])
+    assert t.image[0].tolist() == [2, 0] and t.image[1, 0] == 1
+    assert t.place[0].tolist() == [[1, 2], [0, 1]] and t.place[1, 0].tolist() == [1, 0]
+
+def test_part_energy_weighs_coarse_cells_by_their_share_of_the_part():
+    A = torch.tensor([[[[4., 4.]]], [[[0., 8.]]]])                   # two pictures, one channel, a map 1x2
+    mask = torch.zeros(2, 2, 4, dtype=torch.bool)
+    mask[0, :, :1] = True                                             # half of the left cell of picture 0
+    mask[1, :, 2:] = True                                             # all of the right cell of picture 1
+    check_tensor(part_energy(A, mask), [(4*.5 + 8*1) / 16])
+    check_tensor(part_energy(-A, mask), [0.])
+
+def test_ablation_equals_zero_weights_behind_the_channel():
+    m, x = net(), torch.rand(2, 3, 6, 6)
+    with torch.no_grad():
+        with ablate_channels(m, '1', [0, 2]): off = m(x)
+        m[4].weight[:, [0, 2]] = 0
+        check_tensor(off, m(x))
+
+@pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])
+def test_ablation_leaves_nothing_behind(error):
+    m = net()
+    with pytest.raises(error):
+        with ablate_channels(m, '1', 0): raise error
+    assert not any(mod._forward_hooks for mod in m.modules())
+
+def test_accuracy_without_counts_each_class():
+    tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    A = torch.tensor([[3., 1.], [1., 2.], [0., 5.]])[..., None, None]
+    check_tensor(accuracy_without(tail, A, torch.tensor([0, 1, 1]), 2), [[0., 1.], [1., 0.]])
+
+@pytest.mark.parametrize('call,says', [
+    (lambda: channel_maps(torch.rand(1, 2, 3, 3)), 'A[0]'),
+    (lambda: channel_maps(torch.rand(2, 3, 3), 'picture'), "'channel' or 'layer'"),
+    (lambda: feature_grid(torch.rand(2, 3, 3), ncol=0), 'at least 1'),
+    (lambda: fuse_channels(torch.rand(2, 3, 3)), 'A[None]'),
+    (lambda: fuse_channels(torch.rand(1, 4, 3, 3), 'sum'), "'mean', 'max' or 'pca'"),
+    (lambda: fuse_channels(torch.rand(1, 2, 3, 3), 'pca'), 'three channels'),
+    (lambda: kernel_grid(torch.rand(4, 16, 3, 3)), 'w[:, c:c+1]'),
+    (lambda: kernel_spectrum(torch.rand(4, 3, 7, 7), 5), 'at least 7'),
+    (lambda: top_activations(torch.rand(4, 2, 3, 3), 5), 'from 1 to 4'),
+    (lambda: part_energy(torch.rand(4, 2, 3, 3), torch.ones(3, 9, 9)), '(N,H,W)'),
+])
+def test_bad_input_is_told_what_to_do(call, says):
+    with pytest.raises(CamError) as e: call()
+    assert says in str(e.value)
+
+@pytest.mark.parametrize('layer,channels,says', [('1', 4, 'channels 0 to 3'), ('1', [0, -1], 'channels 0 to 3'), ('3', 0, 'no maps'), ('9', 0, "Choose one of")])
+def test_ablation_refuses(layer, channels, says):
+    m = net()
+    with pytest.raises(CamError) as e:
+        with ablate_channels(m, layer, channels): m(torch.rand(1, 3, 6, 6))
+    assert says in str(e.value) and not any(mod._forward_hooks for mod in m.modules())
