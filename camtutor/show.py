@@ -155,17 +155,17 @@ def to_jpeg(
     "A picture (3,H,W) in [0,1] as JPEG: smaller and faster, nearly exact."
     return _encode(img, 'jpeg', quality=quality)
 
-# %% ../nbs/tools/show.ipynb #00302f45
-def _bar(ax, m, cmap, signed, vmax):
-    "A colour bar in raw values beside `ax`, and the raw range below it."
+# %% ../nbs/tools/show.ipynb #00316934
+def _bar(ax, m, text, cmap, signed, vmax):
+    "A colour bar in the values of `m` beside `ax`, and `text` below."
     top = vmax or (m.abs() if signed else m).max().item()
     low = -top if signed else 0 if vmax else max(m.min().item(), 0)
     norm = mpl.colors.Normalize(low, top if top > low else low + 1)
     bar = mpl.cm.ScalarMappable(norm, cmap or ('RdBu_r' if signed else 'magma'))
     ax.figure.colorbar(bar, ax=ax, fraction=.046, pad=.03)
-    ax.text(.5, -.03, f'raw {m.min():.3g} to {m.max():.3g}', transform=ax.transAxes, ha='center', va='top', fontsize='small')
+    ax.text(.5, -.03, text, transform=ax.transAxes, ha='center', va='top', fontsize='small')
 
-# %% ../nbs/tools/show.ipynb #00313b33
+# %% ../nbs/tools/show.ipynb #0032f8a5
 def show_cam(
     img,            # one picture, see `as_images`; None = the map alone, as tiles
     m:Tensor,       # its map (h,w) or (1,h,w), raw
@@ -177,10 +177,11 @@ def show_cam(
     "Draw one map over its picture. Returns the axes; raises `CamError` for several maps, NaN or a picture out of range."
     m = _stack(m, 'Showing a map')
     if len(m) != 1: raise CamError(f"Showing a map: got {len(m)} of them. Show one, or use show_grid(overlay(img, maps)).")
+    big = m if img is None else upsample(m, (img := as_images(img)).shape[-2:])
     if img is None: pic, how = colorize(normalize(m, signed, vmax), cmap, signed), 'nearest'
-    else: pic, how = overlay(img, m, cmap=cmap, signed=signed, vmax=vmax, **kw), 'bicubic'
+    else: pic, how = overlay(img, big, cmap=cmap, signed=signed, vmax=vmax, **kw), 'bicubic'
     ax = show_grid(pic, [title], ax=ax, interpolation=how)[0]
-    if colorbar: _bar(ax, m, cmap, signed, vmax)
+    if colorbar: _bar(ax, big, f'raw {m.min():.3g} to {m.max():.3g}', cmap, signed, vmax)
     return ax
 
 # %% ../nbs/tools/show.ipynb #00341364
