@@ -23,7 +23,7 @@ class Animal:
     "What the drawing functions share: canvas, look, build and this animal's own random numbers."
     def __init__(self, canvas, look, species, rng):
         self.c, self.look, self.species, self.rng, self.build = canvas, look, species, rng, BUILD[species]
-        self.fluff, self.hair, self.phase = FLUFF[species], HAIR.get(species, .15), rng.random()
+        self.fluff, self.hair, self.phase = FLUFF[species], HAIR.get(species, .10), rng.random()
         self.flip = rng.choice((-1, 1))
 
     def part(self, outline, part, colour, decor=None, fluff=1., hair=None, **kw):
@@ -141,7 +141,7 @@ def trunk(a, outline, chest=None, turns=0):
         if chest and a.look.pattern == 'bib': a.c.soft(*chest, a.look.pale, 1., edge=.35)
     a.part(outline, 'body', a.look.base, decor, turns=turns, rim=.38)
 
-def chin_shadow(a, x, y, r=1.): a.c.soft(x, y, r * 1.15, r * .72, (.05, .03, .05), .55)
+def chin_shadow(a, x, y): a.c.soft(x, y, 1.15, .72, (.05, .03, .05), .55, inside=True)
 
 def collar(a, x, y, w):
     if a.look.collar is None: return

@@ -26,14 +26,12 @@ def plane(c, horizon, name, tile, strength, rng):
     t = textures.floor(name, c.size, horizon, tile, (rng.random(), rng.random()))
     c.rgb[:, c.size - len(t):] *= 1 + t * np.float32(strength)
 
-class Floor:
-    "Perspective: floor coordinates (across, near to far) to the picture."
-    def __init__(self, horizon, depth=.14): self.h, self.d = horizon, depth
-    def __call__(self, pts):
-        p = np.asarray(pts, float)
-        near = 1 - self.h + self.d
-        far = near / (1 + p[:, 1] * 1.1)
-        return np.stack([.5 + (p[:, 0] - .5) * far / near, self.h - self.d + far], 1)
+def on_floor(h, pts, depth=.14):
+    "Floor coordinates (across, near to far) in perspective; what lies beyond the wall is cut to a line on it."
+    p = np.asarray(pts, float)
+    near = 1 - h + depth
+    far = np.maximum(near / (1 + p[:, 1] * 1.1), depth)
+    return np.stack([.5 + (p[:, 0] - .5) * far / near, h - depth + far], 1)
 
 def wall(c, rng, h):
     "A wall of one colour with a skirting board and perhaps stripes, a picture or a window."
@@ -94,17 +92,17 @@ def wood(c, rng):
     wall(c, rng, h)
     w = rng.choice(((.62, .42, .25), (.75, .57, .36), (.45, .30, .20), (.70, .64, .56)))
     gradient(c, h, 1, dark(w, .25), w)
-    floor, n = Floor(h), rng.randrange(7, 12)
+    n = rng.randrange(7, 12)
     boards = [[(i - n, 0), (i - n + 1, 0), (i - n + 1, 9), (i - n, 9)] for i in range(3 * n)]
     for shade in (.12, .26, .40):
-        some = [floor(np.array(b) / (n, 1)) for b in boards if rng.random() < .3]
+        some = [on_floor(h, np.array(b) / (n, 1)) for b in boards if rng.random() < .3]
         if some: c.fill(some, dark(w, shade), alpha=.8)
     plane(c, h, 'wood', .45, .13, rng)
-    seams = [floor(np.array([(b[0][0] - .03, 0), (b[0][0] + .03, 0), (b[0][0] + .03, 9), (b[0][0] - .03, 9)]) / (n, 1))
+    seams = [on_floor(h, np.array([(b[0][0] - .03, 0), (b[0][0] + .03, 0), (b[0][0] + .03, 9), (b[0][0] - .03, 9)]) / (n, 1))
              for b in boards]
     for b in boards:
         y, x = rng.uniform(0, 3), b[0][0]
-        seams.append(floor(np.array([(x, y), (x + 1, y), (x + 1, y + .02), (x, y + .02)]) / (n, 1)))
+        seams.append(on_floor(h, np.array([(x, y), (x + 1, y), (x + 1, y + .02), (x, y + .02)]) / (n, 1)))
     c.fill(seams, dark(w, .75), alpha=.75)
 
 def carpet(c, rng):
@@ -113,14 +111,14 @@ def carpet(c, rng):
     wall(c, rng, h)
     w = mix(rng.choice(BRIGHT), (.55, .50, .45), rng.uniform(.35, .8))
     gradient(c, h, 1, dark(w, .2), w)
-    floor, kind = Floor(h), rng.randrange(3)
+    kind = rng.randrange(3)
     a, b = light(w, .5), dark(w, .45)
     if kind == 0:
         for k, colour in ((0, a), (1, b)):
-            c.fill([floor([(-4, y), (5, y), (5, y + .06), (-4, y + .06)]) for y in np.arange(k * .2, 6, .4)], colour, alpha=.6)
+            c.fill([on_floor(h, [(-4, y), (5, y), (5, y + .06), (-4, y + .06)]) for y in np.arange(k * .2, 6, .4)], colour, alpha=.6)
     elif kind == 1:
         for k, colour in ((0, a), (1, b)):
-            c.fill([floor([(x, y - .13), (x + .06, y), (x, y + .13), (x - .06, y)]) for y in np.arange(k * .15, 5, .3)
+            c.fill([on_floor(h, [(x, y - .13), (x + .06, y), (x, y + .13), (x - .06, y)]) for y in np.arange(k * .15, 5, .3)
                     for x in np.arange(-2, 3, .17) + .085 * k], colour, alpha=.55)
     plane(c, h, 'fine', .5, .11, rng)
 
@@ -139,10 +137,10 @@ def brick(c, rng):
     weave(c, (0, h, 0, 1), 'fine', .6, .05, rng)
     g = mix((.52, .50, .48), (.66, .60, .50), rng.random())
     gradient(c, h, 1, dark(g, .40), g, light(g, .1))
-    floor, k = Floor(h), rng.uniform(.25, .4)
+    k = rng.uniform(.25, .4)
     plane(c, h, 'sand', .7, .08, rng)
-    lines = [floor([(x, 0), (x + .012, 0), (x + .012, 9), (x, 9)]) for x in np.arange(-2, 3, k)]
-    lines += [floor([(-4, y), (5, y), (5, y + .03), (-4, y + .03)]) for y in np.arange(.1, 6, k * 1.8)]
+    lines = [on_floor(h, [(x, 0), (x + .012, 0), (x + .012, 9), (x, 9)]) for x in np.arange(-2, 3, k)]
+    lines += [on_floor(h, [(-4, y), (5, y), (5, y + .03), (-4, y + .03)]) for y in np.arange(.1, 6, k * 1.8)]
     c.fill(lines, dark(g, .5), alpha=.6)
 
 def sofa(c, rng):

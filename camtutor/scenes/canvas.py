@@ -117,8 +117,8 @@ class Canvas:
     def line(self, points, width, colour, alpha=1., part=None):
         self.fill(points, colour, part, alpha, width)
 
-    def soft(self, cx, cy, rx, ry, colour, alpha=1., turn=0., edge=1.):
-        "A soft-edged ellipse; edge 1 fades from the centre on, smaller is harder."
+    def soft(self, cx, cy, rx, ry, colour, alpha=1., turn=0., edge=1., inside=False):
+        "A soft-edged ellipse; edge 1 fades from the centre on, smaller is harder; `inside`: on this animal only."
         c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         e = np.array([[c * rx, s * rx], [-s * ry, c * ry]]) @ self.a
         centre = np.array([cx, cy]) @ self.a + self.t
@@ -132,7 +132,9 @@ class Canvas:
         u = x * np.float32(e[1, 1] / det) - y * np.float32(e[1, 0] / det)
         v = y * np.float32(e[0, 0] / det) - x * np.float32(e[0, 1] / det)
         k = np.clip((1 - u * u - v * v) * np.float32(1 / edge), 0, 1)
-        self._blend(box, k * k * (3 - 2 * k) * np.float32(alpha), colour)
+        k *= k * (3 - 2 * k) * np.float32(alpha)
+        if inside: k *= self.instances[y0:y1, x0:x1] == self.instance
+        self._blend(box, k, colour)
 
     # ---- things with volume
     def _shade(self, cov, box, grain, depth, rim):
@@ -146,7 +148,7 @@ class Canvas:
         lit -= high.take(np.clip(iy + dy, 0, h - 1), 0).take(np.clip(ix + dx, 0, w - 1), 1)
         s = np.clip((high - .38) * 2.2, 0, 1)
         s *= np.float32(rim); s += np.float32(1.06 - rim)
-        lit *= np.float32(.40); s += lit
+        lit *= np.float32(.50); s += lit
         if grain is not None: s += grain
         return s
 
@@ -161,7 +163,7 @@ class Canvas:
         view = self.rgb[:, y0:y1, x0:x1]
         rgb -= view; rgb *= cov; view += rgb
 
-    def body(self, outline, part, colour, decor=None, fluff=0., hair=.0, phase=0., turns=0, depth=.13, rim=.42):
+    def body(self, outline, part, colour, decor=None, fluff=0., hair=.0, phase=0., turns=0, depth=.19, rim=.5):
         "A shaded part; `decor()` paints markings on its coat, `hair` is the fur's contrast, `fluff` its ragged edge."
         if fluff: outline = furry(outline, fluff, phase)
         box, cov = self.coverage(outline, pad=1)
@@ -174,7 +176,7 @@ class Canvas:
             self.clip, self.target = keep, self.rgb
         grain = None
         if hair:
-            grain = textures.patch('hair', 3.2 * self.scale, box, (phase, phase * 7.3), turns)
+            grain = textures.patch('hair', 2.6 * self.scale, box, (phase, phase * 7.3), turns)
             grain *= np.float32(hair)
         self._shaded(box, cov, self._shade(cov, box, grain, depth, rim), part)
 

@@ -14,8 +14,8 @@ OUTLINES = {  # right half, from crown to chin, in head radii
     'pig': [(0, -.84), (.56, -.76), (.90, -.22), (.98, .30), (.86, .74), (.46, 1.0), (0, 1.06)],
     'rabbit': [(0, -.86), (.44, -.78), (.72, -.32), (.86, .20), (.76, .62), (.40, .88), (0, .94)],
 }
-FLUFF = {'bear': .05, 'cat': .045, 'dog': .05, 'elephant': .006, 'fox': .05, 'mouse': .035, 'pig': .008, 'rabbit': .04}
-HAIR = {'elephant': .05, 'pig': .06}
+FLUFF = {'bear': .04, 'cat': .033, 'dog': .038, 'elephant': .005, 'fox': .04, 'mouse': .028, 'pig': .007, 'rabbit': .032}
+HAIR = {'elephant': .045, 'pig': .05}
 SIDES = (-1, 1)
 
 class Head:
@@ -24,7 +24,7 @@ class Head:
         self.c, self.look, self.species, self.yaw, self.pitch = canvas, look, species, yaw, pitch
         self.k = [rng.random() for _ in range(8)]         # this animal's own proportions
         self.phase = rng.random()
-        self.fluff, self.hair = FLUFF[species], HAIR.get(species, .15)
+        self.fluff, self.hair = FLUFF[species], HAIR.get(species, .10)
 
     def at(self, x, y, z=None):
         "A point on the head's ball (or at depth z), turned and projected."
@@ -47,7 +47,7 @@ class Head:
         EARS_BEHIND.get(self.species, _nothing)(self)
         k = 1 - .04 * abs(self.yaw)
         outline = blob([(x*k + self.yaw*.10*(1 - y*y*.3), y - self.pitch*.06) for x, y in mirror(OUTLINES[self.species])])
-        self.part(outline, 'head', self.look.base, lambda: markings(self, outline), rim=.36)
+        self.part(outline, 'head', self.look.base, lambda: markings(self, outline), rim=.42)
         EARS_BEFORE.get(self.species, _nothing)(self)
         FACES[self.species](self)
 
@@ -141,7 +141,7 @@ def ears_dog(h):
         o = [(.38, -.84), (.80, -.86), (1.12 + w, -.35), (1.20 + w, long * .55), (1.0 + w, long), (.80, long * .6),
              (.72, -.30)]
         o = blob([(s * x + k, y) for x, y in o])
-        h.c.soft(s * .9 + k, .0, .38, long + .35, (.05, .03, .04), .45)
+        h.c.soft(s * .9 + k, .0, .38, long + .35, (.05, .03, .04), .45, inside=True)
         ear(h, o, colour=colour)
 
 def ears_pig(h):
@@ -151,7 +151,7 @@ def ears_pig(h):
         o = blob([(x + s * u, y + v) for u, v in ((-.24, .02), (.02, -.26), (.42, -.40 + f), (.84, -.18 + f * 2),
                                                   (.62, .12 + f), (.24, .26))], 6)
         i = blob([(x + s * u, y + v) for u, v in ((.06, .02), (.34, -.18 + f), (.70, -.12 + f * 2), (.42, .08 + f))], 6)
-        h.c.soft(x + s * .3, y + .22, .5, .25, (.05, .03, .04), .4)
+        h.c.soft(x + s * .3, y + .22, .5, .25, (.05, .03, .04), .4, inside=True)
         ear(h, o, i, mix(h.look.inner, h.look.base, .25))
 
 def ears_elephant(h):
@@ -215,7 +215,7 @@ def whiskers(h, x, y, long=.95):
 def snout(h, outline, colour, fluff=.02, **kw):
     cx, cy = (outline.min(0) + outline.max(0)) / 2
     rx, ry = (outline.max(0) - outline.min(0)) / 2
-    h.c.soft(cx, cy + .06, rx * 1.35, ry * 1.35, (.05, .03, .04), .35)
+    h.c.soft(cx, cy + .06, rx * 1.35, ry * 1.35, (.05, .03, .04), .35, inside=True)
     h.part(outline, 'muzzle', colour, None, fluff, rim=.30, **kw)
 
 def _shift(x, y, pts): return blob([(x + u, y + v) for u, v in pts])
@@ -258,12 +258,12 @@ def face_elephant(h):
         h.part(tube(quad(a, (a[0] + s * .10, a[1] + .30), (a[0] + s * .24 + h.yaw * .2, a[1] + .42), 5),
                     [.10, .10, .09, .07, .03]), 'muzzle', (.95, .92, .84), fluff=0, hair=0)
     spine = bezier((x, y), (x + sway * .1, y + .6), (x + sway * .4, y + 1.1), (x + sway * 2.1, y + 1.35 + .15 * h.k[6]), 8)
-    h.c.soft(x + sway * .4, y + .65, .5, .85, (.05, .03, .04), .4)
-    h.part(tube(spine, [.34, .33, .30, .27, .245, .22, .20, .18]), 'muzzle', h.look.cheek, lambda: _creases(h, spine), 0)
+    h.c.soft(x + sway * .4, y + .65, .5, .85, (.05, .03, .04), .4, inside=True)
+    h.part(tube(spine, [.34, .33, .30, .27, .245, .22, .20, .18]), 'muzzle', mix(h.look.base, h.look.cheek, .3), lambda: _creases(h, spine), 0)
 
 def _creases(h, spine):
     "Folds across the trunk."
-    ink = dark(h.look.cheek, .45)
+    ink = dark(h.look.base, .45)
     lines = [quad((x - .3, y - .02), (x, y + .12), (x + .3, y - .02), 5) for x, y in spine[1:-1]]
     h.c.fill(lines, ink, alpha=.5, width=.035)
 

@@ -77,10 +77,10 @@ def _tufts(n=4096):
     "Hair ends along an edge: broad clumps and single hairs, mean about 0.2."
     r = np.random.RandomState(3)
     clump = np.convolve(r.standard_normal(n + 8), np.ones(9) / 3, 'valid')
-    hair = r.uniform(-.2, 1.3, n) * (np.arange(n) % 2)
+    hair = r.uniform(.1, 1.2, n) * (np.arange(n) % 2)
     return .35 * clump + hair
 
-def furry(outline, length, phase, step=.045):
+def furry(outline, length, phase, step=.038):
     "`outline` resampled every `step` units with hairs of about `length` standing out of it."
     p = np.vstack([outline, outline[:1]])
     d = np.diff(p, axis=0)
