@@ -1,0 +1,151 @@
+"Scenes in bulk: drawn once, kept whole or not at all, whoever interrupts or interferes."
+import errno, hashlib, os, subprocess, sys, time
+from pathlib import Path
+import numpy as np, pytest
+from camtutor import cache
+from camtutor.cache import cache_dir, pictures
+from camtutor.errors import CamError
+from camtutor.scenes import scene
+
+NAMES = ['cat', 'dog', ('cat', 'dog')]
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('CAMTUTOR_CACHE', str(tmp_path/'cache'))
+    return tmp_path/'cache'
+
+def files(folder): return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+def child(code, folder, **kw):
+    env = {**os.environ, 'CAMTUTOR_CACHE': str(folder), 'OMP_NUM_THREADS': '1'}
+    return subprocess.Popen([sys.executable, '-c', code], env=env, stdout=subprocess.PIPE, text=True, **kw)
+
+def digest(p): return hashlib.sha256(b''.join(a.tobytes() for a in p)).hexdigest()
+
+def test_same_as_scene(folder):
+    p = pictures([3, 4, 5], NAMES, 32)
+    assert p.images.shape == (3, 32, 32, 3) and p.parts.shape == p.instances.shape == (3, 32, 32)
+    for i, s in enumerate(scene(k, n, 32) for k, n in zip((3, 4, 5), NAMES)):
+        for got, want in zip(p, (s.image, s.parts, s.instances)): assert (got[i] == want).all() and got.dtype == np.uint8
+    assert p.instances[2].max() == 2
+
+def test_second_call_reads(folder, monkeypatch):
+    first = pictures([3, 4, 5], NAMES, 32)
+    monkeypatch.setattr(cache, 'draw_all', lambda *a: pytest.fail('drawn again'))
+    assert digest(pictures([3, 4, 5], NAMES, 32)) == digest(first)
+    assert len(files(folder)) == 1
+
+def test_in_parallel_as_in_one_process(monkeypatch):
+    jobs = [[k, 'cat', 16, {}] for k in range(7)]
+    assert (np.stack(list(cache.draw_parallel(jobs, 16, 3))) == np.stack([cache.draw(j) for j in jobs])).all()
+
+def test_every_argument_counts(folder):
+    pictures([3], ['cat'], 16)
+    for args, kw in [(([4], ['cat'], 16), {}), (([3], ['dog'], 16), {}), (([3], ['cat'], 24), {}), (([3], ['cat'], 16), dict(background='sofa'))]:
+        before = len(files(folder))
+        pictures(*args, **kw)
+        assert len(files(folder)) == before + 1
+
+def test_new_drawing_code_draws_anew(folder, monkeypatch):
+    pictures([3], ['cat'], 16)
+    monkeypatch.setattr(cache, 'fingerprint', lambda: 'another version')
+    pictures([3], ['cat'], 16)
+    assert len(files(folder)) == 2
+
+def test_fingerprint_follows_the_sources(tmp_path, monkeypatch):
+    (tmp_path/'a.py').write_text('1')
+    monkeypatch.setattr(cache.scenes, '__file__', str(tmp_path/'__init__.py'))
+    look = cache.fingerprint.__wrapped__
+    one = look(); (tmp_path/'a.py').write_text('2')
+    assert look() != one
+
+@pytest.mark.parametrize('damage', [lambda b: b[:-1000], lambda b: b'', lambda b: b[:500] + bytes([b[500] ^ 1]) + b[501:], lambda b: bytes(len(b)), lambda b: b + b'x'])
+def test_damaged_file_is_drawn_again(folder, damage, capsys):
+    want = digest(pictures([3, 4], NAMES[:2], 32))
+    path = folder/files(folder)[0]
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert digest(pictures([3, 4], NAMES[:2], 32)) == want
+    assert 'damaged' in capsys.readouterr().out and path.read_bytes() == whole
+
+def test_a_file_under_another_name_is_not_taken(folder, capsys):
+    pictures([3], ['cat'], 16); a = files(folder)[0]
+    pictures([4], ['cat'], 16); b = next(f for f in files(folder) if f != a)
+    os.replace(folder/a, folder/b)
+    assert (pictures([4], ['cat'], 16).images[0] == scene(4, 'cat', 16).image).all()
+    assert 'damaged' in capsys.readouterr().out
+
+def test_full_disk(folder, monkeypatch, capsys):
+    def full(fd): raise OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr(cache.os, 'fsync', full)
+    p = pictures([3], ['cat'], 32)
+    assert (p.images[0] == scene(3, 'cat', 32).image).all() and files(folder) == []
+    assert 'No space left' in capsys.readouterr().out
+
+def test_folder_that_cannot_be_made(tmp_path, monkeypatch, capsys):
+    (tmp_path/'file').touch()
+    monkeypatch.setenv('CAMTUTOR_CACHE', str(tmp_path/'file'/'cache'))
+    assert pictures([3], ['cat'], 16).images.shape == (1, 16, 16, 3)
+    assert 'could not be kept' in capsys.readouterr().out
+
+def test_interrupted_while_drawing(folder, monkeypatch):
+    calls, real = [], cache.draw
+    def stop(job):
+        calls.append(job)
+        if len(calls) == 4: raise KeyboardInterrupt
+        return real(job)
+    monkeypatch.setattr(cache, 'draw', stop)
+    with pytest.raises(KeyboardInterrupt): pictures([3, 4, 5], ['cat'] * 3, 16)
+    assert files(folder) == []
+
+def test_interrupted_in_parallel_leaves_no_process(monkeypatch):
+    started, real = [], cache.start_worker
+    def note(jobs):
+        started.append(real(jobs))
+        return started[-1]
+    monkeypatch.setattr(cache, 'start_worker', note)
+    drawn = cache.draw_parallel([[k, 'cat', 16, {}] for k in range(200)], 16, 2)
+    next(drawn)
+    drawn.close()
+    assert len(started) == 2 and all(p.poll() is not None for p, _ in started)
+
+def test_killed_while_writing(folder):
+    code = '''
+import os, time
+from camtutor import cache
+def hang(fd): print('writing', flush=True); time.sleep(60)
+cache.os.fsync = hang
+cache.pictures([3, 4], ['cat', 'dog'], 32)'''
+    p = child(code, folder)
+    assert p.stdout.readline() == 'writing\n'
+    p.kill(); p.wait(); p.stdout.close()
+    left = files(folder)
+    assert len(left) == 1 and left[0].startswith('.part-')
+    assert (pictures([3, 4], ['cat', 'dog'], 32).images[1] == scene(4, 'dog', 32).image).all()
+    assert len(files(folder)) == 2
+    old = time.time() - 2 * cache.STALE
+    os.utime(folder/left[0], (old, old))
+    pictures([5], ['cat'], 32)
+    assert left[0] not in files(folder)   # swept up later
+
+def test_two_processes_at_once(folder):
+    code = '''
+import hashlib
+from camtutor.cache import pictures
+p = pictures(range(80), ['cat', 'dog'] * 40, 32)
+print(hashlib.sha256(b''.join(a.tobytes() for a in p)).hexdigest())'''
+    said = [p.communicate(timeout=60)[0].strip() for p in [child(code, folder) for _ in range(2)]]
+    assert said[0] == said[1] == digest(pictures(range(80), ['cat', 'dog'] * 40, 32))
+    assert len(files(folder)) == 1
+
+def test_dead_worker_is_told():
+    with pytest.raises(CamError, match='unicorn'): list(cache.draw_parallel([[1, 'unicorn', 16, {}]], 16, 1))
+
+def test_bad_arguments_leave_nothing(folder):
+    for kw, word in [(dict(species=['unicorn']), 'unicorn'), (dict(species=['cat'], size=0), 'size'), (dict(species=['cat'], background={1}), 'plain values')]:
+        with pytest.raises(CamError, match=word): pictures([3], **kw)
+    assert files(folder) == []
+
+def test_folder_by_platform(monkeypatch):
+    monkeypatch.delenv('CAMTUTOR_CACHE')
+    assert cache_dir().is_absolute() and 'camtutor' in str(cache_dir())
