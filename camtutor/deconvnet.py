@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BACK', 'unpool', 'filter_back', 'Seen', 'look', 'in_sequence', 'DeconvNet', 'deconvnet', 'Field', 'receptive_field',
-           'strongest', 'crop']
+           'strongest', 'crop', 'plain_net', 'load_plain']
 
 # %% ../nbs/05_deconvnet.ipynb #0002cb41
 from typing import NamedTuple
@@ -172,3 +172,19 @@ def crop(
     padded = F.pad(x, [field.size] * 4, value=fill)
     top, left = [field.size + field.start + field.step * at for at in (rows, cols)]
     return torch.stack([p[:, t:t+field.size, l:l+field.size] for p, t, l in zip(padded, top.tolist(), left.tolist())])
+
+# %% ../nbs/05_deconvnet.ipynb #000b41fc
+def plain_net(n_out:int)->nn.Sequential: # classes -> (N,3,H,W) -> (N,n_out)
+    "Convolution, ReLU, max pooling, over and over: the kind of network that a deconvnet was made for."
+    def stage(ni, nf, k, s): return [nn.Conv2d(ni, nf, k, s, k//2), nn.ReLU(), nn.MaxPool2d(2)]
+    stages = stage(3, 24, 5, 2) + stage(24, 48, 3, 1) + stage(48, 96, 3, 1) + stage(96, 128, 3, 1)[:2]
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, n_out))
+
+def load_plain()->nn.Sequential: # with .vocab and .transform
+    "The shipped network without skip connections, in eval mode: (N,3,128,128) -> (N,len(vocab))."
+    from camtutor.pets import Prepare, load_weights
+    state, meta = load_weights('plain')
+    net = plain_net(len(meta['vocab']))
+    net.load_state_dict(state)
+    net.vocab, net.transform = meta['vocab'], Prepare(meta['size'], meta['mean'], meta['std'])
+    return net.eval()
