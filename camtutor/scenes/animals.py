@@ -159,12 +159,16 @@ def sit(a):
     for s in (-1, 1):
         thigh(a, s * b.half * .82, g - .55, .52 * b.chub, .58, s * 15)
         paw(a, s * (b.half * .95 + .12), g, b.leg * 1.35)
-    w = b.half
+    portrait(a)
+
+def portrait(a):
+    "Head and chest; the picture's edge hides the rest."
+    w, g = a.build.half, 3.2
     outline = blob(mirror([(0, .35), (w*.62, .55), (w*.90, 1.4), (w*1.02, 2.3), (w*.78, g - .12), (0, g - .05)]))
     trunk(a, outline, (0, 1.75, w * .75, 1.35))
-    for s in (-1, 1): leg(a, s * w * .42, 1.75, s * w * .45, g + .03, b.leg * 1.05)
+    for s in (-1, 1): leg(a, s * w * .42, 1.75, s * w * .45, g + .03, a.build.leg * 1.05)
     chin_shadow(a, 0, .95)
-    collar(a, 0, 1.02, .62 * w + .1)
+    collar(a, 0, 1.02, .60 * w + .02)
 
 def side(a):
     "On its haunches, seen from the side."
@@ -180,7 +184,7 @@ def side(a):
     paw(a, .62*k, g + .03, b.leg * 1.5)
     leg(a, -.22, 1.65, -.26, g + .03, b.leg * 1.08)
     chin_shadow(a, 0, .9)
-    collar(a, 0, 1.0, .62 * b.half + .08)
+    collar(a, -.03, 1.0, .56 * b.half)
 
 def stand(a, stride=.15):
     "On four legs, seen from the side."
@@ -218,7 +222,7 @@ def lie(a):
     chin_shadow(a, 0, .9)
     collar(a, 0, .98, .7)
 
-BODIES = {'lie': lie, 'portrait': sit, 'side': side, 'sit': sit, 'stand': stand, 'walk': walk}
+BODIES = {'lie': lie, 'portrait': portrait, 'side': side, 'sit': sit, 'stand': stand, 'walk': walk}
 
 def draw_animal(canvas, look, species, pose, rng, yaw, pitch, tilt):
     "Body, then head."

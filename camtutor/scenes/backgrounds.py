@@ -24,7 +24,8 @@ def weave(c, box, name, tile, strength, rng):
 def plane(c, horizon, name, tile, strength, rng):
     "Multiply a texture running back to the horizon into the floor."
     t = textures.floor(name, c.size, horizon, tile, (rng.random(), rng.random()))
-    c.rgb[:, c.size - len(t):] *= 1 + t * np.float32(strength)
+    t *= np.linspace(.35, 1, len(t), dtype=np.float32)[:, None] * np.float32(strength)
+    c.rgb[:, c.size - len(t):] *= 1 + t
 
 def on_floor(h, pts, depth=.14):
     "Floor coordinates (across, near to far) in perspective; what lies beyond the wall is cut to a line on it."

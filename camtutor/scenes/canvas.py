@@ -148,7 +148,7 @@ class Canvas:
         lit -= high.take(np.clip(iy + dy, 0, h - 1), 0).take(np.clip(ix + dx, 0, w - 1), 1)
         s = np.clip((high - .38) * 2.2, 0, 1)
         s *= np.float32(rim); s += np.float32(1.06 - rim)
-        lit *= np.float32(.50); s += lit
+        lit *= np.float32(.55); s += lit
         if grain is not None: s += grain
         return s
 
@@ -163,7 +163,7 @@ class Canvas:
         view = self.rgb[:, y0:y1, x0:x1]
         rgb -= view; rgb *= cov; view += rgb
 
-    def body(self, outline, part, colour, decor=None, fluff=0., hair=.0, phase=0., turns=0, depth=.19, rim=.5):
+    def body(self, outline, part, colour, decor=None, fluff=0., hair=.0, phase=0., turns=0, depth=.25, rim=.55):
         "A shaded part; `decor()` paints markings on its coat, `hair` is the fur's contrast, `fluff` its ragged edge."
         if fluff: outline = furry(outline, fluff, phase)
         box, cov = self.coverage(outline, pad=1)

@@ -39,7 +39,10 @@ class Look:
         if self.pattern == 'bib': return self.pale
         return mix(self.second, self.base, .2) if self.pattern == 'points' else mix(self.base, self.pale, .5)
 
-def _jitter(rng, c, k=.05): return tuple(min(1., max(0., v + rng.uniform(-k, k))) for v in c)
+def _jitter(rng, c):
+    "A little lighter or darker, and a little off in hue."
+    k = rng.uniform(-.05, .05)
+    return tuple(min(1., max(0., v + k + rng.uniform(-.018, .018))) for v in c)
 
 def _second(rng, pattern, base):
     if pattern == 'points': return dark(base, .72) if lum(base) > .42 else light(base, .55)

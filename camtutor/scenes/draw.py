@@ -136,7 +136,7 @@ def _develop(c, rng):
     "Light from one side, colour temperature, exposure, vignette and grain: uint8 (S,S,3)."
     s = c.size
     strength, vignette, warm, gain = rng.uniform(.08, .30), rng.uniform(.05, .35), rng.uniform(-.06, .06), rng.uniform(.85, 1.14)
-    soft, noise, offset = rng.random() < .3, rng.uniform(.004, .018), (rng.random(), rng.random())
+    soft, noise, offset = rng.random() < .15, rng.uniform(.004, .018), (rng.random(), rng.random())
     if soft: c.rgb = _soft_lens(c.rgb)
     t = ((np.arange(s, dtype=np.float32) + np.float32(.5)) / np.float32(s) - np.float32(.5))
     x, y = t[None], t[:, None]
@@ -193,7 +193,7 @@ def scene(
     looks = _looks(seed, len(names), pattern, colour, collar)
     things = _objects(seed, None if objects is None else check.whole('objects', objects, 0, check.MOST_OBJECTS), places)
     camera, own = _stream(seed, 'camera'), check.word('background', background, (*BACKGROUNDS, *PLAIN))
-    angle, depth = camera.uniform(35, 145), camera.choice((0, .35, .55, 1.))
+    angle, depth = camera.uniform(35, 145), camera.choice((0, .3, .5, .8))
     angle = math.radians(angle if light is None else check.number('light', light, 0, 360))
     c = Canvas(size, (math.cos(angle), -math.sin(angle)), check.painted(paint, PARTS, COLOURS))
     chosen = _stream(seed, 'place').choice(BACKGROUNDS)

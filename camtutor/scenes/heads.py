@@ -138,8 +138,8 @@ def ears_dog(h):
     colour = h.look.second if h.look.pattern in ('points', 'patches') else dark(h.look.base, .22)
     for s in SIDES:
         w = .13 * h.k[2 + (s > 0)] - .05
-        o = [(.38, -.84), (.80, -.86), (1.12 + w, -.35), (1.20 + w, long * .55), (1.0 + w, long), (.80, long * .6),
-             (.72, -.30)]
+        o = [(.44, -.80), (.74, -.74), (1.02 + w, -.30), (1.16 + w, long * .55), (1.0 + w, long), (.78, long * .6),
+             (.68, -.30)]
         o = blob([(s * x + k, y) for x, y in o])
         h.c.soft(s * .9 + k, .0, .38, long + .35, (.05, .03, .04), .45, inside=True)
         ear(h, o, colour=colour)
