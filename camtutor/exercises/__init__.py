@@ -1,0 +1,171 @@
+"""Exercises that are checked the moment they are written.
+
+    from camtutor.exercises import ex
+
+    @ex("3.2")
+    def grad_cam(A, g):
+        ...
+
+`ex.hint("3.2")`, `ex.solution("3.2")`, `ex.answer("3.7", 12)`, `ex.ask("3.9")`, `ex.progress()`, `ex.next()`,
+`ex.reset()`, `ex.use("3.2")` and `ex.unuse()` do the rest.
+"""
+from contextlib import contextmanager
+from html import escape
+from importlib import import_module
+import sys
+
+from camtutor.errors import CamError
+from camtutor.exercises import progress as store
+from camtutor.exercises.cards import Card, Table, STATES, show, verdict_card
+from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade
+
+__all__ = ['ex', 'Exercise', 'Mistake', 'Trial', 'Verdict', 'exercises', 'grade']
+
+_answers = {} # by id: the learner's function or class of this session
+_used = {} # by id: (the library's, the learner's) while `use` is on
+
+def ex(id:str # of the exercise: "3.2"
+      ): # a decorator
+    "Check the function or class below, show a card, and keep the progress."
+    e = find(id)
+    if e.kind != 'function': raise CamError(f'{id} is a question: answer it with ex.answer("{id}", …).')
+    def check(answer):
+        v = judge(e, answer)
+        if v.state == 'not attempted': return library_or(e, answer)
+        _answers[e.id] = answer
+        return answer if v.passed else library_or(e, answer)
+    return check
+
+def judge(e, answer)->Verdict:
+    "Grade, remember, show."
+    with suspended(): v = grade(e, answer)
+    note = '' if v.state == 'not attempted' else store.note_answer(e.id, v.state)[1]
+    show(verdict_card(v, note))
+    return v
+
+def library_of(e): return getattr(import_module(e.library), e.name)
+def library_or(e, answer): return library_of(e) if e.library else answer
+
+def answer(id:str, # of a question
+           value # a number, a shape, an option or a text
+          ):
+    "Answer a question."
+    e = find(id)
+    if e.kind == 'function': raise CamError(f'{id} asks for code: put @ex("{id}") above your {e.name}.')
+    judge(e, value)
+
+def ask(id:str # of a multiple-choice question
+       ):
+    "Show a question with its options as buttons; a click answers it, and every option has its own reply."
+    import ipywidgets as w
+    from camtutor.course import card, show_widget
+    e = find(id)
+    if e.kind != 'choice': raise CamError(f'{id} is no multiple-choice question.')
+    pick = w.RadioButtons(options=e.options, value=None, layout=w.Layout(width='auto'))
+    reply = w.HTML()
+    pick.observe(lambda change: setattr(reply, 'value', reply_to(id, change['new'])), 'value')
+    head = f'Question {e.id}: {e.task}'
+    show_widget(w.VBox([w.HTML(card(head)), pick, reply]), card(head, '<ul>' + ''.join(f'<li>{escape(o)}</li>' for o in e.options) + '</ul>'),
+                '\n'.join([head, *('  - ' + o for o in e.options)]))
+
+def reply_to(id:str, option:str)->str: # HTML
+    "Grade one option and give its card."
+    e = find(id)
+    v = grade(e, option)
+    return verdict_card(v, store.note_answer(e.id, v.state)[1])._repr_html_()
+
+def hint(id:str,
+         grade:int=None # 1, 2 or 3; left out, the next one
+        ):
+    "Show a hint; each call gives a stronger one."
+    e = find(id)
+    seen = store.read()[0].get(e.id, {}).get('hints', 0)
+    n = grade or min(seen + 1, len(e.hints))
+    if not 1 <= n <= len(e.hints): raise CamError(f'Exercise {id} has {len(e.hints)} hints; there is no hint {grade}.')
+    note = store.note_hint(e.id, n)[1]
+    more = f'{n} of {len(e.hints)}.' + ('' if n == len(e.hints) else f' `ex.hint("{e.id}")` gives the next.')
+    show(Card(f'Exercise {e.id} · {e.title}: hint {n}', tuple(('p', t) for t in (e.hints[n-1], more, note) if t)))
+
+def solution(id:str,
+             reveal:bool=False # show it before a pass or three failures
+            ):
+    "Show the reference: after a pass, after three failures, or when told to."
+    e = find(id)
+    d, note = store.read()
+    d = d.get(e.id, dict(state='', failures=0))
+    if not (store.passed(d) or d['failures'] >= 3 or reveal):
+        left = 3 - d['failures']
+        return show(Card(f'Exercise {e.id} · {e.title}', (('p', f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
+                         f'`ex.hint("{e.id}")` helps; `ex.solution("{e.id}", reveal=True)` shows it now.'),)))
+    show(Card(f'Exercise {e.id} · {e.title}: the reference', (('code', e.solution), ('p', e.why), *([('p', note)] if note else []))))
+
+def progress():
+    "How far you are: a table by chapter."
+    done, note = store.read()
+    show(progress_table(done, note))
+
+def progress_table(done:dict, note='')->Table:
+    "The table of `progress()`, from the contents of a progress file."
+    rows, every = [], exercises()
+    for c, title in CHAPTERS.items():
+        mine = [e for e in every.values() if e.chapter == c]
+        marks = ' '.join(f'{STATES[done[e.id]["state"]][0] if done.get(e.id, {}).get("state") else "○"}{e.id}' for e in mine)
+        rows.append((f'{c} {title}', (sum(store.passed(done.get(e.id)) for e in mine), len(mine)), marks))
+    n = sum(r[1][0] for r in rows)
+    return Table(f'{n} of {len(every)} exercises done', ('chapter', 'done', 'exercises'), tuple(rows), note)
+
+def next_():
+    "Show the first exercise that is not done yet."
+    done, note = store.read()
+    e = next((e for e in exercises().values() if not store.passed(done.get(e.id))), None)
+    if e is None: return show(Card('All exercises are done.', (('p', note),) if note else ()))
+    show(Card(f'Next: exercise {e.id} · {e.title}', (('p', e.task), ('code', e.stub), *([('p', note)] if note else []))))
+
+def reset(id:str=None # one exercise; all of them if left out
+         ):
+    "Begin again with one exercise, or with all; the old file is kept beside the new."
+    note = store.forget(find(id).id if id else None)
+    show(Card(f'Exercise {id} begins again.' if id else 'Your progress begins again.', (('p', note),) if note else ()))
+
+# The library on the learner's own function
+
+def use(id:str):
+    "Let the whole library, explorer included, run on your own answer."
+    e = find(id)
+    if not e.library: raise CamError(f'Exercise {id} is not part of the library, so nothing would use it.')
+    if e.id not in _answers: raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
+    unuse(id)
+    _used[e.id] = library_of(e), _answers[e.id]
+    swap(*_used[e.id])
+    right = grade_quietly(e)
+    show(Card(f'The library now runs on your {e.name}.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
+              *([] if right else [('p', 'It is not right yet: what you see now is your version.')]))))
+
+def grade_quietly(e):
+    with suspended(): return grade(e, _answers[e.id]).passed
+
+def unuse(id:str=None # one exercise; all of them if left out
+         ):
+    "Give the library its own functions back."
+    for i in [find(id).id] if id else list(_used):
+        if i in _used:
+            theirs, mine = _used.pop(i)
+            swap(mine, theirs)
+
+@contextmanager
+def suspended():
+    "Within, the library runs on its own functions: references must not depend on a learner's answer."
+    for theirs, mine in _used.values(): swap(mine, theirs)
+    try: yield
+    finally:
+        for theirs, mine in _used.values(): swap(theirs, mine)
+
+def swap(old, new):
+    "Put `new` in the place of `old` in every module of the library."
+    for name, module in list(sys.modules.items()):
+        if name.startswith('camtutor.') and not name.startswith('camtutor.exercises'):
+            for k, v in list(vars(module).items()):
+                if v is old: setattr(module, k, new)
+
+ex.answer, ex.ask, ex.hint, ex.solution, ex.progress, ex.next, ex.reset, ex.use, ex.unuse = (
+    answer, ask, hint, solution, progress, next_, reset, use, unuse)

@@ -1,0 +1,75 @@
+"The author's guard: what `camtutor check` looks at in every exercise."
+import re
+
+from camtutor.exercises.core import Exercise, exercises, grade
+from camtutor.exercises.stubs import blank
+
+LEAST = dict(function=3, value=2, choice=2, written=0) # mistakes that an exercise of each kind needs
+HINTED = 'function', 'value'
+
+def faults(e:Exercise)->list: # of texts; empty if all is well
+    "What is wrong with one exercise."
+    return [*untouched(e), *right_answers(e), *wrong_answers(e), *texts(e)]
+
+def untouched(e):
+    answer = ...
+    if e.kind == 'function': answer = from_stub(e)
+    state = grade(e, answer).state
+    return [] if state == 'not attempted' else [f'an untouched stub is {state!r}']
+
+def from_stub(e):
+    "The function or class that a learner's untouched cell makes."
+    scope = dict(vars(__import__(e.reference.__module__, fromlist=['*'])), ex=lambda id: lambda f: f)
+    exec(compile(e.stub, f'<stub {e.id}>', 'exec'), scope)
+    return scope[e.name]
+
+def right_answers(e):
+    rights = [('the reference', e.reference), *((f'the alternative {a.__name__}', a) for a in e.also)]
+    if e.library: rights.append(("the library's own", library_of(e)))
+    found = []
+    for what, answer in rights:
+        v = grade(e, answer)
+        if v.state not in ('correct', 'written'): found.append(f'{what} is {v.state!r}: {v.message} {v.where or ""}'.rstrip())
+    return found
+
+def library_of(e):
+    from importlib import import_module
+    return getattr(import_module(e.library), e.name)
+
+def wrong_answers(e):
+    found = []
+    for m in e.mistakes:
+        v, name = grade(e, m.answer), getattr(m.answer, '__name__', repr(m.answer))
+        if v.passed: found.append(f'the wrong version {name} passes')
+        elif v.mistake is not m: found.append(f'the wrong version {name} is not recognised, but '
+                                              + (f'taken for {getattr(v.mistake.answer, "__name__", v.mistake.answer)}' if v.mistake else f'only: {v.message}'))
+    return found
+
+def texts(e):
+    found = []
+    if len(e.mistakes) < LEAST[e.kind]: found.append(f'{len(e.mistakes)} wrong versions; {LEAST[e.kind]} are needed')
+    if len({m.diagnosis for m in e.mistakes}) < len(e.mistakes): found.append('two wrong versions share a diagnosis')
+    if any(len(m.diagnosis) < 20 for m in e.mistakes): found.append('a diagnosis is too short to help')
+    if e.kind in HINTED and (len(e.hints) != 3 or not all(map(str.strip, e.hints))): found.append('three hints are needed')
+    if e.kind in HINTED and not e.why: found.append('why it matters is missing')
+    found += [f'hint {i + 1} gives the solution away: {l}' for i, h in enumerate(e.hints) for l in given_away(e, h)]
+    return found
+
+def given_away(e, hint):
+    "Lines of the solution that stand in a hint."
+    if e.kind != 'function': return [str(e.reference)] if squeezed(str(e.reference)) in squeezed(hint) and len(str(e.reference)) > 1 else []
+    stub = set(map(squeezed, blank(e.solution, e.name).splitlines()))
+    body = [l for l in e.solution.splitlines() if squeezed(l) not in stub and len(squeezed(l)) > 24]
+    return [l.strip() for l in body if squeezed(l).removeprefix('return') in squeezed(hint)]
+
+def squeezed(text): return re.sub(r'[\s`]', '', text)
+
+def check(ids=())->int: # how many exercises have a fault
+    "Print a line for each exercise, and its faults."
+    bad = 0
+    for i, e in exercises().items():
+        if ids and not any(i == k or i.startswith(k + '.') for k in ids): continue
+        found = faults(e)
+        bad += bool(found)
+        print(f'{"✗" if found else "✓"} {i:5} {e.title} ({e.kind}, {len(e.mistakes)} wrong versions)', *(f'\n      {f}' for f in found), sep='')
+    return bad

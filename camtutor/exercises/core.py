@@ -1,0 +1,239 @@
+"""What an exercise is, and how an answer is graded.
+
+An `Exercise` is a reference, the trials that an answer goes through, and a bank of mistakes: wrong answers that people
+give, as real code, each with what a tutor would say. Grading runs the trials in order and stops at the first that fails.
+The answer is then compared with the bank: a mistake is recognised when the answer *behaves* like it on every trial.
+"""
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Callable
+from zlib import crc32
+import contextlib, inspect, io, math, time
+
+import torch
+from torch import Tensor
+
+from camtutor.course import check_tensor
+from camtutor.errors import CamError, nearest
+from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
+from camtutor.exercises.stubs import blank, is_stub
+from camtutor.exercises.trace import Raised, raised
+
+CHAPTERS = {'01': 'Hooks'}
+
+class same_as_reference: "Marks a trial whose expected outcome is what the reference gives."
+
+@dataclass(frozen=True)
+class Trial:
+    "One thing an answer is put through."
+    title:str # says what is tried: 'A 2 × 2 map worked by hand'
+    run:Callable # answer -> what is compared: tensors, numbers, texts, and tuples or dicts of them
+    want:object = same_as_reference # what it should give; left out, what the reference gives
+    says:str = '' # what to tell the learner, besides the difference, when this fails
+
+@dataclass(frozen=True)
+class Mistake:
+    "A wrong answer that people give, and what a tutor would say to it."
+    answer:object # a function or class that behaves so; for a question, the wrong value
+    diagnosis:str
+
+@dataclass(frozen=True)
+class Exercise:
+    "One exercise: a function or a class to write, or a question to answer."
+    id:str # chapter and number: '3.2'
+    title:str
+    task:str # markdown: what to do
+    reference:object # the right answer; for a written one, the model answer
+    trials:tuple = () # of Trial; a question needs none
+    mistakes:tuple = () # of Mistake
+    hints:tuple = () # three, from a nudge to nearly there
+    why:str = '' # one or two sentences, shown after a pass: why it matters
+    kind:str = 'function' # 'function' (or class), 'value', 'choice' or 'written'
+    library:str = '' # the module of the package that has it: 'camtutor.cam'
+    also:tuple = () # other right answers, in another style
+    speed:Callable|None = None # answer -> anything: a larger case to be timed
+    slower:float = 20. # times the reference's time that still counts as quick
+
+    @property
+    def chapter(self): return self.id.split('.')[0].zfill(2)
+    @property
+    def name(self): return getattr(self.reference, '__name__', '')
+    @property
+    def options(self):
+        "Of a multiple-choice question, in an order that has nothing to do with which is right."
+        return sorted([str(self.reference), *(str(m.answer) for m in self.mistakes)], key=lambda o: crc32(o.encode()))
+    @property
+    def solution(self):
+        if self.kind != 'function': return str(self.reference)
+        return inspect.getsource(self.reference).rstrip()
+    @property
+    def stub(self):
+        "The cell that a learner starts from."
+        if self.kind != 'function': return f'ex.answer("{self.id}", ...)'
+        return f'@ex("{self.id}")\n' + blank(self.solution, self.name)
+
+@dataclass(frozen=True)
+class Verdict:
+    "What came out of grading one answer."
+    exercise:Exercise
+    state:str # 'not attempted', 'raised', 'wrong', 'slow', 'correct' or 'written'
+    message:str = ''
+    mistake:Mistake|None = None
+    where:Raised|None = None # for 'raised'
+    printed:str = '' # what the answer printed in the first trial
+
+    @property
+    def passed(self): return self.state in ('correct', 'slow', 'written')
+
+# All exercises, by chapter
+
+def chapter(number:str)->dict: # id -> Exercise
+    "The exercises of one chapter, by id."
+    return {e.id: e for e in import_module(f'camtutor.exercises.ch{number}').EXERCISES}
+
+def exercises()->dict: # id -> Exercise
+    "Every exercise of the course, in order."
+    return {i: e for c in CHAPTERS for i, e in chapter(c).items()}
+
+def find(id:str)->Exercise:
+    "The exercise `id`; a CamError names the nearest if there is none."
+    found = exercises()
+    if str(id) not in found: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, found))
+    return found[str(id)]
+
+# Grading
+
+def grade(e:Exercise, # the exercise
+          answer, # a function or class, or the answer to a question
+          seconds:float=5. # limit for each trial
+         )->Verdict:
+    "Put `answer` through the trials of `e`; stop at the first that fails and look for the mistake."
+    if e.kind != 'function': return grade_question(e, answer)
+    if is_stub(answer): return Verdict(e, 'not attempted')
+    if complaint := wrong_signature(e, answer): return Verdict(e, 'wrong', complaint)
+    outcomes, printed = [], ''
+    for t in e.trials:
+        got = attempt(t.run, answer, seconds)
+        outcomes.append(got)
+        if t is e.trials[0]: printed = got.printed
+        if v := problem(e, t, got):
+            return Verdict(e, *v, mistake=recognise(e, answer, outcomes, seconds), where=got.error if v[0] == 'raised' else None,
+                           printed=printed)
+    if e.speed and (ratio := slowness(e, answer)) > e.slower:
+        return Verdict(e, 'slow', f'It takes about {ratio:.0f} times as long as the reference.', printed=printed)
+    return Verdict(e, 'correct', printed=printed)
+
+def grade_question(e, answer):
+    if answer is ... or answer is None or (isinstance(answer, str) and not answer.strip()): return Verdict(e, 'not attempted')
+    if e.kind == 'written': return Verdict(e, 'written')
+    if same_answer(answer, e.reference): return Verdict(e, 'correct')
+    mistake = next((m for m in e.mistakes if same_answer(answer, m.answer)), None)
+    if e.kind == 'choice' and not mistake:
+        raise CamError(f'{answer!r} is not an option of question {e.id}. ' + nearest(answer, e.options))
+    return Verdict(e, 'wrong', '' if mistake else f'It is not {brief_value(answer)}.', mistake)
+
+def same_answer(a, b):
+    "Is `a`, typed by a learner, the value `b`? Case, spaces and list or tuple make no difference; floats may be rounded."
+    if isinstance(a, Tensor): a = a.tolist()
+    if isinstance(b, str): return isinstance(a, str) and a.split() == b.split() or str(a).lower().strip(' .') == b.lower().strip(' .')
+    if isinstance(b, (tuple, list)): return isinstance(a, (tuple, list)) and len(a) == len(b) and all(map(same_answer, a, b))
+    if isinstance(b, bool) or isinstance(a, bool): return a is b
+    if isinstance(b, (int, float)): return isinstance(a, (int, float)) and math.isclose(a, b, rel_tol=.01)
+    return a == b
+
+def brief_value(v): return repr(v) if len(repr(v)) < 60 else repr(v)[:57] + '…'
+
+@dataclass(frozen=True)
+class Outcome:
+    value:object = None
+    error:Raised|None = None
+    printed:str = ''
+
+def attempt(run, answer, seconds=5.)->Outcome:
+    "What `run(answer)` gives or raises, under the limits; random numbers, grad mode and output stay as they were."
+    out = io.StringIO()
+    grad = torch.is_grad_enabled()
+    try:
+        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(out):
+            torch.manual_seed(0)
+            torch.set_grad_enabled(True)
+            return Outcome(guarded(lambda: run(answer), seconds), printed=out.getvalue())
+    except (Exception, TimeLimit, MemoryLimit) as e:
+        return Outcome(error=raised(e), printed=out.getvalue())
+    finally: torch.set_grad_enabled(grad)
+
+_known = {}
+
+def outcome(e, answer, trial)->Outcome:
+    "The outcome of the reference or of a mistake of the bank; worked out once."
+    key = e.id, id(answer), id(trial)
+    if key not in _known: _known[key] = attempt(trial.run, answer)
+    return _known[key]
+
+def expected(e, trial): return outcome(e, e.reference, trial).value if trial.want is same_as_reference else trial.want
+
+def problem(e, trial, got:Outcome):
+    "`(state, message)` if the outcome of a trial is not what it should be, else None."
+    if got.error:
+        if got.error.line or got.error.stopped: return 'raised', f'{trial.title}.'
+        return 'wrong', f'{trial.title}: {got.error.kind}: {got.error.message}'
+    if diff := difference(got.value, expected(e, trial)): return 'wrong', ' '.join(filter(None, [f'{trial.title}: {diff}', trial.says]))
+
+def recognise(e, answer, outcomes, seconds)->Mistake|None:
+    "The mistake of the bank that behaves as `answer` does on every trial."
+    if any(o.error and o.error.stopped for o in outcomes): return None
+    for t in e.trials[len(outcomes):]: outcomes.append(attempt(t.run, answer, seconds))
+    return next((m for m in e.mistakes
+                 if all(alike(o, outcome(e, m.answer, t)) for o, t in zip(outcomes, e.trials))), None)
+
+def alike(a:Outcome, b:Outcome)->bool:
+    "Do two outcomes show the same behaviour?"
+    if a.error or b.error: return bool(a.error and b.error) and a.error.what == b.error.what
+    return not difference(a.value, b.value)
+
+def difference(got, want, name='the result')->str:
+    "How `got` differs from `want`, in words: type, shape, dtype, not finite, values, in this order; '' if it does not."
+    if isinstance(want, Tensor):
+        if got is None: return f'{name} is None. Is there a `return`?'
+        try: check_tensor(got, want, name=name)
+        except AssertionError as e: return str(e)
+        return ''
+    if isinstance(want, dict):
+        if not isinstance(got, dict): return f'{name} should be a dict, but it is {type(got).__name__}.'
+        if list(got) != list(want): return f'{name} should have the keys {list(want)}, but it has {list(got)}.'
+        return next(filter(None, (difference(got[k], want[k], str(k)) for k in want)), '')
+    if isinstance(want, (list, tuple)):
+        if not isinstance(got, (list, tuple)): return f'{name} should be a {type(want).__name__}, but it is {type(got).__name__}.'
+        if len(got) != len(want): return f'{name} should have {len(want)} parts, but it has {len(got)}.'
+        return next(filter(None, (difference(g, w, f'{name}[{i}]') for i, (g, w) in enumerate(zip(got, want)))), '')
+    if isinstance(want, float):
+        ok = isinstance(got, (int, float)) and (math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or got != got and want != want)
+        return '' if ok else f'{name} should be {want:.6g}, but it is {got if not isinstance(got, float) else format(got, ".6g")}.'
+    if type(got) is not type(want) or got != want: return f'{name} should be {want!r}, but it is {brief_value(got)}.'
+    return ''
+
+def wrong_signature(e, answer)->str:
+    "What is wrong with the arguments that `answer` takes; '' if it can be called as the reference is."
+    if inspect.isclass(e.reference) != inspect.isclass(answer):
+        return f'`{e.name}` should be a {"class" if inspect.isclass(e.reference) else "function"}.'
+    if not callable(answer): return f'`@ex("{e.id}")` goes above a function or a class.'
+    want, got = inspect.signature(e.reference), inspect.signature(answer)
+    needed = [p.name for p in want.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    has = [p.name for p in got.parameters.values()]
+    if sorted(needed) == sorted(has) and needed != has: return f'The arguments should come in the order ({", ".join(needed)}); yours is ({", ".join(has)}).'
+    required = [n for n in needed if want.parameters[n].default is inspect.Parameter.empty]
+    try: got.bind(*required)
+    except TypeError as err: return f'It is called as {e.name}({", ".join(required)}), which yours, {answer.__name__}{got}, does not take: {err}.'
+    missing = [n for n in needed if n not in required and n not in has and not any(p.kind is p.VAR_KEYWORD for p in got.parameters.values())]
+    if missing: return f'It should also take {" and ".join(f"`{n}`" for n in missing)}, as the reference does.'
+    return ''
+
+def slowness(e, answer, times=3)->float:
+    "Time of `answer` over time of the reference, best of `times` each."
+    def best(f):
+        start = [time.perf_counter()]
+        for _ in range(times):
+            if attempt(e.speed, f, 20.).error: return math.inf
+            start.append(time.perf_counter())
+        return min(b - a for a, b in zip(start, start[1:]))
+    return best(answer)/best(e.reference)

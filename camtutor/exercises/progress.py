@@ -1,0 +1,115 @@
+"""What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another).
+
+    {"version": 2, "exercises": {"3.2": {"state": "correct", "tries": 4, "failures": 3, "hints": 1, "passed": "2026-11-21"}}}
+
+It is read, changed and replaced under a lock, so that several sessions can write it. A damaged file is kept aside under
+a dated name and reported; if the file cannot be written, the session goes on from memory and says so.
+"""
+from datetime import datetime
+from pathlib import Path
+import json, os, tempfile
+
+VERSION = 2
+RANK = {'': 0, 'raised': 1, 'wrong': 1, 'written': 2, 'slow': 2, 'correct': 3}
+_pending = {} # by file: the edits that could not be saved yet
+
+def path()->Path:
+    "Where progress is kept."
+    from platformdirs import user_data_dir
+    return Path(os.environ.get('CAMTUTOR_PROGRESS') or Path(user_data_dir('camtutor'))/'progress.json')
+
+def read(file:Path=None)->tuple: # (exercises by id, what to tell the learner or '')
+    "The progress in `file`, with what could not be saved yet."
+    file = file or path()
+    try: done, note = load(file)
+    except OSError as e: done, note = {}, f'Your progress in {file} cannot be read ({e.strerror}).'
+    for edit in _pending.get(file, []): edit(done)
+    return done, note
+
+def load(file:Path)->tuple: # (exercises by id, what to tell the learner or '')
+    "What is in `file`; a damaged one is moved aside and reported, not lost."
+    if not file.exists(): return {}, ''
+    try: return migrate(json.loads(file.read_text(encoding='utf8'))), ''
+    except Newer as e: return {}, set_aside(file, f'was written by a newer camtutor (version {e})')
+    except (ValueError, KeyError, TypeError, AttributeError): return {}, set_aside(file, 'is damaged')
+
+class Newer(Exception): "The file has a version that this program does not know."
+
+def migrate(data:dict)->dict: # exercises by id
+    "The exercises of a file of any version so far; anything else raises."
+    if 'version' not in data: # version 1: {"3.2": "correct"}
+        data = dict(version=VERSION, exercises={k: dict(state=v) for k, v in data.items()})
+    if data['version'] > VERSION: raise Newer(data['version'])
+    return {str(k): dict(state=str(v['state']), tries=int(v.get('tries', 1)), failures=int(v.get('failures', 0)),
+                         hints=int(v.get('hints', 0)), passed=str(v.get('passed', ''))) for k, v in data['exercises'].items()}
+
+def set_aside(file, what)->str:
+    "Rename a file that cannot be used to a dated name beside it; say so."
+    aside = dated(file)
+    file.replace(aside)
+    return f'Your progress file {what}; it is kept as {aside}, and a new one begins.'
+
+def dated(file:Path)->Path:
+    "A free name beside `file` that carries today's date."
+    stamp = datetime.now().strftime('%Y-%m-%d-%H%M%S')
+    names = (file.with_name(f'{file.stem}-{stamp}{n}{file.suffix}') for n in ['', *(f'-{i}' for i in range(1, 1000))])
+    return next(n for n in names if not n.exists())
+
+def change(edit, # exercises by id -> changed in place
+           file:Path=None
+          )->tuple: # (exercises by id after it, what to tell the learner or '')
+    "Read, edit and replace the file under its lock. An edit that cannot be saved is tried again with the next."
+    from filelock import FileLock, Timeout
+    file = file or path()
+    edits = _pending.setdefault(file, [])
+    edits.append(edit)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(file) + '.lock', timeout=5):
+            done, note = load(file)
+            for f in edits: f(done)
+            replace(file, json.dumps(dict(version=VERSION, exercises=done), indent=1))
+        edits.clear()
+        return done, note
+    except Timeout: why = 'another session holds it'
+    except OSError as e: why = e.strerror
+    return read(file)[0], f'Your progress could not be saved in {file} ({why}). It is kept for this session, and saved once that works.'
+
+def replace(file:Path, text:str):
+    "Write `text` beside `file` and move it there: a reader never sees half a file."
+    fd, tmp = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix='.tmp')
+    try:
+        with os.fdopen(fd, 'w', encoding='utf8') as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(tmp, file)
+    except BaseException:
+        Path(tmp).unlink(missing_ok=True)
+        raise
+
+def note_answer(id:str, state:str)->tuple: # as `change`
+    "Add one answer; a pass is never taken back by a later failure."
+    def edit(done):
+        d = done.setdefault(id, dict(state='', tries=0, failures=0, hints=0, passed=''))
+        d['tries'] += 1
+        d['failures'] += RANK[state] < 2
+        if RANK[state] >= RANK[d['state']]: d['state'] = state
+        if RANK[state] >= 2: d['passed'] = d['passed'] or datetime.now().strftime('%Y-%m-%d')
+    return change(edit)
+
+def note_hint(id:str, n:int)->tuple:
+    "Remember that `n` hints were read."
+    def edit(done):
+        d = done.setdefault(id, dict(state='', tries=0, failures=0, hints=0, passed=''))
+        d['hints'] = max(d['hints'], n)
+    return change(edit)
+
+def forget(id:str=None)->str: # what to tell the learner
+    "Drop one exercise, or set the whole file aside."
+    file = path()
+    if id: return change(lambda done: done.pop(id, None))[1]
+    _pending.pop(file, None)
+    return set_aside(file, 'was reset') if file.exists() else ''
+
+def passed(d)->bool: return bool(d) and RANK.get(d['state'], 0) >= 2

@@ -1,0 +1,49 @@
+"A learner's exception, as it concerns the learner: their own line and their values."
+from dataclasses import dataclass
+import linecache, re, sysconfig, types
+from pathlib import Path
+
+from torch import Tensor
+from camtutor.exercises.guard import MemoryLimit, TimeLimit
+
+OTHERS = tuple({str(Path(__file__).resolve().parent.parent), *(sysconfig.get_path(n) for n in ('stdlib', 'platstdlib', 'purelib', 'platlib')), '<frozen'})
+
+@dataclass(frozen=True)
+class Raised:
+    "An exception without its traceback."
+    kind:str # the class of the exception
+    message:str
+    line:str = '' # the learner's line
+    number:int = 0 # its number in the cell
+    values:tuple = () # of texts: 'A = tensor (2, 3, 4, 4) float32'
+    stopped:str = '' # 'time' or 'memory', if the watchdog ended it
+
+    @property
+    def what(self): return self.kind, re.sub(r'0x\w+|\d+', '#', self.message)[:60]
+
+def raised(e:BaseException)->Raised:
+    "The part of `e` that a learner can use."
+    stopped = 'time' if isinstance(e, TimeLimit) else 'memory' if isinstance(e, (MemoryLimit, MemoryError)) or "can't allocate memory" in str(e) else ''
+    frames = []
+    tb = e.__traceback__
+    while tb:
+        frames.append((tb.tb_frame, tb.tb_lineno))
+        tb = tb.tb_next
+    theirs = [(f, n) for f, n in frames if not f.f_code.co_filename.startswith(OTHERS)]
+    if not theirs: return Raised(type(e).__name__, str(e), stopped=stopped)
+    frame, number = theirs[-1]
+    line = linecache.getline(frame.f_code.co_filename, number).strip()
+    return Raised(type(e).__name__, str(e), line or f'line {number}', number, values(frame, line), stopped)
+
+def values(frame, line)->tuple:
+    "The learner's variables that stand in `line`, or all if there is none, shortly."
+    named = {k: v for k, v in frame.f_locals.items() if not k.startswith('__') and not isinstance(v, (types.ModuleType, types.FunctionType, type))}
+    used = set(re.findall(r'\w+', line)) & set(named) or set(named)
+    return tuple(f'{k} = {brief(v)}' for k, v in named.items() if k in used)[:8]
+
+def brief(v)->str:
+    "A value in a few words; never runs code of the value's own class."
+    if isinstance(v, Tensor): return f'tensor {tuple(v.shape)} {str(v.dtype)[6:]}' + (f': {v.item():.6g}' if v.numel() == 1 else '')
+    if v is None or type(v) in (int, float, bool, str): return repr(v) if len(repr(v)) < 60 else repr(v)[:57] + '…'
+    if type(v) in (list, tuple, dict, set): return f'{type(v).__name__} of {len(v)}' if len(v) > 4 or type(v) in (dict, set) else f'{type(v).__name__} ({", ".join(map(brief, v))})'
+    return type(v).__name__
