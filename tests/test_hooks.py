@@ -1,0 +1,332 @@
+"Hooks: values worked by hand, nothing left behind, one message for each mistake."
+import copy, gc, pickle, weakref
+import pytest, torch
+from torch import nn
+import torchvision.models as tvm
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.hooks import Hook, HookBwd, Hooks, eval_mode, feature_layers, get_layer
+
+PAIR = torch.tensor([[1., -1.]])
+
+def double():
+    "A linear layer that doubles: (1,-1) -> (2,-2)."
+    lin = nn.Linear(2, 2, bias=False)
+    nn.init.eye_(lin.weight).data.mul_(2)
+    return lin
+
+def toy(inplace=False): return nn.Sequential(double(), nn.ReLU(inplace=inplace))
+
+def hooks_left(model):
+    return sum(len(m._forward_hooks) + len(m._backward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+class Fails(nn.Module):
+    def __init__(self, error): super().__init__(); self.lin, self.error = double(), error
+    def forward(self, x):
+        y = self.lin(x)
+        raise self.error
+
+# Hook
+
+@pytest.mark.parametrize('inplace', [False, True])
+def test_hook_stores_the_output_before_an_in_place_relu(inplace):
+    net = toy(inplace)
+    with Hook(net[0]) as h: out = net(PAIR)
+    check_tensor(h.stored, [[2., -2.]])
+    check_tensor(out, [[2., 0.]])
+    assert h.fired == 1 and not h.stored.requires_grad and hooks_left(net) == 0
+
+def test_hook_does_not_change_the_output_or_its_graph():
+    net = toy()
+    with Hook(net[0]): out = net(PAIR)
+    out.sum().backward()
+    check_tensor(net[0].weight.grad, [[1., -1.], [0., 0.]])   # only the first output is positive
+
+def test_hook_keeps_the_last_output_and_counts():
+    net = toy()
+    with Hook(net[0]) as h: net(PAIR); net(3 * PAIR)
+    check_tensor(h.stored, [[6., -6.]])
+    assert h.fired == 2
+
+def test_hook_without_with_and_removed_twice():
+    net = toy()
+    h = Hook(net[0])
+    net(PAIR)
+    h.remove(); h.remove()
+    net(5 * PAIR)
+    check_tensor(h.stored, [[2., -2.]])
+    assert hooks_left(net) == 0
+
+def test_hook_on_tuples_and_dicts():
+    class Many(nn.Module):
+        def forward(self, x): return {'a': x * 2, 'b': (x * 3, [x * 4, None])}
+    net = Many()
+    with Hook(net) as h: out = net(PAIR)
+    out['a'].zero_()
+    check_tensor(h.stored['a'], [[2., -2.]])
+    check_tensor(h.stored['b'][1][0], [[4., -4.]])
+    assert type(h.stored['b']) is tuple and h.stored['b'][1][1] is None
+
+def test_hook_without_a_run_says_so():
+    with Hook(double()) as h: pass
+    with pytest.raises(CamError, match='Hook on Linear: nothing has come by yet. Run the model'): h.stored
+
+@pytest.mark.parametrize('bad', ['layer4', None, 3, torch.ones(1)])
+def test_hook_wants_a_module(bad):
+    with pytest.raises(CamError, match='Hook: wants a module.*get_layer'): Hook(bad)
+
+@pytest.mark.parametrize('error', [RuntimeError('in the middle'), KeyboardInterrupt(), SystemExit()])
+@pytest.mark.parametrize('kind', [Hook, HookBwd])
+def test_nothing_is_left_after_a_forward_that_raises(kind, error):
+    net = Fails(error)
+    with pytest.raises(type(error)):
+        with kind(net.lin), Hooks([net, net.lin], kind): net(PAIR)
+    assert hooks_left(net) == 0
+
+def test_nested_hooks_are_independent():
+    net = toy()
+    with Hook(net[0]) as outer:
+        with Hook(net[0]) as inner: net(PAIR)
+        assert hooks_left(net) == 1
+        net(2 * PAIR)
+    check_tensor(inner.stored, [[2., -2.]])
+    check_tensor(outer.stored, [[4., -4.]])
+    assert hooks_left(net) == 0
+
+def test_hook_frees_the_model_the_graph_and_itself():
+    net = toy()
+    with Hook(net[0]) as h, HookBwd(net[0]) as g: net(PAIR).sum().backward()
+    refs = [weakref.ref(o) for o in (net, net[0], net[0].weight)]
+    del net
+    gc.collect()
+    assert [r() for r in refs] == [None] * 3
+    stored = h.stored
+    hooks = [weakref.ref(h), weakref.ref(g)]
+    del h, g
+    gc.collect()
+    assert [r() for r in hooks] == [None] * 2 and stored.grad_fn is None
+
+def test_hook_keeps_no_intermediate_alive():
+    held = weakref.WeakSet()
+    class Saved:
+        def __init__(self, t): self.t = t.detach()
+    def pack(t): s = Saved(t); held.add(s); return s
+    net = nn.Sequential(double(), nn.Sigmoid(), double())
+    with Hook(net[2]) as h, torch.autograd.graph.saved_tensors_hooks(pack, lambda s: s.t):
+        out = net(PAIR)
+        assert len(held) > 0
+    del out
+    gc.collect()
+    assert len(held) == 0 and h.fired == 1
+
+def test_model_can_be_copied_and_pickled_afterwards():
+    net = toy()
+    with Hook(net[0]), HookBwd(net[1]): net(PAIR)
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        check_tensor(twin(PAIR), [[2., 0.]])
+        assert hooks_left(twin) == 0
+
+# Hooks
+
+def test_hooks_in_the_order_given():
+    net = toy()
+    with Hooks([net[1], net[0]]) as hs: net(PAIR)
+    check_tensor(hs.stored[0], [[2., 0.]])
+    check_tensor(hs[1].stored, [[2., -2.]])
+    assert len(hs) == 2 and hooks_left(net) == 0
+
+def test_hooks_takes_a_sequential_as_one_layer_but_a_module_list_as_several():
+    net = toy()
+    with Hooks(net) as hs: net(PAIR)
+    assert len(hs) == 1
+    check_tensor(hs.stored[0], [[2., 0.]])
+    with Hooks(nn.ModuleList([net[0], net[1]])) as hs: assert len(hs) == 2
+
+@pytest.mark.parametrize('bad', [['0'], 'abc', 3, None])
+def test_hooks_with_something_else_leaves_no_hook(bad):
+    net = toy()
+    modules = [net[0], *bad] if isinstance(bad, list) else bad
+    with pytest.raises(CamError, match='Hooks: wants modules'): Hooks(modules)
+    assert hooks_left(net) == 0
+
+def test_hooks_accepts_a_generator_and_an_empty_list():
+    net = toy()
+    with Hooks(m for m in net) as hs, Hooks([]) as none: net(PAIR)
+    assert len(hs.stored) == 2 and none.stored == []
+
+# HookBwd
+
+@pytest.mark.parametrize('inplace', [False, True])
+def test_gradient_before_a_relu(inplace):
+    net = toy(inplace)
+    with HookBwd(net[0]) as g: (net(PAIR) * torch.tensor([[3., 5.]])).sum().backward()
+    check_tensor(g.stored, [[3., 0.]])         # 3 passes where 2 > 0, 5 is stopped where -2 < 0
+    assert g.fired == 1 and hooks_left(net) == 0
+
+def test_gradient_is_a_copy():
+    net = toy()
+    with HookBwd(net[0]) as g:
+        out = net(PAIR).sum()
+        out.backward(retain_graph=True)
+        first = g.stored
+        (10 * out).backward()
+    check_tensor(first, [[1., 0.]])
+    check_tensor(g.stored, [[10., 0.]])
+    assert g.fired == 2
+
+def test_gradient_of_a_frozen_layer_with_an_input_that_wants_one():
+    net = toy().requires_grad_(False)
+    with HookBwd(net[0]) as g: net(PAIR.clone().requires_grad_()).sum().backward()
+    check_tensor(g.stored, [[1., 0.]])
+
+def test_gradient_hook_gives_nothing_after_the_with():
+    net = toy()
+    with HookBwd(net[0]) as g: out = net(PAIR)
+    out.sum().backward()
+    with pytest.raises(CamError, match='HookBwd on Linear: nothing has come by.*backward'): g.stored
+
+def test_gradient_hook_without_gradients_says_why():
+    net = toy()
+    with pytest.raises(CamError, match=r'its output \(1, 2\) needs no gradient.*no_grad'):
+        with torch.no_grad(), HookBwd(net[0]): net(PAIR)
+    lstm = nn.LSTM(2, 2)
+    with pytest.raises(CamError, match='its output is a tuple, not a tensor'):
+        with HookBwd(lstm): lstm(PAIR)
+    assert hooks_left(lstm) == 0
+    assert hooks_left(net) == 0
+
+def test_gradient_at_pooling_and_linear_is_the_weight_over_the_places():
+    body, head = nn.Conv2d(3, 4, 1), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
+    with HookBwd(body) as g: head(body(torch.ones(2, 3, 6, 7)))[:, 2].sum().backward()
+    check_tensor(g.stored, (head[2].weight[2] / 42)[None, :, None, None].expand(2, 4, 6, 7))
+
+# eval_mode
+
+def test_eval_mode_gives_each_module_its_own_mode_back():
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Sequential(nn.Dropout(), nn.ReLU())).train()
+    net[1].eval()
+    before = [m.training for m in net.modules()]
+    assert len(set(before)) == 2
+    with eval_mode(net) as same:
+        assert same is net and not any(m.training for m in net.modules())
+        net(torch.randn(4, 3, 2, 2))
+    assert [m.training for m in net.modules()] == before
+    check_tensor(net[0].running_mean, torch.zeros(3))
+    with pytest.raises(KeyboardInterrupt):
+        with eval_mode(net): raise KeyboardInterrupt
+    assert [m.training for m in net.modules()] == before
+
+# get_layer
+
+@pytest.fixture(scope='module')
+def resnet(): return tvm.resnet18()
+
+def test_get_layer_by_name_and_module(resnet):
+    assert get_layer(resnet, 'layer4.1.conv2') is resnet.layer4[1].conv2
+    assert get_layer(resnet, 'layer4') is resnet.layer4
+    assert get_layer(resnet, resnet.layer4) is resnet.layer4
+    assert get_layer(resnet, resnet) is resnet
+
+def test_get_layer_by_either_name_of_a_shared_module():
+    relu = nn.ReLU()
+    net = nn.Sequential(relu, nn.Identity(), relu)
+    assert get_layer(net, '0') is get_layer(net, '2') is relu
+
+@pytest.mark.parametrize('layer, told', [
+    ('layr4', "ResNet has no layer 'layr4'. Did you mean.*'layer4'"), ('layer4.7', "'layer4.1'"), ('', "no layer ''"),
+    (nn.ReLU(), 'this ReLU is not part of the ResNet'), (['layer4'], 'neither a name nor a module'), (4, 'neither'), (None, 'neither')])
+def test_get_layer_errors(resnet, layer, told):
+    with pytest.raises(CamError, match=told): get_layer(resnet, layer)
+
+def test_get_layer_wants_a_model():
+    with pytest.raises(CamError, match='the model is a str'): get_layer('resnet18', 'layer4')
+
+def test_get_layer_refuses_a_layer_of_a_copy(resnet):
+    with pytest.raises(CamError, match='copy'): get_layer(resnet, copy.deepcopy(resnet).layer4)
+
+# feature_layers
+
+X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+def test_feature_layers_of_a_resnet(resnet):
+    got = feature_layers(resnet, X)
+    assert got == {'conv1': (64, 32, 32), 'bn1': (64, 32, 32), 'relu': (64, 32, 32), 'maxpool': (64, 16, 16),
+                   'layer1.0': (64, 16, 16), 'layer1': (64, 16, 16), 'layer2.0': (128, 8, 8), 'layer2': (128, 8, 8),
+                   'layer3.0': (256, 4, 4), 'layer3': (256, 4, 4), 'layer4.0': (512, 2, 2), 'layer4': (512, 2, 2)}
+    assert list(got)[0] == 'conv1' and list(got)[-1] == 'layer4'
+
+@pytest.mark.parametrize('name, last, n', [('squeezenet1_1', 'classifier.2', 15), ('googlenet', 'inception5b', 16),
+                                           ('mobilenet_v3_small', 'features.12', 17), ('densenet121', 'features.norm5', 21)])
+def test_feature_layers_are_what_a_hook_sees(name, last, n):
+    net = getattr(tvm, name)(weights=None, **(dict(init_weights=False, aux_logits=False) if name == 'googlenet' else {})).eval()
+    got = feature_layers(net, X)
+    assert list(got)[-1] == last and len(got) == n
+    with torch.no_grad(), Hooks([get_layer(net, k) for k in got]) as hs: net(X)
+    assert [tuple(a.shape[1:]) for a in hs.stored] == list(got.values())
+    assert all(h.fired == 1 for h in hs)
+    assert not any(torch.equal(a, b) for a, b in zip(hs.stored, hs.stored[1:]))
+
+def test_feature_layers_name_stages_of_a_fastai_body(resnet):
+    net = nn.Sequential(nn.Sequential(*list(resnet.children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 3)))
+    assert list(feature_layers(net, X)) == ['0.0', '0.1', '0.2', '0.3', '0.4.0', '0.4', '0.5.0', '0.5', '0.6.0', '0.6', '0.7.0', '0.7']
+
+def test_feature_layers_look_into_a_wrapped_body(resnet):
+    class Body(nn.Module):
+        def __init__(self, net): super().__init__(); self.net = nn.Sequential(*list(net.children())[:-2])
+        def forward(self, x): return self.net(x)
+    class Wrap(nn.Module):
+        def __init__(self, net): super().__init__(); self.body, self.fc = Body(net), nn.Linear(512, 3)
+        def forward(self, x): return self.fc(self.body(x).mean((2, 3)))
+    assert list(feature_layers(Wrap(resnet), X))[-2:] == ['body.net.7.0', 'body.net.7']
+
+def test_feature_layers_leave_out_what_runs_twice_and_what_hands_on():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1), nn.ReLU(), nn.MaxPool2d(2)
+            self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
+        def forward(self, x):
+            x = self.pool(self.relu(self.conv1(x)))
+            x = self.drop(self.conv2(x))
+            return self.fc(self.pool(self.relu(x)).mean((2, 3)))
+    assert feature_layers(Net(), X) == {'conv1': (4, 64, 64), 'conv2': (5, 32, 32)}
+
+def test_feature_layers_of_an_in_place_relu_are_two():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Identity())
+    assert list(feature_layers(nn.Sequential(net, nn.AdaptiveAvgPool2d(1)), X)) == ['0.0', '0']
+
+def test_feature_layers_of_an_oblong_picture(resnet):
+    assert feature_layers(resnet, torch.zeros(1, 3, 64, 160))['layer4'] == (512, 2, 5)
+
+def test_feature_layers_leave_out_channels_last_and_tokens():
+    swin = tvm.swin_t()
+    assert feature_layers(swin, torch.zeros(1, 3, 224, 224)) == {'features.0.0': (96, 56, 56), 'permute': (768, 7, 7)}
+
+@pytest.mark.parametrize('outer', [torch.no_grad, torch.enable_grad, torch.inference_mode])
+def test_feature_layers_change_nothing(outer):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU(inplace=True)).train()
+    net[1].eval()
+    modes, state = [m.training for m in net.modules()], copy.deepcopy(net.state_dict())
+    rng = torch.get_rng_state()
+    with outer():
+        x = torch.ones(2, 3, 8, 8)
+        assert list(feature_layers(net, x)) == ['0', '1', '3']
+        assert x.eq(1).all()
+    assert [m.training for m in net.modules()] == modes and hooks_left(net) == 0
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+@pytest.mark.parametrize('error', [RuntimeError('in the middle'), KeyboardInterrupt()])
+def test_feature_layers_change_nothing_when_the_model_raises(error):
+    net = Fails(error).train()
+    with pytest.raises(type(error)): feature_layers(net, torch.zeros(1, 3, 2, 2))
+    assert hooks_left(net) == 0 and net.training and net.lin.training
+
+@pytest.mark.parametrize('bad, told', [(X[0], r'got \(3, 64, 64\)'), (X[:0], r'got \(0, 3, 64, 64\)'), ('cat.jpg', 'got str'), (None, 'got NoneType')])
+def test_feature_layers_want_a_batch(resnet, bad, told):
+    with pytest.raises(CamError, match=told): feature_layers(resnet, bad)
+
+def test_feature_layers_of_a_net_without_maps():
+    with pytest.raises(CamError, match='no layer of this Sequential gave maps'):
+        feature_layers(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.zeros(1, 3, 2, 2))
