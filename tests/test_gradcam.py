@@ -1,0 +1,282 @@
+"Grad-CAM on networks small enough to be worked out by hand, and the rules that must hold on any network."
+import pytest, torch
+from torch import nn
+import torch.nn.functional as F
+
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.gradcam import as_maps, capture, class_score, grad_cam, last_layer, unwrap
+
+X = torch.tensor([[[[1., 2], [3, 4]]]])
+
+def hand_net():
+    "One channel in, two channels x and 3 - x behind a ReLU, pooled, two classes."
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([1., -1]).view(2, 1, 1, 1))
+        net[0].bias.copy_(torch.tensor([0., 3]))
+        net[4].weight.copy_(torch.tensor([[1., -2], [.5, 4]]))
+        net[4].bias.copy_(torch.tensor([0., 10]))
+    return net.eval()
+
+def seeded(make, seed=0):
+    torch.manual_seed(seed)
+    return make().eval()
+
+def small_net(inplace=True):
+    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(inplace),
+                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(.5), nn.Linear(32, 16), nn.ReLU(inplace), nn.Linear(16, 5))
+
+# ---- by hand
+# A0 = x = [[1,2],[3,4]], mean 2.5;  A1 = relu(3 - x) = [[2,1],[0,0]], mean .75
+# scores: class 0: 1*2.5 - 2*.75 = 1;  class 1: .5*2.5 + 4*.75 + 10 = 14.25
+
+def test_out_acts_grads_by_hand():
+    out, A, g = capture(hand_net(), X, '1', 0)
+    check_tensor(out, [[1, 14.25]])
+    check_tensor(A, [[[[1, 2], [3, 4]], [[2, 1], [0, 0]]]])
+    check_tensor(g, torch.stack([torch.full((2, 2), .25), torch.full((2, 2), -.5)])[None])  # w/(h·w) = 1/4 and -2/4, at every place
+
+def test_map_by_hand():
+    # class 0: .25*[[1,2],[3,4]] - .5*[[2,1],[0,0]] = [[-.75,0],[.75,1]], negatives cut
+    # class 1: .125*[[1,2],[3,4]] + 1*[[2,1],[0,0]] = [[2.125,1.25],[.375,.5]]
+    net = hand_net()
+    for target, want in ((0, [[0, 0], [.75, 1]]), (1, [[2.125, 1.25], [.375, .5]])):
+        _, A, g = capture(net, X, '1', target)
+        check_tensor(grad_cam(A, g), [want])
+
+def test_gradient_in_front_of_the_relu_by_hand():
+    # 3 - x = [[2,1],[0,-1]]: the ReLU is shut at the lower right, and at exactly 0 its gradient is 0 too.
+    # class 1: ch 0 gets .5/4 everywhere (x > 0), ch 1 gets 4/4 in the upper row only: mean .5
+    _, A, g = capture(hand_net(), X, '0', 1)
+    check_tensor(A[0, 1], [[2, 1], [0, -1]])
+    check_tensor(g[0], [[[.125, .125], [.125, .125]], [[1, 1], [0, 0]]])
+    # .125*[[1,2],[3,4]] + .5*[[2,1],[0,-1]] = [[1.125,.75],[.375,0]]
+    check_tensor(grad_cam(A, g), [[[1.125, .75], [.375, 0]]])
+
+def test_pixel_gradient_by_hand():
+    # class 1: .125*1 + 1*(-1) where 3 - x > 0, otherwise .125
+    out, x, g = capture(hand_net(), X, 'input', 1)
+    check_tensor(x, X)
+    check_tensor(g, [[[[-.875, -.875], [.125, .125]]]])
+
+def test_flat_head_by_hand():
+    # One channel, no pooling: score = 1*x00 + 2*x01 + 3*x10 - 2*x11, so g is these weights and their mean is 1: map = relu(A)
+    net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1, bias=False))
+    with torch.no_grad(): net[2].weight.copy_(torch.tensor([[1., 2, 3, -2]]))
+    A = torch.tensor([[[[1., -2], [3, 4]]]])
+    out, acts, g = capture(net, A, '0', 0)
+    check_tensor(out, [[1 - 4 + 9 - 8]])
+    check_tensor(g, [[[[1, 2], [3, -2]]]])
+    check_tensor(grad_cam(acts, g), [[[1, 0], [3, 4]]])
+
+def test_formula_alone():
+    A = torch.tensor([[[[1., 0], [0, 2]], [[3, 1], [1, 0]]]])
+    g = torch.tensor([[[[4., 0], [0, 0]], [[-1, -1], [-1, -1]]]])
+    # w = (1, -1): [[1-3, 0-1], [0-1, 2-0]] = [[-2,-1],[-1,2]]
+    check_tensor(grad_cam(A, g), [[[0, 0], [0, 2]]])
+    check_tensor(grad_cam(A, torch.stack([g, -g])), [[[[0, 0], [0, 2]]], [[[2, 1], [1, 0]]]])
+
+def test_cam_is_grad_cam_times_the_area():
+    net = hand_net()
+    _, A, g = capture(net, X, '1', 0)
+    before_relu = torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)
+    cam = torch.einsum('c,nchw->nhw', net[4].weight[0].detach(), A)
+    check_tensor(4 * before_relu, cam)
+    check_tensor(cam.mean((1, 2)) + net[4].bias[0].detach(), capture(net, X, '1', 0).out[:, 0])
+
+# ---- rules
+
+def test_batch_equals_loop():
+    net = seeded(small_net)
+    x, t = torch.randn(4, 3, 16, 16), [3, 0, 4, 0]
+    _, A, g = capture(net, x, '4', t)
+    for n in range(4):
+        _, a, k = capture(net, x[n:n+1], '4', t[n])
+        check_tensor(A[n:n+1], a)
+        check_tensor(g[n:n+1], k)
+
+def test_many_layers_equal_one_by_one():
+    net, x, names = seeded(small_net), torch.randn(2, 3, 16, 16), ['4', '0', '2', '3', '0', 'input', '1']
+    many = capture(net, x, names, 2)
+    for name, A, g in zip(names, many.acts, many.grads):
+        one = capture(net, x, name, 2)
+        check_tensor(A, one.acts, name=f'activations at {name}')
+        check_tensor(g, one.grads, name=f'gradient at {name}')
+        check_tensor(many.out, one.out)
+
+def test_list_of_one_gives_lists_and_a_tuple_is_a_list():
+    net, x = seeded(small_net), torch.randn(1, 3, 16, 16)
+    assert isinstance(capture(net, x, ['4']).acts, list)
+    assert isinstance(capture(net, x, ('4',)).grads, list)
+    assert isinstance(capture(net, x, '4').acts, torch.Tensor)
+
+def test_sequential_is_one_layer():
+    stage = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 1), stage, nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.randn(1, 3, 4, 4)
+    check_tensor(capture(net, x, stage, 0).acts, capture(net, x, '1.1', 0).acts)
+
+def test_a_layer_and_the_block_around_it():
+    net = seeded(lambda: nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True)), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.randn(1, 3, 4, 4)
+    (A0, A1, A2), (g0, g1, g2) = capture(net, x, ['0.0', '0.1', '0'], 1)[1:]
+    check_tensor(A1, A0.relu())
+    check_tensor(A2, A1)
+    check_tensor(g2, g1)
+    check_tensor(g0, g1 * (A0 > 0))
+
+def test_several_scores_equal_one_by_one():
+    net, x = seeded(small_net), torch.randn(3, 3, 16, 16)
+    many = capture(net, x, ['2', '4'], lambda out: out.T)
+    for k in range(5):
+        one = capture(net, x, ['2', '4'], k)
+        for a, b in zip(many.grads, one.grads): check_tensor(a[k], b)
+        check_tensor(grad_cam(many.acts[1], many.grads[1])[k], grad_cam(one.acts[1], one.grads[1]))
+
+@pytest.mark.parametrize('factor', [.5, 3.])
+def test_scaling_the_score_scales_the_map(factor):
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    base, scaled = (grad_cam(*capture(net, x, '4', t)[1:]) for t in (1, lambda out: factor * out[:, 1]))
+    assert base.amax() > 0
+    check_tensor(scaled, factor * base)
+
+def test_permuting_channels_changes_nothing():
+    net, x, order = seeded(small_net), torch.randn(2, 3, 16, 16), torch.tensor([5, 2, 7, 0, 1, 6, 3, 4])
+    base = grad_cam(*capture(net, x, '4', 1)[1:])
+    with torch.no_grad():
+        net[3].weight.copy_(net[3].weight[order])
+        net[3].bias.copy_(net[3].bias[order])
+        net[8].weight.copy_(net[8].weight.view(16, 8, 4)[:, order].reshape(16, 32))
+    check_tensor(grad_cam(*capture(net, x, '4', 1)[1:]), base)
+
+def test_permuting_images_permutes_maps():
+    net, x, order = seeded(small_net), torch.randn(3, 3, 16, 16), [2, 0, 1]
+    check_tensor(grad_cam(*capture(net, x[order], '4', 1)[1:]), grad_cam(*capture(net, x, '4', 1)[1:])[order])
+
+def test_in_place_relu_spoils_nothing():
+    torch.manual_seed(0)
+    a, b = small_net(True).eval(), small_net(False).eval()
+    b.load_state_dict(a.state_dict())
+    x = torch.randn(2, 3, 16, 16)
+    for layer in ('0', '1', '3', 'input'):
+        ours, plain = capture(a, x, layer, 1), capture(b, x, layer, 1)
+        assert layer == 'input' or (ours.acts < 0).any()
+        check_tensor(ours.acts, plain.acts)
+        check_tensor(ours.grads, plain.grads)
+
+def test_gradient_equals_plain_backward():
+    net, x = seeded(lambda: small_net(False)), torch.randn(2, 3, 16, 16)
+    A = net[:4](x).detach().requires_grad_()
+    net[4:](A)[:, 3].sum().backward()
+    check_tensor(capture(net, x, '3', 3).grads, A.grad)
+
+def test_numeric_gradient():
+    net = seeded(small_net).double()
+    x, eps = torch.randn(1, 3, 8, 8, dtype=torch.float64), 1e-6
+    _, A, g = capture(net, x, '4', 2)
+    for i in (0, 7, 19, 31):
+        step = torch.zeros_like(A).view(-1)
+        step[i] = eps
+        up, down = (net[5:](A + s * step.view_as(A))[0, 2] for s in (1, -1))
+        assert abs((up - down).item() / (2 * eps) - g.view(-1)[i].item()) < 1e-6
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.side = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+        self.head = nn.Linear(4, 3)
+    def forward(self, x):
+        self.side(x)
+        return self.head(torch.cat([self.a(x), self.b(x)], 1).relu().mean((2, 3)))
+
+def test_parallel_branches():
+    net, x = seeded(Branches), torch.randn(2, 3, 5, 5)
+    both = capture(net, x, ['b', 'a'], 1)
+    for A, g, name in zip(both.acts, both.grads, 'ba'):
+        one = capture(net, x, name, 1)
+        check_tensor(A, one.acts)
+        check_tensor(g, one.grads)
+
+def test_side_branch_is_refused():
+    with pytest.raises(CamError, match="does not depend on the layer 'side'"): capture(seeded(Branches), torch.randn(1, 3, 5, 5), 'side')
+
+# ---- targets
+
+OUT = torch.tensor([[1., 5, 2], [7, 0, 3]])
+
+@pytest.mark.parametrize('target, want', [
+    (None, [5, 7]), (2, [2, 3]), ([0, 2], [1, 3]), ((0, 2), [1, 3]), (range(2), [1, 0]), (torch.tensor([1, 1]), [5, 0]),
+    (torch.tensor(2), [2, 3]), (torch.tensor([0, 2]).numpy(), [1, 3]), ([torch.tensor(0), torch.tensor(1)], [1, 0]),
+    (OUT.argmax(1).numpy()[0], [5, 0]), (lambda o: o[:, 0] - o[:, 1], [-4, 7]), (lambda o: o[:, :2].T, [[1, 7], [5, 0]])])
+def test_targets(target, want): check_tensor(class_score(OUT, target), want)
+
+def test_difference_of_two_classes():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    gs = [capture(net, x, '4', t).grads for t in (1, 3, lambda out: out[:, 1] - out[:, 3])]
+    check_tensor(gs[2], gs[0] - gs[1])
+
+class Wrapped(nn.Module):
+    "Gives a dict, as models of other libraries do."
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+    def forward(self, x): return dict(logits=self.net(x), extra=(x.mean(),))
+
+def test_dict_output_with_a_callable():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    got = capture(Wrapped(net), x, 'net.4', lambda out: out['logits'][:, 2])
+    check_tensor(got.grads, capture(net, x, '4', 2).grads)
+    assert not got.out['logits'].requires_grad and not got.out['extra'][0].requires_grad
+
+# ---- layouts
+
+def test_tokens_on_their_grid():
+    t = torch.arange(2 * 7 * 3.).view(2, 7, 3)          # a class token and 6 patches with 3 channels
+    m = as_maps(t, (20, 30))
+    assert m.shape == (2, 3, 2, 3)
+    check_tensor(m[1, 2], [[t[1, 1, 2], t[1, 2, 2], t[1, 3, 2]], [t[1, 4, 2], t[1, 5, 2], t[1, 6, 2]]])
+    check_tensor(as_maps(t[:, 1:], (20, 30)), m)        # without a class token
+    assert as_maps(torch.zeros(1, 197, 8), (224, 224)).shape == (1, 8, 14, 14)
+    assert as_maps(torch.zeros(1, 201, 8), (224, 224)).shape == (1, 8, 14, 14)  # class and four register tokens
+
+def test_channels_last_is_told_from_channels_first_by_the_aspect():
+    a = torch.randn(2, 7, 7, 96)
+    check_tensor(as_maps(a, (224, 224)), a.permute(0, 3, 1, 2))
+    a = torch.randn(2, 96, 7, 14)
+    assert as_maps(a, (224, 448)) is a
+    assert as_maps(torch.zeros(1, 512, 1, 1), (32, 32)).shape == (1, 512, 1, 1)
+
+class TokenNet(nn.Module):
+    "Patches, one attention with a class token, and a head that reads the class token alone."
+    def __init__(self):
+        super().__init__()
+        self.patch, self.cls = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(1, 1, 8))
+        self.norm, self.attn, self.end, self.head = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True), nn.LayerNorm(8), nn.Linear(8, 3)
+    def forward(self, x):
+        t = torch.cat([self.cls.expand(len(x), -1, -1), self.patch(x).flatten(2).transpose(1, 2)], 1)
+        n = self.norm(t)
+        return self.head(self.end(t + self.attn(n, n, n)[0])[:, 0])
+
+def test_transformer():
+    net, x = seeded(TokenNet), torch.randn(2, 3, 16, 24)
+    assert last_layer(net, x) == 'norm'
+    out, A, g = capture(net, x, 'norm', 1)
+    assert A.shape == g.shape == (2, 8, 4, 6) and g.any()
+    with pytest.raises(CamError, match='only its class token is read'): capture(net, x, 'end', 1)
+    with pytest.raises(CamError, match='a tuple'): capture(net, x, 'attn', 1)
+
+# ---- the last layer
+
+def test_last_layer_is_before_pooling_and_found_once():
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)))
+    x, runs = torch.randn(1, 3, 12, 12), []
+    assert last_layer(net, x) == '1'
+    net.register_forward_hook(lambda *a: runs.append(1))
+    assert last_layer(net, x) == '1' and not runs
+    net[1] = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 1))
+    assert last_layer(net, x).startswith('1') and runs  # the network has changed, so it is looked for again
+
+def test_unwrap():
+    net = seeded(small_net)
+    assert unwrap(nn.DataParallel(net)) is net and unwrap(torch.compile(net)) is net and unwrap(nn.DataParallel(nn.DataParallel(net))) is net
