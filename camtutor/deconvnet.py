@@ -6,7 +6,7 @@
 __all__ = ['BACK', 'unpool', 'filter_back', 'Seen', 'look', 'in_sequence', 'DeconvNet', 'deconvnet', 'Field', 'receptive_field',
            'strongest', 'crop', 'plain_net', 'load_plain']
 
-# %% ../nbs/05_deconvnet.ipynb #0002cb41
+# %% ../nbs/05_deconvnet.ipynb #00026b66
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from .errors import CamError, nearest
-from .guided import doing, pixel_grad
+from .gradcam import saying
+from .guided import pixel_grad
 from .hooks import eval_mode
 
 # %% ../nbs/05_deconvnet.ipynb #0003b4f7
@@ -105,7 +106,7 @@ class DeconvNet:
         for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
         return y
 
-# %% ../nbs/05_deconvnet.ipynb #00089224
+# %% ../nbs/05_deconvnet.ipynb #000816f7
 def deconvnet(
     model:nn.Module, # any network with ReLUs, in sequence or not
     x:Tensor,        # normalised batch (N,3,H,W)
@@ -115,7 +116,7 @@ def deconvnet(
     whole=False,     # the channel's whole map instead of its strongest place?
 )->Tensor:           # (N,3,H,W), signed
     "A deconvnet's projection (N,3,H,W), as a backward pass under the 'deconvnet' rule. `CamError` for bad input or no ReLU. Zeiler and Fergus, 2013."
-    with doing('Deconvnet'): return pixel_grad(model, x, target, 'deconvnet', layer, channel, whole, weigh=True)
+    with saying('Deconvnet'): return pixel_grad(model, x, target, 'deconvnet', layer, channel, whole, weigh=True)
 
 # %% ../nbs/05_deconvnet.ipynb #0009e6b4
 class Field(NamedTuple):

@@ -51,10 +51,22 @@ def _cam(model, x, target, layer):
     idx = scores.argmax(1) if target is None else torch.tensor(class_numbers(target, *scores.shape), device=x.device)
     return cam(head.weight, head.acts)[torch.arange(len(x), device=x.device), idx]
 
-# %% ../nbs/tools/explain.ipynb #0005e9a2
+# %% ../nbs/tools/explain.ipynb #0005c451
+def _to_pixels(module, name):
+    "A method of `camtutor.module` that follows a class's evidence down to the pixels, past every layer."
+    def fn(model, x, target, layer):
+        if layer is None: return late(module, name)(model, x, target)
+        raise CamError(f"it goes down to the pixels, past every layer. Leave layer away; camtutor.{module}.{name}(model, x, layer=…, channel=…) explains a channel.")
+    return fn
+
+# %% ../nbs/tools/explain.ipynb #0006c796
 METHODS = dict(
     cam     =Method(_cam, 'map', 'CAM', 2016, 'Zhou et al., Learning Deep Features for Discriminative Localization', 1),
     grad_cam=Method(_grad_cam, 'map', 'Grad-CAM', 2017, 'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 1),
+    saliency=Method(_to_pixels('guided', 'saliency'), 'pixels', 'Saliency', 2013, 'Simonyan et al., Deep Inside Convolutional Networks', 1),
+    deconvnet=Method(_to_pixels('deconvnet', 'deconvnet'), 'pixels', 'Deconvnet', 2013, 'Zeiler and Fergus, Visualizing and Understanding Convolutional Networks', 1),
+    guided_backprop=Method(_to_pixels('guided', 'guided_backprop'), 'pixels', 'Guided backprop', 2014, 'Springenberg et al., Striving for Simplicity', 1),
+    guided_grad_cam=Method(late('guided', 'guided_grad_cam'), 'pixels', 'Guided Grad-CAM', 2017, 'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 2),
 )
 
 # %% ../nbs/tools/explain.ipynb #000687aa
@@ -259,7 +271,7 @@ def _npz(e):
     np.savez_compressed(out, **tensors, label=np.array(e.label), layer=str(e.layer or ''), method=e.method)
     return out.getvalue()
 
-# %% ../nbs/tools/explain.ipynb #0011234b
+# %% ../nbs/tools/explain.ipynb #00124cbd
 def _method(name):
     if name in METHODS: return METHODS[name]
     raise CamError(f"Explaining: there is no method {name!r}. {nearest(name, METHODS)}")
@@ -268,7 +280,7 @@ def _raw_and_out(row, net, x, target, layer):
     "What the method gives, and what the network gave in its first pass on this thread."
     seen, me = [], threading.get_ident()
     def see(m, args, out):
-        if not seen and threading.get_ident() == me: seen.append(out)
+        if not seen and len(args[0]) == len(x) and threading.get_ident() == me: seen.append(out)
     handle = net.register_forward_hook(see)
     try: raw = row.fn(net, x, target, layer)
     finally: handle.remove()
