@@ -189,7 +189,7 @@ def side(a):
 def stand(a, stride=.15):
     "On four legs, seen from the side."
     b = a.build; g = 2.05 + b.long; y, r = 1.25, .82 * b.chub
-    f, h = a.rng.uniform(-.1, .1), stride
+    f, h = a.rng.uniform(-.1, .1), stride * min(1., .35 + .65 * b.long)
     shadow(a, .1, 3.3, g)
     tail(a, 3.05, y - .25)
     leg(a, .95, y + .3, 1.0 + h + f, g - .12, b.leg, far=True)

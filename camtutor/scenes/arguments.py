@@ -34,10 +34,20 @@ def flag(name, value):
 
 def word(name, value, options):
     "One of `options`, or None."
-    if value is None: return None
-    if not isinstance(value, str): _fail(name, value, f'is a {type(value).__name__}. Give a name, or None. {nearest("", options)}')
-    if value not in options: _fail(name, value, f'is unknown. {nearest(value, options)}')
-    return value
+    if value is None or isinstance(value, str) and value in options: return value
+    why = 'is unknown. ' + _closest(value, options) if isinstance(value, str) else f'is a {type(value).__name__}. '
+    _fail(name, value, f'{why}Possible: {_listed(options)}.')
+
+def several(name, value, options):
+    "A list of one or more of `options`."
+    many = list(value) if isinstance(value, (list, tuple, set)) else [value]
+    if not many or None in many: _fail(name, value, f'Give one or several names. Possible: {_listed(options)}.')
+    return [word(name, v, options) for v in many]
+
+def _listed(options): return ', '.join(map(repr, options))
+def _closest(value, options):
+    hint = nearest(value, options)
+    return hint + ' ' if hint.startswith('Did') else ''
 
 def rgb(name, value, table):
     "A colour by name or as three ints 0 to 255: floats in [0, 1]."
@@ -46,7 +56,7 @@ def rgb(name, value, table):
     try: c = tuple(operator.index(v) for v in value)
     except TypeError: c = ()
     if len(c) != 3 or not all(0 <= v <= 255 for v in c):
-        _fail(name, value, f'is no colour. Give three ints from 0 to 255, or one of {", ".join(map(repr, table))}.')
+        _fail(name, value, f'is no colour. Give three ints from 0 to 255, or one of {_listed(table)}.')
     return tuple(v / 255 for v in c)
 
 def turn(name, value):
@@ -59,9 +69,9 @@ def names(species, options):
     if species is None: return None
     many = (species,) if isinstance(species, str) else species
     if not isinstance(many, Sequence) or isinstance(many, (bytes, bytearray)):
-        _fail('species', species, f'is a {type(species).__name__}. Give a name, a list of names, or None. {nearest("", options)}')
+        _fail('species', species, f'is a {type(species).__name__}. Give a name, a list of names, or None. Possible: {_listed(options)}.')
     if not 1 <= len(many) <= MOST_ANIMALS: _fail('species', species, f'has {len(many)} names. Give 1 to {MOST_ANIMALS}.')
-    if any(s is None for s in many): _fail('species', species, f'None stands alone only. {nearest("", options)}')
+    if any(s is None for s in many): _fail('species', species, f'None stands alone only. Possible: {_listed(options)}.')
     return tuple(word('species', s, options) for s in many)
 
 def each(name, value, n, check, single=str):

@@ -27,6 +27,17 @@ def plane(c, horizon, name, tile, strength, rng):
     t *= np.linspace(.35, 1, len(t), dtype=np.float32)[:, None] * np.float32(strength)
     c.rgb[:, c.size - len(t):] *= 1 + t
 
+def textured(c, shape, colour, name, tile, strength, rng, lit=None):
+    "A shape of one colour with a texture, times `lit(box)`."
+    box, cov = c.coverage(shape)
+    offset = rng.random(), rng.random()
+    if box is None: return
+    s = 1 + textures.patch(name, tile * c.size, box, offset) * np.float32(strength)
+    if lit: s *= lit(box)
+    y0, y1, x0, x1 = box
+    view = c.rgb[:, y0:y1, x0:x1]
+    view += (np.array(colour, np.float32)[:, None, None] * s - view) * cov
+
 def on_floor(h, pts, depth=.14):
     "Floor coordinates (across, near to far) in perspective; what lies beyond the wall is cut to a line on it."
     p = np.asarray(pts, float)
@@ -79,8 +90,8 @@ def grass(c, rng):
     g = mix((.24, .46, .15), (.50, .58, .24), rng.random())
     far = mix(g, (.25, .38, .35), .5)
     for shade in (0, .25, .5):
-        c.fill([ellipse(x, h - r * k, r, n=20) for x, r, k in ((rng.uniform(-.05, 1.05), rng.uniform(.03, .12),
-                rng.uniform(.1, 1.2)) for _ in range(8))], dark(far, shade), alpha=.92)
+        crowns = [(rng.uniform(-.05, 1.05), rng.uniform(.03, .11), rng.uniform(.1, 1.2)) for _ in range(11)]
+        textured(c, [ellipse(x, h - r * k, r, n=20) for x, r, k in crowns], dark(far, shade), 'grass', .35, .22, rng)
     gradient(c, h, 1, light(g, .22), g, dark(g, .12))
     plane(c, h, 'grass', .45, .20, rng)
     for colour in rng.sample(((1, 1, .95), (1, .85, .2), (.85, .5, .8)), rng.choice((0, 0, 1, 2))):
@@ -155,17 +166,13 @@ def sofa(c, rng):
     if arm is not None: _cushion(c, arm, top + .16, arm + .27, 1.1, light(w, .05), rng, .08)
 
 def _cushion(c, x0, y0, x1, y1, colour, rng, r=.05):
-    if x1 < 0 or x0 > 1: return
-    box, cov = c.coverage(rounded(x0, y0, x1, y1, r))
-    if box is None: return
-    a, b, l, m = box
-    y = ((np.arange(a, b) + .5) / c.size - y0) / (y1 - y0)
-    x = ((np.arange(l, m) + .5) / c.size - x0) / (x1 - x0)
-    edge = np.minimum(1, np.minimum(x, 1 - x) * 12 * (x1 - x0) / .4 + .35)[None] * np.minimum(1, y * 9 + .5)[:, None]
-    s = (np.interp(y, [0, .15, .5, 1], [1.12, 1.10, 1., .72])[:, None] * edge).astype(np.float32)
-    s *= 1 + textures.patch('fabric', .42 * c.size, box, (rng.random(), rng.random())) * np.float32(.05)
-    view = c.rgb[:, a:b, l:m]
-    view += (np.array(colour, np.float32)[:, None, None] * s - view) * cov
+    "An upholstered block: light on its upper edge, dark seams."
+    def lit(box):
+        y = ((np.arange(box[0], box[1]) + .5) / c.size - y0) / (y1 - y0)
+        x = ((np.arange(box[2], box[3]) + .5) / c.size - x0) / (x1 - x0)
+        seam = np.minimum(1, np.minimum(x, 1 - x) * 30 * (x1 - x0) + .35)[None] * np.minimum(1, y * 9 + .5)[:, None]
+        return (np.interp(y, [0, .15, .5, 1], [1.12, 1.10, 1., .72])[:, None] * seam).astype(np.float32)
+    if x1 > 0 and x0 < 1: textured(c, rounded(x0, y0, x1, y1, r), colour, 'fabric', .42, .05, rng, lit)
 
 def _shore(c, rng, h, ground):
     gradient(c, h, 1, light(ground, .1), ground, dark(ground, .12))

@@ -124,8 +124,8 @@ def ears_rabbit(h):
 
 def ears_bear(h):
     for s in SIDES:
-        x, y = h.at(s * .76, -.70, -.05)
-        ear(h, ellipse(x, y, .36), ellipse(x, y + .07, .21), mix(h.look.inner, h.look.base, .4))
+        x, y = h.at(s * .78, -.70, .05)
+        ear(h, ellipse(x, y, .40), ellipse(x, y + .07, .24), mix(h.look.inner, h.look.base, .4))
 
 def ears_mouse(h):
     for s in SIDES:
@@ -224,8 +224,8 @@ def _shift(x, y, pts): return blob([(x + u, y + v) for u, v in pts])
 def face_bear(h):
     x, y = h.at(0, .40, 1.20)
     eyes(h, .40, -.10, .125, .135, mix(h.look.iris, (.12, .06, .04), .6))
-    snout(h, ellipse(x, y + .08, .48, .39), light(h.look.cheek, .12))
-    nose(h, x, y - .10, .20, .14, h.look.nose, 'oval')
+    snout(h, ellipse(x, y + .08, .52, .42), light(h.look.cheek, .12))
+    nose(h, x, y - .10, .23, .16, h.look.nose, 'oval')
     mouth(h, x, y + .02, .20, .09, .16)
 
 def face_cat(h):
