@@ -57,6 +57,7 @@ def _nothing(h): pass
 def markings(h, outline):
     "The coat's pattern on the head."
     c, look = h.c, h.look
+    if h.species == 'fox': _cheeks(h)
     if look.pattern == 'stripes': _head_stripes(h)
     elif look.pattern == 'spots': coat(c, look, outline, .7)
     elif look.pattern == 'patches':
@@ -64,6 +65,13 @@ def markings(h, outline):
         c.fill(ellipse(*h.at(k * .44, -.22), .50, .60, 20 * k), look.second, alpha=.95)
     elif look.pattern == 'bib': _blaze(h)
     elif look.pattern == 'points': c.soft(*h.at(0, .30, 1.1), .95, .95, look.second, .9, edge=.8)
+
+def _cheeks(h):
+    "A fox's pale cheeks, meeting under the chin."
+    pale = mix(h.look.base, h.look.pale, .75)
+    for s in SIDES:
+        rim = [(s * 1.4 + h.yaw * .15, .30), (s * .8, .80), (h.yaw * .3, 1.25)]
+        h.c.fill(blob([h.at(s * .04, .62), h.at(s * .26, .30), h.at(s * .62, .16), *rim]), pale)
 
 def _head_stripes(h):
     for x in (-.26, 0, .26): h.c.line(_pair(h.at(x * 1.2, -.98), h.at(x, -.45)), .12, h.look.second, .85)
@@ -268,13 +276,14 @@ def _creases(h, spine):
     h.c.fill(lines, ink, alpha=.5, width=.035)
 
 def face_fox(h):
-    x, y = h.at(0, .46, 1.40)
-    eyes(h, .42, -.08, .165, .125, h.look.iris, 'slit', 16)
-    a, b = h.at(-.26, .04), h.at(.26, .04)
-    snout(h, blob([(x, y - .54), b, (x + .21, y + .04), (x + .12, y + .26), (x - .12, y + .26), (x - .21, y + .04), a]),
-          h.look.cheek, .02)
-    nose(h, x, y + .02, .135, .105, h.look.nose, 'oval')
-    mouth(h, x, y + .10, .13, .06, .07)
+    x, y = h.at(0, .48, 1.42)
+    eyes(h, .42, -.08, .165, .13, h.look.iris, 'slit', 16)
+    bridge, a, b = h.at(0, -.16, 1.02), h.at(-.30, .22, .98), h.at(.30, .22, .98)
+    snout(h, blob([bridge, ((bridge[0] + b[0]) / 2 + .02, y - .36), b, (x + .20, y + .06), (x + .12, y + .24),
+                   (x - .12, y + .24), (x - .20, y + .06), a, ((bridge[0] + a[0]) / 2 - .02, y - .36)]),
+          mix(h.look.base, h.look.cheek, .6), .02)
+    nose(h, x, y + .02, .145, .115, h.look.nose, 'oval')
+    mouth(h, x, y + .10, .14, .06, .08)
 
 def face_mouse(h):
     x, y = h.at(0, .52, 1.30)
