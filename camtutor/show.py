@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['upsample', 'normalize', 'as_images', 'colorize', 'overlay', 'to_png', 'to_jpeg', 'show_cam', 'show_grid']
 
-# %% ../nbs/tools/show.ipynb #0003a8ac
+# %% ../nbs/tools/show.ipynb #0003cb4e
 import io
 from functools import lru_cache
-import matplotlib as mpl, matplotlib.pyplot as plt, torch, torch.nn.functional as F
+import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from .errors import CamError, nearest
@@ -68,16 +68,17 @@ def normalize(
     top = (m.abs() if signed else m - low).amax((-2, -1), keepdim=True)
     return torch.where(top > 0, (m - low) / top.where(top > 0, 1), torch.zeros_like(m))
 
-# %% ../nbs/tools/show.ipynb #001842d1
+# %% ../nbs/tools/show.ipynb #001a136c
 def as_images(img)->Tensor: # float pictures (N,3,H,W) in [0,1]
     "Scenes, PIL images, uint8 arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
     if isinstance(img, (list, tuple)): return torch.cat([as_images(i) for i in img])
-    if isinstance(img, Image.Image): img = mpl.image.pil_to_array(img.convert('RGB'))
-    t = torch.as_tensor(getattr(img, 'image', img)).detach()
+    img = img.convert('RGB') if isinstance(img, Image.Image) else getattr(img, 'image', img)
+    t = img.detach() if isinstance(img, Tensor) else torch.from_numpy(np.array(img))
+    shape = tuple(t.shape)
     if t.ndim in (3, 4) and t.shape[-3] != 3 and t.shape[-1] == 3: t = t.movedim(-1, -3)
     t = t[None] if t.ndim == 3 else t
     if t.ndim != 4 or t.shape[1] != 3 or 0 in t.shape:
-        raise CamError(f"Reading a picture: got shape {tuple(t.shape)}, expected (3,H,W), (N,3,H,W), or (H,W,3) bytes.")
+        raise CamError(f"Reading a picture: got shape {shape}, expected (3,H,W), (N,3,H,W), or (H,W,3) bytes.")
     t = t.float() / 255 if t.dtype == torch.uint8 else t.float()
     low, high = t.min().item(), t.max().item()
     if not (low >= -.01 and high <= 1.01):
