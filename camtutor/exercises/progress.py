@@ -77,12 +77,13 @@ def change(edit, # exercises by id -> changed in place
 
 def replace(file:Path, text:str):
     "Write `text` beside `file` and move it there: a reader never sees half a file."
-    fd, tmp = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix='.tmp')
+    fd, tmp = tempfile.mkstemp(dir=file.parent, prefix='.', suffix='.tmp')
     try:
-        with os.fdopen(fd, 'w', encoding='utf8') as f:
+        with os.fdopen(fd, 'w', encoding='utf8', newline='\n') as f:
             f.write(text)
             f.flush()
             os.fsync(f.fileno())
+        os.chmod(tmp, 0o644)
         os.replace(tmp, file)
     except BaseException:
         Path(tmp).unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""A learner's own copies of the chapters, with the bodies of the exercises taken out.
+
+The chapters in `nbs/` are the source. Two directives in a code cell say what to do with it:
+
+    #| ex 3.1        this cell's function is exercise 3.1: its body goes, `@ex("3.1")` comes, its output goes
+    #| solution 3.1  this cell shows the answer to exercise 3.1: the cell goes
+
+The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
+"""
+from hashlib import sha256
+from pathlib import Path
+import copy, json, re
+
+from camtutor.errors import CamError, nearest
+from camtutor.exercises.progress import dated, replace as write
+from camtutor.exercises.stubs import blank
+
+NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
+WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write; '
+           'each is checked the moment its cell runs, and until it is right the library\'s own stands in for it. '
+           '`ex.hint("…")`, `ex.progress()` and `ex.next()` help.')
+
+def chapters(nbs:Path)->dict: # file name -> path
+    "The notebooks that a workspace holds: the front page and the numbered chapters."
+    return {p.name: p for p in [nbs/'index.ipynb', *sorted(nbs.glob('[0-9]*.ipynb'))] if p.exists()}
+
+def workspace_text(path:Path)->str:
+    "The text of a learner's copy of the notebook at `path`."
+    nb = json.loads(path.read_text(encoding='utf8'))
+    nb['cells'] = workspace_cells(nb['cells'])
+    return json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True) + '\n'
+
+def workspace_cells(cells:list)->list: # of notebook cells, new ones
+    "The cells of a learner's copy: exercises blanked, solutions and nbdev's directives gone."
+    cells = [dict(copy.deepcopy(c), source=''.join(c['source'])) for c in cells]
+    blanked = [i for c in cells for i in directive(c, 'ex')[:1]]
+    asked = {i: k for i in blanked for k, c in enumerate(cells) if is_question(c, i)}
+    moved, out = {k for k in asked.values()}, []
+    for k, c in enumerate(cells):
+        if directive(c, 'solution') or k in moved or any(is_stub_cell(c, i) for i in blanked): continue
+        if exercise := directive(c, 'ex'):
+            if exercise[0] in asked: out.append(cells[asked[exercise[0]]])
+            c = blanked_cell(c, *exercise)
+        out.append(without_directives(c))
+    out = [c for c in out if c['source'].strip()]
+    if blanked: out[1:1] = [new_cell('markdown', WELCOME, 'welcome'), new_cell('code', 'from camtutor.exercises import ex', 'welcome-ex')]
+    return [dict(c, source=c['source'].splitlines(keepends=True)) for c in out]
+
+def directive(cell, name)->list: # its words; empty if the cell has none
+    found = re.search(rf'^#\|\s*{name}\s+(.+)$', cell['source'], re.M) if cell['cell_type'] == 'code' else None
+    return found[1].split() if found else []
+
+def is_question(cell, id): return cell['cell_type'] == 'markdown' and cell['source'].startswith(f'**Exercise {id}**')
+def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith(f'@ex("{id}")')
+
+def blanked_cell(cell, id, name=''):
+    "The cell of exercise `id`: `@ex` above the stub of its function, no output."
+    kept = '\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|'))
+    source = blank(kept, name).strip('\n')
+    at = re.search(rf'^(def|class) {name}' if name else r'^(def|class) ', source, re.M).start()
+    return dict(cell, source=f'{source[:at]}@ex("{id}")\n{source[at:]}', outputs=[], execution_count=None)
+
+def without_directives(cell):
+    "A cell without the lines that only the author's tools read; `#| eval: false` stays, since it warns."
+    if cell['cell_type'] != 'code': return cell
+    lines = [l for l in cell['source'].splitlines() if not re.match(r'#\|(?!\s*eval)', l)]
+    return dict(cell, source='\n'.join(lines).strip('\n'))
+
+def new_cell(kind, source, id):
+    return dict(cell_type=kind, id=id, metadata={}, source=source) | (dict(outputs=[], execution_count=None) if kind == 'code' else {})
+
+# Writing them where a learner works
+
+def start(folder:Path, # the workspace; made if it is missing
+          nbs:Path, # the course's notebooks
+          fresh:str='' # how a notebook's name begins: set the learner's own aside and write a new one
+         )->list: # (what was done, file name)
+    "Write or complete a workspace. A file that the learner changed is never touched."
+    sources = chapters(nbs)
+    if folder.is_file(): raise CamError(f'camtutor start: {folder} is a file; give a folder.')
+    if folder.resolve() == nbs.resolve() or nbs.resolve() in folder.resolve().parents:
+        raise CamError(f'camtutor start: {folder} is where the course itself is kept. Give another folder.')
+    renew = [n for n in sources if fresh and n.startswith(fresh.removesuffix('.ipynb'))]
+    if fresh and len(renew) != 1: raise CamError(f'camtutor start: --fresh {fresh} fits {len(renew)} notebooks. ' + nearest(fresh, map(stem, sources)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ours = read_note(folder)
+        done = []
+        for name, path in sources.items():
+            done.append(place(folder/name, workspace_text(path), ours, name in renew))
+            write(folder/NOTE, json.dumps(ours, indent=1))
+        return done
+    except OSError as e: raise CamError(f'camtutor start: {folder} cannot be written ({e.strerror}).') from e
+
+def stem(name): return name.removesuffix('.ipynb')
+
+def place(file:Path, text:str, ours:dict, renew:bool):
+    "Write one notebook if that takes nothing from the learner; note in `ours` what was written."
+    theirs = file.read_bytes() if file.exists() else None
+    untouched = theirs is not None and digest(theirs) == ours.get(file.name)
+    if theirs is not None and digest(theirs) == digest(text.encode()):
+        ours[file.name] = digest(theirs)
+        return 'as it was', file.name
+    if theirs is not None and not untouched:
+        if not renew: return 'yours, left alone', file.name
+        aside = dated(file)
+        aside.write_bytes(theirs)
+        what = f'new; yours is kept as {aside.name}'
+    else: what = 'brought up to date' if untouched else 'new'
+    write(file, text)
+    ours[file.name] = digest(text.encode())
+    return what, file.name
+
+def digest(data:bytes)->str: return sha256(data).hexdigest()
+
+def read_note(folder)->dict:
+    "What earlier calls wrote here; if that cannot be read, nothing is known and so everything is the learner's."
+    try: note = json.loads((folder/NOTE).read_text(encoding='utf8'))
+    except (FileNotFoundError, ValueError): return {}
+    return note if isinstance(note, dict) else {}
