@@ -87,7 +87,7 @@ def _alone(seed, species, pose, area, mirror):
     chosen, flip = rng.choices(POSES, (3, 3, 2, 3, 2, 2))[0], rng.random() < .5
     u, v, w, head = rng.random(), rng.random(), rng.random(), _head(rng)
     pose, flip = pose or chosen, flip if mirror is None else mirror
-    area = area or (0.36 + .20 * u if pose == 'portrait' else .12 * (.30 / .12)**u)
+    area = area or (.36 + .20 * u if pose == 'portrait' else .15 * (.36 / .15)**u)
     r = _radius(species, pose, area, 1.02, .95)
     x0, y0, x1, y1 = extent(species, pose)
     wide, high = (x1 - x0) * r, (y1 - y0) * r
@@ -133,7 +133,7 @@ def _blur_background(c, radius):
 def _develop(c, rng):
     "Light from one side, colour temperature, exposure, vignette and grain: uint8 (S,S,3)."
     s = c.size
-    strength, vignette, warm, gain = rng.uniform(.08, .30), rng.uniform(.03, .30), rng.uniform(-.06, .06), rng.uniform(.90, 1.18)
+    strength, vignette, warm, gain = rng.uniform(.08, .30), rng.uniform(.03, .30), rng.uniform(-.06, .06), rng.uniform(.90, 1.13)
     soft, noise, offset = rng.random() < .15, rng.uniform(.004, .018), (rng.random(), rng.random())
     if soft: c.rgb = _soft_lens(c.rgb)
     t = ((np.arange(s, dtype=np.float32) + np.float32(.5)) / np.float32(s) - np.float32(.5))
