@@ -1,0 +1,507 @@
+"Chapter 02: class activation maps."
+import torch, torch.nn.functional as F
+from torch import Tensor, nn
+
+from camtutor.exercises.common import gives, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.core import Exercise, Mistake, Trial
+
+W, A = torch.tensor([[1., 2.], [0., -1.], [3., 1.]]), torch.tensor([[[[1., 0.], [2., 4.]], [[0., 1.], [5., 0.]]]])
+W_, A_ = rand(4, 5), rand(3, 5, 6, 7, seed=1) # drawn: four classes, five channels
+
+# 2.1 one place
+
+def score_at(weight:Tensor, # of the last Linear (K,C)
+             A:Tensor, # the maps it reads (N,C,h,w)
+             i:int, j:int # a row and a column
+            )->Tensor: # (N,K)
+    "What each class gets from the place `(i,j)`: the linear layer, applied to that place alone, without its bias."
+    return A[:, :, i, j] @ weight.T
+
+def score_at_linear(weight, A, i, j): return F.linear(A[..., i, j], weight)
+def score_at_einsum(weight, A, i, j): return torch.einsum('nc,kc->nk', A[:, :, i, j], weight)
+
+def at_swapped(weight, A, i, j): return A[:, :, j, i] @ weight.T
+def at_averaged(weight, A, i, j): return A[:, :, i, j] @ weight.T / weight.shape[1]
+def at_turned(weight, A, i, j): return weight @ A[:, :, i, j].T
+def at_pooled(weight, A, i, j): return A.mean((2, 3)) @ weight.T
+def at_softmax(weight, A, i, j): return (A[:, :, i, j] @ weight.T).softmax(1)
+
+# 2.2 a loop
+
+def cam_loop(w:Tensor, # the weights of one class (C,)
+             A:Tensor # the maps of one picture (C,h,w)
+            )->Tensor: # (h,w)
+    "One class's map: the channels, each times its weight, added up in a loop."
+    m = torch.zeros_like(A[0])
+    for c in range(len(w)): m = m + w[c]*A[c]
+    return m
+
+def cam_loop_places(w, A):
+    m = torch.empty(A.shape[1:])
+    for i in range(m.shape[0]):
+        for j in range(m.shape[1]): m[i, j] = sum(w[c]*A[c, i, j] for c in range(len(w)))
+    return m
+def cam_loop_sum(w, A): return sum(wc*Ac for wc, Ac in zip(w, A))
+
+def loop_last(w, A):
+    for c in range(len(w)): m = w[c]*A[c]
+    return m
+def loop_mean(w, A): return cam_loop(w, A)/len(w)
+def loop_in_place(w, A):
+    m = A[0]
+    m *= w[0]
+    for c in range(1, len(w)): m += w[c]*A[c]
+    return m
+def loop_from_one(w, A):
+    m = torch.zeros_like(A[0])
+    for c in range(1, len(w)): m = m + w[c]*A[c]
+    return m
+def loop_starts_at_first(w, A):
+    m = A[0]
+    for c in range(len(w)): m = m + w[c]*A[c]
+    return m
+
+# 2.3 one einsum
+
+def cam(weight:Tensor, # the last Linear's weight (K,C)
+        A:Tensor # activations that are pooled for it (N,C,h,w)
+       )->Tensor: # one map for each image and class (N,K,h,w)
+    "Class activation maps: at each place, the channels weighted by each class's weights and added up."
+    return torch.einsum('kc,ncij->nkij', weight, A)
+
+def cam_conv(weight, A): return F.conv2d(A, weight[:, :, None, None])
+def cam_matmul(weight, A): return (weight @ A.flatten(2)).unflatten(2, A.shape[2:])
+def cam_reversed(weight, A): return torch.einsum('bchw,oc->bohw', A, weight)
+def cam_broadcast(weight, A): return (weight[None, :, :, None, None]*A[:, None]).sum(2)
+
+def cam_loops(weight, A):
+    out = torch.zeros(len(A), len(weight), *A.shape[2:])
+    for n in range(len(A)):
+        for k in range(len(weight)):
+            for i in range(A.shape[2]):
+                for j in range(A.shape[3]): out[n, k, i, j] = weight[k] @ A[n, :, i, j]
+    return out
+
+def cam_relu(weight, A): return cam(weight, A).relu()
+def cam_mean(weight, A): return cam(weight, A)/A.shape[1]
+def cam_classes_first(weight, A): return torch.einsum('kc,ncij->knij', weight, A)
+def cam_transposed(weight, A): return torch.einsum('kc,ncij->nkji', weight, A)
+def cam_all_images(weight, A): return torch.einsum('kc,ncij->kij', weight, A)
+def cam_softmax(weight, A): return cam(weight, A).softmax(1)
+def cam_min_max(weight, A):
+    m = cam(weight, A)
+    low, high = m.amin((2, 3), True), m.amax((2, 3), True)
+    return (m - low)/(high - low)
+
+def cam_large(answer): return answer(rand(12, 64), rand(8, 64, 14, 14, seed=1))
+
+# 2.4 back to the logit
+
+def logits_from_cam(m:Tensor, # class activation maps (N,K,h,w)
+                    bias:Tensor # of the last Linear (K,)
+                   )->Tensor: # (N,K)
+    "The network's own scores, from its class activation maps."
+    return m.mean((2, 3)) + bias
+
+def logits_pooled(m, bias): return F.adaptive_avg_pool2d(m, 1).flatten(1) + bias
+def logits_loop(m, bias): return torch.stack([torch.stack([m[n, k].mean() + bias[k] for k in range(m.shape[1])]) for n in range(len(m))])
+
+def logits_sum(m, bias): return m.sum((2, 3)) + bias
+def logits_max(m, bias): return m.amax((2, 3)) + bias
+def logits_no_bias(m, bias): return m.mean((2, 3))
+def logits_bias_each(m, bias): return (m + bias[None, :, None, None]).sum((2, 3))
+
+def identity(answer):
+    net, x = tiny(), pictures(4)
+    with torch.no_grad():
+        m = cam(net[1][2].weight, net[0](x))
+        return {"the network's own scores": answer(m, net[1][2].bias) - net(x)}
+
+# 2.5 the weight
+
+def head_weight(model:nn.Module # ends in global average pooling and one Linear
+               )->Tensor: # (K,C)
+    "The weight of the last Linear of `model`."
+    return [m for m in model.modules() if isinstance(m, nn.Linear)][-1].weight
+
+def weight_by_index(model): return model[-1][-1].weight
+def weight_by_parameters(model): return list(model.parameters())[-2].data
+
+def weight_turned(model): return head_weight(model).T
+def weight_bias(model): return list(model.parameters())[-1]
+def weight_first(model): return next(model.parameters())
+def weight_of_conv(model): return [m for m in model.modules() if isinstance(m, nn.Conv2d)][-1].weight
+
+def weights_of(seed):
+    def run(answer): return answer(tiny(seed, k=seed + 3)).detach()
+    return run
+
+# 2.6 head surgery
+
+def gap_head(body:nn.Module, # ends in maps (N,C,h,w)
+             n_classes:int, # K
+             x:Tensor # a batch it accepts
+            )->nn.Sequential: # (body, head)
+    "`body` frozen, then a head that CAM can read: global average pooling and a new Linear (C,K)."
+    with torch.no_grad(): C = body(x).shape[1]
+    for p in body.parameters(): p.requires_grad = False
+    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, n_classes)))
+
+class MeanHead(nn.Module):
+    def __init__(self, C, K):
+        super().__init__()
+        self.linear = nn.Linear(C, K)
+    def forward(self, A): return self.linear(A.mean((-2, -1)))
+def gap_head_module(body, n_classes, x):
+    return nn.Sequential(body.requires_grad_(False), MeanHead(body(x).size(1), n_classes))
+def gap_head_flat(body, n_classes, x):
+    body.requires_grad_(False)
+    return nn.Sequential(body, nn.Sequential(nn.AvgPool2d(body(x).shape[-2:]), nn.Flatten(1), nn.Linear(body(x).shape[1], n_classes)))
+
+def head_unfrozen(body, n_classes, x):
+    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body(x).shape[1], n_classes)))
+def head_max(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    net[1][0] = nn.AdaptiveMaxPool2d(1)
+    return net
+def head_flattened(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    net[1] = nn.Sequential(nn.Flatten(), nn.Linear(body(x)[0].numel(), n_classes))
+    return net
+def head_all_frozen(body, n_classes, x): return gap_head(body, n_classes, x).requires_grad_(False)
+def head_hidden(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    C = net[1][2].in_features
+    net[1] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, 16), nn.ReLU(), nn.Linear(16, n_classes))
+    return net
+
+def surgery(answer):
+    body, x = tiny()[0], pictures(2)
+    net = answer(body, 4, x)
+    linears = [m for m in net.modules() if isinstance(m, nn.Linear)]
+    read = []
+    linears[0].register_forward_hook(lambda m, args, out: read.append(args[0]))
+    shape = tuple(net(x).shape)
+    same = read[0].shape == (2, 5) and torch.allclose(read[0], net[0](x).mean((2, 3)), atol=1e-5)
+    return {'the shape of the scores': shape, 'Linear layers': len(linears), 'numbers that the Linear reads': read[0].shape[1], 'the Linear reads the mean over places': bool(same),
+            'parameters of the body that can learn': sum(p.requires_grad for p in net[0].parameters()),
+            'parameters of the head that can learn': sum(p.requires_grad for p in net[1].parameters())}
+
+# 2.7 training it
+
+def train_head(net:nn.Sequential, # (body, head)
+               x:Tensor, y:Tensor, # pictures and their classes
+               steps:int=60, lr:float=.05
+              )->list: # the loss at each step
+    "Fit the head alone: the body keeps its weights and its running statistics."
+    net.eval()
+    opt, losses = torch.optim.Adam(net[1].parameters(), lr), []
+    for _ in range(steps):
+        loss = F.cross_entropy(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+    return losses
+
+def train_head_features(net, x, y, steps=60, lr=.05):
+    with torch.no_grad(): A = net[0].eval()(x)
+    opt, losses = torch.optim.AdamW(net[1].parameters(), lr=lr), []
+    for _ in range(steps):
+        loss = nn.CrossEntropyLoss()(net[1](A), y)
+        loss.backward()
+        opt.step()
+        opt.zero_grad()
+        losses.append(loss.item())
+    return losses
+def train_head_sgd(net, x, y, steps=60, lr=.05):
+    net.requires_grad_(False)[1].requires_grad_(True)
+    net.eval()
+    opt = torch.optim.SGD(net[1].parameters(), 10*lr, momentum=.9)
+    def step():
+        opt.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        opt.step()
+        return loss.item()
+    return [step() for _ in range(steps)]
+
+def fitting(net, params, x, y, steps, sign=1):
+    opt, losses = torch.optim.Adam(params, .05), []
+    for _ in range(steps):
+        loss = F.cross_entropy(net(x), y)
+        opt.zero_grad()
+        (sign*loss).backward()
+        opt.step()
+        losses.append(loss.item())
+    return losses
+def trains_all(net, x, y, steps=60, lr=.05): return fitting(net.eval(), net.parameters(), x, y, steps)
+def trains_in_train_mode(net, x, y, steps=60, lr=.05): return fitting(net.train(), net[1].parameters(), x, y, steps)
+def trains_uphill(net, x, y, steps=60, lr=.05): return fitting(net.eval(), net[1].parameters(), x, y, steps, -1)
+def trains_not(net, x, y, steps=60, lr=.05): return [F.cross_entropy(net.eval()(x), y).item() for _ in range(steps)]
+
+def learns(answer):
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    net = seeded(nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))))
+    x, y = rand(16, 3, 6, 6), torch.arange(16) % 2
+    x[y == 1, 0] += 2
+    before = [t.clone() for t in net[0].state_dict().values()]
+    losses = answer(net, x, y)
+    unmoved = [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())]
+    return {'losses returned': len(losses), 'the weights of the body are as before': all(unmoved[:2]), 'so are the statistics of its batch norm': all(unmoved[4:6]),
+            'the last loss is': 'well below the first' if losses[-1] < losses[0]/2 else 'the same' if losses[-1] == losses[0] else 'higher' if losses[-1] > losses[0] else 'a little below the first'}
+
+# 2.8 energy and its companions
+
+M = torch.tensor([[[4., -1.], [0., 0.]], [[1., 1.], [1., 1.]]])
+INSIDE = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [0, 0]]]).bool()
+M_, INSIDE_ = rand(3, 8, 9), rand(3, 8, 9, seed=5) > .3
+ZERO = -torch.ones(1, 2, 2)
+
+def energy(m:Tensor, # maps (N,H,W)
+           mask:Tensor # (N,H,W) bool
+          )->Tensor: # (N,), 0 to 1
+    "The share of each map's positive part that lies inside its mask; 0 where a map has no positive part."
+    m = m.clamp(min=0)
+    total = m.sum((1, 2))
+    return (m*mask).sum((1, 2))/total.where(total > 0, 1)
+
+def energy_loop(m, mask):
+    parts = [(a.relu()[k].sum(), a.relu().sum()) for a, k in zip(m, mask)]
+    return torch.stack([i/t if t > 0 else t*0 for i, t in parts])
+def energy_nan(m, mask):
+    m = m.relu()
+    return (torch.einsum('nhw,nhw->n', m, mask.to(m.dtype))/m.flatten(1).sum(1)).nan_to_num(0.)
+
+def energy_signed(m, mask):
+    total = m.sum((1, 2))
+    return (m*mask).sum((1, 2))/total.where(total != 0, 1)
+def energy_abs(m, mask): return energy(m.abs(), mask)
+def energy_density(m, mask): return (m.clamp(min=0)*mask).sum((1, 2))/mask.sum((1, 2))
+def energy_batch(m, mask):
+    m = m.clamp(min=0)
+    total = m.sum()
+    return (m*mask).sum((1, 2))/total.where(total > 0, 1)
+def energy_0_by_0(m, mask):
+    m = m.clamp(min=0)
+    return (m*mask).sum((1, 2))/m.sum((1, 2))
+def energy_area(m, mask):
+    m = m.clamp(min=0)
+    return ((m > 0) & mask).sum((1, 2))/(m > 0).sum((1, 2)).clamp(min=1)
+
+def peak_inside(m:Tensor, # maps (N,H,W)
+                mask:Tensor # (N,H,W) bool
+               )->Tensor: # (N,) bool
+    "Is each map's highest place inside its mask? A map with no positive part has no peak."
+    top, where = m.flatten(1).max(1)
+    return mask.flatten(1)[torch.arange(len(m)), where] & (top > 0)
+
+def peak_loop(m, mask):
+    return torch.tensor([bool(k.flatten()[a.argmax()]) and a.max().item() > 0 for a, k in zip(m, mask)])
+def peak_gather(m, mask):
+    p = m.flatten(1).argmax(1, keepdim=True)
+    return mask.flatten(1).gather(1, p).squeeze(1).logical_and(m.amax((1, 2)) > 0)
+
+def peak_of_batch(m, mask):
+    best = m.argmax()
+    return mask.flatten()[best].expand(len(m)) & (m.amax((1, 2)) > 0)
+def peak_abs(m, mask): return peak_inside(m.abs(), mask)
+def peak_any(m, mask): return ((m > 0) & mask).any(2).any(1)
+def peak_always(m, mask): return mask.flatten(1)[torch.arange(len(m)), m.flatten(1).argmax(1)]
+def peak_float(m, mask): return peak_inside(m, mask).float()
+
+PEAKS = torch.tensor([[[0., 3.], [-9., 1.]], [[2., 0.], [5., 0.]], [[-1., -2.], [-3., -4.]]])
+PLACES = torch.tensor([[[0, 1], [0, 0]], [[1, 1], [0, 0]], [[1, 0], [0, 0]]]).bool()
+
+def uniform_energy(mask:Tensor # (N,H,W) bool
+                  )->Tensor: # (N,)
+    "The energy of a map that is the same everywhere: what a method that knows nothing would get."
+    return mask.float().mean((1, 2))
+
+def uniform_energy_counts(mask): return mask.sum((1, 2))/mask[0].numel()
+def uniform_energy_map(mask): return energy(torch.ones(mask.shape), mask)
+
+def uniform_one_figure(mask): return mask.float().mean()
+def uniform_area(mask): return mask.float().sum((1, 2))
+def uniform_half(mask): return torch.full((len(mask),), .5)
+def uniform_rows(mask): return mask.float().mean(1)
+
+def best_energy(mask:Tensor, # (N,H,W) bool
+                size # the grid to see it through, (h,w) or an int
+               )->Tensor: # (N,)
+    "The energy of the mask itself, averaged onto a grid of `size` and brought back bilinearly: what that grid can do."
+    grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear')[:, 0], mask)
+
+def best_energy_show(mask, size):
+    from camtutor.show import upsample
+    return energy(upsample(F.adaptive_avg_pool2d(mask.float(), size), mask.shape[-2:]), mask)
+def best_energy_loop(mask, size): return torch.cat([best_energy(k[None], size) for k in mask])
+
+def best_nearest_down(mask, size):
+    grid = F.interpolate(mask.float()[:, None], size, mode='nearest-exact')
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear')[:, 0], mask)
+def best_nearest_up(mask, size):
+    grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='nearest-exact')[:, 0], mask)
+def best_max_pool(mask, size):
+    grid = F.adaptive_max_pool2d(mask.float()[:, None], size)
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear')[:, 0], mask)
+def best_is_one(mask, size): return energy(mask.float(), mask)
+def best_corners(mask, size):
+    grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear', align_corners=True)[:, 0], mask)
+
+def blob(n=2, size=16):
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing='ij')
+    return torch.stack([(y - 6 - i)**2 + (x - 7)**2 < (4 + i)**2 for i in range(n)])
+
+HAND = 'Worked by hand: two channels of 2 × 2, three classes'
+
+EXERCISES = (
+    Exercise('2.1', 'The score at one place',
+        'Write `score_at(weight, A, i, j)`: what each class gets from the place `(i,j)` of each picture. It is the last linear layer applied to the channels at that place, without the bias. Shape (N,K).',
+        score_at,
+        trials=(gives('Worked by hand, at row 1, column 0', W, A, 1, 0, want=[[12., -5., 11.]]), gives('Random weights and maps', W_, A_, 1, 5),
+                one_by_one(W_, A_, 4, 2, batched=(1,))),
+        mistakes=(Mistake(at_swapped, '`i` is the row and `j` the column; your indexing has them the other way round.'),
+                  Mistake(at_averaged, 'You divide by the number of channels. A linear layer adds up; nothing is averaged over channels.'),
+                  Mistake(at_turned, 'This is (K,N). Pictures come first: (N,K).'),
+                  Mistake(at_pooled, 'This is the score of the whole picture: the maps were averaged over all places. Take one place instead.'),
+                  Mistake(at_softmax, 'There is a softmax in it. CAM is about scores, which add up over places; probabilities do not.')),
+        hints=('`A[:, :, i, j]` are the channels at one place: (N,C).', 'Which axis do (N,C) and (K,C) share? It is summed over.', '`F.linear` does just that; so does `@` with one of them transposed.'),
+        why='Global average pooling followed by a linear layer is the same as the linear layer at every place, followed by the mean. That exchange is the whole of CAM.',
+        also=(score_at_linear, score_at_einsum)),
+    Exercise('2.2', 'CAM as a loop',
+        'Write `cam_loop(w, A)` for one class, `w` of shape (C,), and one picture, `A` of shape (C,h,w): go through the channels and add up.',
+        cam_loop,
+        trials=(gives('Worked by hand, the weights 1 and 2', W[0], A[0], want=[[1., 2.], [12., 4.]]), gives('Random weights and maps', W_[1], A_[0]), keeps(W_[1], A_[0])),
+        mistakes=(Mistake(loop_last, 'Only the last channel is left: each turn of the loop replaces what was there. Add to it.'),
+                  Mistake(loop_mean, 'You divide by the number of channels. The linear layer adds them up.'),
+                  Mistake(loop_in_place, '`m = A[0]` is a view, and `+=` writes into the network\'s own activations. Start from zeros.'),
+                  Mistake(loop_from_one, 'Channel 0 is left out: `range` starts too late.'),
+                  Mistake(loop_starts_at_first, 'You start from `A[0]`, and then add it once more, weighted. Start from zeros.')),
+        hints=('Start with a map of zeros of the right size.', 'In each turn: this channel\'s map times this channel\'s weight.', '`torch.zeros_like` of one channel, a `for` over the channels, and `m = m + …`.'),
+        why='A CAM is no more than this. What follows only makes it quick.', also=(cam_loop_places, cam_loop_sum)),
+    Exercise('2.3', 'CAM as one einsum',
+        'Write `cam(weight, A)` for all pictures and classes at once: (K,C) and (N,C,h,w) give (N,K,h,w). One line will do, without a loop.',
+        cam, library='camtutor.cam', speed=cam_large,
+        trials=(gives(HAND, W, A, want=[[[[1., 2.], [12., 4.]], [[0., -1.], [-5., 0.]], [[3., 1.], [11., 12.]]]]), gives('Random weights and maps, not square', W_, A_),
+                one_by_one(W_, A_, batched=(1,)), keeps(W_, A_)),
+        mistakes=(Mistake(cam_relu, 'This is CAM with a ReLU. Plain CAM keeps negative evidence; without it the mean no longer gives the score.'),
+                  Mistake(cam_mean, 'You take the mean over channels. It is a sum: the linear layer adds up.'),
+                  Mistake(cam_classes_first, 'The result is (K,N,h,w). The letters after the arrow decide: pictures first.'),
+                  Mistake(cam_transposed, 'Rows and columns are exchanged: the last two letters after the arrow are in the wrong order.'),
+                  Mistake(cam_all_images, 'The batch is summed away: the letter of the pictures is missing after the arrow.'),
+                  Mistake(cam_softmax, 'There is a softmax over the classes in it. Keep the scores; they are what adds up to the logit.'),
+                  Mistake(cam_min_max, 'The maps are stretched to 0…1. That belongs to drawing; here the numbers have a meaning.')),
+        hints=('Give every axis a letter: k classes, c channels, n pictures, i rows, j columns.', 'A letter that is missing after the arrow is summed over: here only c.', 'Two groups before the arrow, `kc` and `ncij`; after it, pictures, classes, rows, columns.'),
+        why='One call for every class and picture: a slider over classes costs nothing once the forward pass is done.',
+        also=(cam_conv, cam_matmul, cam_reversed, cam_broadcast)),
+    Exercise('2.4', 'Back to the score',
+        'Write `logits_from_cam(m, bias)`: the scores (N,K) that the network itself gives, from its class activation maps (N,K,h,w).',
+        logits_from_cam,
+        trials=(gives('Worked by hand: a map 1, 2, 3, 6 and the bias −1', torch.tensor([[[[1., 2.], [3., 6.]]]]), torch.tensor([-1.]), want=[[2.]]), Trial('A small network', identity)),
+        mistakes=(Mistake(logits_sum, 'You add up the places. The pooling takes their mean.'), Mistake(logits_max, 'This is the highest place. The network takes the mean over all places.'),
+                  Mistake(logits_no_bias, 'The bias is missing. It is the part of a score that no place is responsible for.'),
+                  Mistake(logits_bias_each, 'The bias is added at every place. It comes once, after the mean.')),
+        hints=('What does the network do between the maps and the linear layer?', 'Averaging and weighting can change places; the bias comes last.', 'The mean over the two axes of places, plus the bias.'),
+        why='The check that tells a true CAM from a picture that merely looks like one.', also=(logits_pooled, logits_loop)),
+    Exercise('2.5', 'Where the weights are',
+        'Write `head_weight(model)`: the weight (K,C) of the last `nn.Linear` of a network.',
+        head_weight, library='camtutor.cam', trials=(Trial('A small network of three classes', weights_of(0)), Trial('One of five classes', weights_of(2))),
+        mistakes=(Mistake(weight_turned, 'It is transposed. PyTorch keeps a Linear\'s weight as (outputs, inputs), which is (K,C) already.'),
+                  Mistake(weight_bias, 'This is the bias. The weight comes just before it among the parameters.'),
+                  Mistake(weight_first, 'These are the weights of the *first* layer.'),
+                  Mistake(weight_of_conv, 'These are a convolution\'s kernels. Look for `nn.Linear`.')),
+        hints=('`model.modules()` walks through all layers in order.', '`isinstance(m, nn.Linear)` tells which are linear.', 'Make a list of the linear ones and take the last; it has an attribute `weight`.'),
+        why='CAM needs just two things from a network: this, and what it is multiplied with.', also=(weight_by_index, weight_by_parameters)),
+    Exercise('2.6', 'A head that CAM can read',
+        'Write `gap_head(body, n_classes, x)`: `nn.Sequential` of the body, frozen, and a head of global average pooling and one new `nn.Linear`. `x` is a batch to try the body with: how many channels come out?',
+        gap_head, library='camtutor.cam', trials=(Trial('A small body, four classes', surgery),),
+        mistakes=(Mistake(head_unfrozen, 'The body can still learn. Set `requires_grad` of its parameters to False: only the new layer is to be trained.'),
+                  Mistake(head_max, 'This pools the *highest* place. CAM is exact for the mean only, since only a mean may change places with the weights.'),
+                  Mistake(head_flattened, 'The Linear reads every place separately: without pooling there is no weight for a channel. Pool first.'),
+                  Mistake(head_all_frozen, 'The new Linear is frozen as well. It is the one that must learn.'),
+                  Mistake(head_hidden, 'There is a hidden layer in the head. Then the last weights do not belong to the channels of the map any more.')),
+        hints=('Run the body once without gradients and look at the shape.', '`nn.AdaptiveAvgPool2d(1)` leaves (N,C,1,1); a Linear wants (N,C).', 'Freeze, then `nn.Sequential(body, nn.Sequential(pool, flatten, linear))`.'),
+        why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
+    Exercise('2.7', 'Train the head alone',
+        'Write `train_head(net, x, y, steps, lr)`: fit `net[1]` to the classes `y` with an optimiser of your choice; return the list of losses. Weights and batch norm of the body stay as they are.',
+        train_head, trials=(Trial('Sixteen pictures of two classes, 60 steps', learns),),
+        mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters. Give it those of the head.'),
+                  Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running statistics. They are no parameters: only `eval()` keeps them still.'),
+                  Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),
+                  Mistake(trains_not, 'Nothing is learned: a step needs `backward()` and `opt.step()`.')),
+        hints=('An optimiser changes only what it is given.', 'Which layers behave differently in training, even with frozen weights?', '`net.eval()`; an optimiser on the head\'s parameters; then loss, zero the gradients, backward, step.'),
+        why='A network can be given a readable head in seconds, at little cost in accuracy.', also=(train_head_features, train_head_sgd)),
+    Exercise('2.8', 'Energy inside a mask',
+        'Write `energy(m, mask)`: the share of the positive part of each map (N,H,W) that lies inside its mask. A map without positive values has energy 0.',
+        energy, library='camtutor.cam',
+        trials=(gives('Worked by hand: 4 of 4 inside, then 1 of 4', M, INSIDE, want=[1., .25]), gives('Random maps and masks', M_, INSIDE_), gives('A map without positive values', ZERO, INSIDE[:1], want=[0.]),
+                one_by_one(M_, INSIDE_), keeps(M_, INSIDE_)),
+        mistakes=(Mistake(energy_signed, 'Negative values count against it. Cut them off first: energy is about what the map points *to*.'),
+                  Mistake(energy_abs, 'You take absolute values, so that evidence against counts as evidence for.'),
+                  Mistake(energy_density, 'You divide by the area of the mask: that is how bright the map is inside. Divide by the map\'s own total.'),
+                  Mistake(energy_batch, 'All pictures share one total. Each map has its own: sum over the two axes of places only.'),
+                  Mistake(energy_0_by_0, 'For a map without positive values you divide 0 by 0, which gives nan. It should be 0.'),
+                  Mistake(energy_area, 'You count places. A strong place weighs more than a weak one: add up the values.')),
+        hints=('First the positive part.', 'A boolean mask times a map leaves the part inside.', 'Sum inside over sum of all, each over the last two axes; take care of a total of 0.'),
+        why='With exact masks "it looks at the cat" becomes a number, to be read beside the uniform and the best possible one.', also=(energy_loop, energy_nan)),
+    Exercise('2.9', 'Is the peak inside?',
+        'Write `peak_inside(m, mask)`: for each map (N,H,W), is its highest place inside its mask? A bool each; False for a map without positive values.',
+        peak_inside, library='camtutor.cam',
+        trials=(gives('Worked by hand: inside, outside, no peak', PEAKS, PLACES, want=torch.tensor([True, False, False])), gives('Random maps and masks', rand(12, 5, 6), rand(12, 5, 6, seed=9) > 0),
+                keeps(M_, INSIDE_)),
+        mistakes=(Mistake(peak_of_batch, 'This is the peak of the whole batch. Flatten the places only, and take the maximum of each row.'),
+                  Mistake(peak_abs, 'The most negative place is no peak: it speaks against.'),
+                  Mistake(peak_any, 'This asks whether any positive place is inside. Only the highest counts.'),
+                  Mistake(peak_always, 'A map without positive values has a largest value too, but no peak. Test that it is above 0.'),
+                  Mistake(peak_float, 'These are numbers. The answer is yes or no: a bool.')),
+        hints=('`flatten(1)` lays each map out in a row.', '`max(1)` gives value and place of each row.', 'Look the place up in the flattened mask, and ask that the value is above 0.'),
+        why='The pointing game: the oldest score for a heat map, and still one that is easy to explain.', also=(peak_loop, peak_gather)),
+    Exercise('2.10', 'The baseline',
+        'Write `uniform_energy(mask)`: the energy that a map gets which is the same everywhere.',
+        uniform_energy, trials=(gives('Worked by hand: two of four places, then one', INSIDE, want=[.5, .25]), gives('Random masks', INSIDE_)),
+        mistakes=(Mistake(uniform_one_figure, 'One figure for all pictures: keep one for each.'), Mistake(uniform_area, 'This counts places. As a share it can be compared with an energy.'),
+                  Mistake(uniform_half, 'It depends on the mask: a large animal catches more of a map that knows nothing.'),
+                  Mistake(uniform_rows, 'One axis of places is left over.')),
+        hints=('Put a map of ones into the definition of energy.', 'What is left is a share of area.', 'The mean of the mask as numbers, over both axes of places.'),
+        why='An energy of 0.6 says nothing until one knows that a map which knows nothing gets 0.3.', also=(uniform_energy_counts, uniform_energy_map)),
+    Exercise('2.11', 'The best that a grid can do',
+        'Write `best_energy(mask, size)`: average the mask onto a grid of `size`, bring it back to its own size bilinearly, and take its `energy` (write it, or import it from `camtutor.cam`).',
+        best_energy, library='camtutor.cam', trials=(gives('Round masks of 16 × 16 on a grid of 4 × 4', blob(), 4), gives('The same on a grid of 4 × 8', blob(3), (4, 8)),
+                gives('The same on its own grid', blob(1), 16, want=[1.])),
+        mistakes=(Mistake(best_nearest_down, 'You pick one pixel for each cell of the grid. Average over the cell: half covered is 0.5.'),
+                  Mistake(best_nearest_up, 'The way back is in blocks. Maps are drawn bilinearly, so measure them so.'),
+                  Mistake(best_max_pool, 'Each cell takes its highest value, so that a cell that is just touched counts as full. Average.'),
+                  Mistake(best_is_one, 'The mask itself has energy 1. See it through the coarse grid first.'),
+                  Mistake(best_corners, '`align_corners=True` stretches the grid so that its outer cells lie on the edge. Leave it out.')),
+        hints=('`F.adaptive_avg_pool2d` averages onto a grid of any size; it wants channels, so add an axis.', '`F.interpolate(…, mode="bilinear")` brings it back.', 'The result is a map like any other: give it to `energy`.'),
+        why='An 8 × 8 map cannot follow an ear. The best possible figure tells the method\'s fault from the grid\'s.', also=(best_energy_show, best_energy_loop)),
+    Exercise('2.12', 'A shape', '`weight` is (37, 128), `A` is (5, 128, 8, 8). What is the shape of `torch.einsum("kc,ncij->nkij", weight, A)`?',
+        (5, 37, 8, 8), kind='value',
+        mistakes=(Mistake((37, 5, 8, 8), 'The letters after the arrow give the order: n comes before k.'), Mistake((5, 128, 8, 8), 'c is missing after the arrow: it is summed over, and k takes its place.'),
+                  Mistake((5, 37), 'i and j stand after the arrow, so the places stay.')),
+        hints=('Read the letters after the arrow one by one.', 'n is 5, k is 37.', 'i and j are 8 each.'), why='Whoever can read the letters needs no other documentation of a formula.'),
+    Exercise('2.13', 'By hand', 'The CAM of a class is [[1, 2], [3, 8]], the bias of its Linear is −1. What is the logit?',
+        2.5, kind='value',
+        mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
+        hints=('How does the network get from maps to scores?', 'The mean of the four places.', 'Add the bias once.'), why='mean + bias == logit is the identity that every CAM of this course is checked with.'),
+    Exercise('2.14', 'Which layer', 'Plain CAM uses the activations of …', 'the last convolutional stage, which global average pooling reads', kind='choice',
+        mistakes=(Mistake('the last Linear layer', 'It gives one number for each class: there are no places left. CAM uses its *weights*.'),
+                  Mistake('the first convolution, which is the sharpest', 'It is sharp, but it sees edges and colours, and no linear weights connect it with a class.'),
+                  Mistake('any layer you like', 'Only one: the classifier\'s weights belong to the channels that are pooled for it. Grad-CAM lifts that limit.'))),
+    Exercise('2.15', 'Why a hook', 'Why does CAM need a hook?', 'The network returns scores only; the activations inside are freed unless someone catches them', kind='choice',
+        mistakes=(Mistake('To get at the weights', 'The weights are parameters: they can be read at any time.'), Mistake('To change the activations', 'CAM changes nothing.'),
+                  Mistake('To run the last layer twice', 'It runs once. CAM repeats its multiplication outside, place by place.'))),
+    Exercise('2.16', 'Why not inside', 'Why can plain CAM not look at an inner layer?', 'Between it and the scores lie more layers, so that no weight connects one of its channels with a class', kind='choice',
+        mistakes=(Mistake('Its maps are too large', 'Size is no obstacle to an einsum.'), Mistake('It cannot be hooked', 'Any module can be hooked.'),
+                  Mistake('Its activations are negative', 'After a ReLU they are not, and it would not matter.'))),
+    Exercise('2.17', 'A hidden layer', 'fastai\'s stock head has two Linear layers. The last one\'s weights, multiplied with the body\'s maps …', 'give a picture, but not that network\'s CAM: the mean of the map does not give the score', kind='choice',
+        mistakes=(Mistake('give the CAM, since they are the last weights', 'They belong to the hidden layer\'s units, not to the channels of the map. It only runs at all if the numbers happen to agree.'),
+                  Mistake('give the CAM after a ReLU', 'A ReLU does not bring back what the hidden layer mixes.'))),
+    Exercise('2.18', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
+        '`learn.dls.vocab` lists the classes in the order of the scores, which is alphabetical unless you said otherwise. The batch is normalised: mean 0, deviation 1. `decode` undoes that, so that the colours are those of the picture again.', kind='written',
+        why='Mixing up two classes is the commonest mistake of all, and no shape error warns of it.'),
+)
