@@ -83,7 +83,9 @@ def save(module, name, vocab, how):
     state = {k: (t.half() if t.is_floating_point() else t).contiguous() for k, t in module.state_dict().items()}
     mean, std = imagenet_stats
     meta = dict(vocab=list(vocab), size=SIZE, mean=list(mean), std=list(std), made=how)
-    save_file(state, DATA/f'{name}.safetensors', metadata={k: json.dumps(v) for k, v in meta.items()})
+    path = DATA/f'{name}.safetensors'
+    save_file(state, path, metadata={k: json.dumps(v) for k, v in meta.items()})
+    path.chmod(0o644)
 
 def make(name, vocab, n_single, n_pairs, epochs):
     t = time.perf_counter()
