@@ -1,6 +1,7 @@
 "A small painter: a shape's coverage from matplotlib's Agg rasteriser, shaded in numpy, part labels in step."
 import math
 from contextlib import contextmanager
+from functools import lru_cache
 import numpy as np
 from matplotlib.backend_bases import GraphicsContextBase
 from matplotlib.backends.backend_agg import RendererAgg
@@ -31,13 +32,18 @@ def _join(shapes):
     codes[np.cumsum([0] + [len(s) for s in shapes[:-1]])] = Path.MOVETO
     return points, codes
 
-def _box_blur(a, r, axis):
-    "Mean over 2r+1 along `axis`; the window shrinks at the array's ends."
-    n = a.shape[axis]; i = np.arange(n)
+@lru_cache(1024)
+def _window(n, r):
+    "Where a window of 2r+1 begins and ends at each of n places, and one over its length; it shrinks at the ends."
+    i = np.arange(n)
     lo, hi = np.maximum(i - r, 0), np.minimum(i + r + 1, n)
-    zero = np.zeros((1, a.shape[1]) if axis == 0 else (a.shape[0], 1), np.float32)
-    c = np.concatenate([zero, np.cumsum(a, axis)], axis)
-    w = (1 / (hi - lo)).astype(np.float32)
+    return lo, hi, (1 / (hi - lo)).astype(np.float32)
+
+def _box_blur(a, r, axis):
+    "Mean over 2r+1 along `axis`."
+    lo, hi, w = _window(a.shape[axis], r)
+    c = np.zeros((a.shape[0] + (axis == 0), a.shape[1] + (axis == 1)), np.float32)
+    np.cumsum(a, axis, out=c[1:] if axis == 0 else c[:, 1:])
     return (c.take(hi, axis) - c.take(lo, axis)) * (w[:, None] if axis == 0 else w)
 
 def soften(a, r):

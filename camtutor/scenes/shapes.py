@@ -14,18 +14,22 @@ def _circle(n):
     a = np.arange(n) * (2 * math.pi / n)
     return np.stack([np.cos(a), np.sin(a)], 1)
 
+@lru_cache(None)
+def _neighbours(n):
+    "For each of n points on a ring: the one before, itself, the next two."
+    return (np.arange(n)[:, None] + (-1, 0, 1, 2)) % n
+
 def blob(pts, k=8):
     "A closed smooth curve through `pts`."
-    p, w = np.asarray(pts, float), _spline(k)
-    four = np.stack([np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)])
-    return np.tensordot(w, four, (1, 0)).transpose(1, 0, 2).reshape(-1, 2)
+    p = np.asarray(pts, float)
+    return (_spline(k) @ p[_neighbours(len(p))]).reshape(-1, 2)
 
 def curve(pts, k=6):
     "An open smooth curve through `pts`."
-    p, w = np.asarray(pts, float), _spline(k)
+    p = np.asarray(pts, float)
     p = np.vstack([2*p[0] - p[1], p, 2*p[-1] - p[-2]])
-    four = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]])
-    return np.vstack([np.tensordot(w, four, (1, 0)).transpose(1, 0, 2).reshape(-1, 2), p[-2]])
+    four = p[_neighbours(len(p))[1:-2]]
+    return np.vstack([(_spline(k) @ four).reshape(-1, 2), p[-2]])
 
 def mirror(half):
     "A right half outline, top to bottom, made whole."
@@ -51,17 +55,19 @@ def rounded(x0, y0, x1, y1, r):
         arc = arc @ turn
     return np.vstack(out)
 
+@lru_cache(None)
+def _bernstein(degree, n):
+    "Weights (n, degree + 1) of a Bezier curve's points."
+    t = np.arange(n)[:, None] / (n - 1)
+    return np.hstack([math.comb(degree, i) * t**i * (1 - t)**(degree - i) for i in range(degree + 1)])
+
 def bezier(p0, p1, p2, p3, n=9):
     "n points of a cubic Bezier curve."
-    t = np.linspace(0, 1, n)[:, None]; u = 1 - t
-    p0, p1, p2, p3 = (np.asarray(p, float) for p in (p0, p1, p2, p3))
-    return u**3 * p0 + 3*u*u*t * p1 + 3*u*t*t * p2 + t**3 * p3
+    return _bernstein(3, n) @ np.array([p0, p1, p2, p3], float)
 
 def quad(p0, p1, p2, n=8):
     "n points of a quadratic Bezier curve."
-    t = np.linspace(0, 1, n)[:, None]; u = 1 - t
-    p0, p1, p2 = (np.asarray(p, float) for p in (p0, p1, p2))
-    return u*u * p0 + 2*u*t * p1 + t*t * p2
+    return _bernstein(2, n) @ np.array([p0, p1, p2], float)
 
 def tube(spine, widths):
     "A limb or tail along `spine` with half-widths `widths`, round at its end."
@@ -78,17 +84,20 @@ def _tufts(n=4096):
     r = np.random.RandomState(3)
     clump = np.convolve(r.standard_normal(n + 8), np.ones(9) / 3, 'valid')
     hair = r.uniform(.1, 1.2, n) * (np.arange(n) % 2)
-    return .35 * clump + hair
+    return np.tile(.35 * clump + hair, 2)
 
 def furry(outline, length, phase, step=.038):
     "`outline` resampled every `step` units with hairs of about `length` standing out of it."
-    p = np.vstack([outline, outline[:1]])
-    d = np.diff(p, axis=0)
-    s = np.concatenate([[0.], np.cumsum(np.hypot(d[:, 0], d[:, 1]))])
+    p = np.concatenate([outline, outline[:1]])
+    d = p[1:] - p[:-1]
+    s = np.concatenate([[0.], np.cumsum(np.sqrt(d[:, 0]**2 + d[:, 1]**2))])
     n = max(12, int(s[-1] / step)) // 2 * 2
-    at = np.arange(n) * (s[-1] / n)
-    x, y = np.interp(at, s, p[:, 0]), np.interp(at, s, p[:, 1])
-    dx, dy = np.roll(x, -1) - np.roll(x, 1), np.roll(y, -1) - np.roll(y, 1)
+    at = np.arange(-1, n + 1) * (s[-1] / n)
+    q = np.empty((n + 2, 2))
+    q[:, 0], q[:, 1] = np.interp(at, s, p[:, 0]), np.interp(at, s, p[:, 1])
+    q[0], q[-1] = q[-2], q[1]
+    d = q[2:] - q[:-2]
     side = 1. if (p[:-1, 0] * p[1:, 1] - p[1:, 0] * p[:-1, 1]).sum() > 0 else -1.
-    k = length * side * _tufts()[(int(phase * 4096) // 2 * 2 + np.arange(n)) % 4096] / (np.hypot(dx, dy) + 1e-9)
-    return np.stack([x + dy * k, y - dx * k], 1)
+    start = int(phase * 2048) * 2
+    k = length * side * _tufts()[start:start + n] / (np.sqrt(d[:, 0]**2 + d[:, 1]**2) + 1e-9)
+    return q[1:-1] + np.stack([d[:, 1], -d[:, 0]], 1) * k[:, None]

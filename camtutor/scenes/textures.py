@@ -1,5 +1,6 @@
 "Tileable grey textures, made once from fixed numbers and kept at several sizes."
 import math, random
+from bisect import bisect
 from functools import lru_cache
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
@@ -75,7 +76,9 @@ def level(name, n):
     a = np.fft.ifft2(np.fft.ifftshift(f[k:k + n, k:k + n])).real
     return np.clip(_unit(a), -3, 3).astype(np.float32)
 
-def nearest_level(px): return min(LEVELS, key=lambda n: abs(math.log(n / max(px, 1.))))
+MIDDLES = tuple(math.sqrt(a * b) for a, b in zip(LEVELS, LEVELS[1:]))
+
+def nearest_level(px): return LEVELS[bisect(MIDDLES, px)]
 
 def patch(name, tile, box, offset=(0., 0.), turns=0):
     "Texture over a pixel box (y0, y1, x0, x1); a tile covers `tile` pixels, the hair turned by quarter `turns`."
