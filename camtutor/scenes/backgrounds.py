@@ -91,7 +91,7 @@ def grass(c, rng):
     far = mix(g, (.25, .38, .35), .5)
     for shade in (0, .25, .5):
         crowns = [(rng.uniform(-.05, 1.05), rng.uniform(.03, .11), rng.uniform(.1, 1.2)) for _ in range(11)]
-        textured(c, [ellipse(x, h - r * k, r, n=20) for x, r, k in crowns], dark(far, shade), 'grass', .35, .22, rng)
+        textured(c, [ellipse(x, h - r * k, r, n=20) for x, r, k in crowns], dark(far, shade), 'sand', .5, .14, rng)
     gradient(c, h, 1, light(g, .22), g, dark(g, .12))
     plane(c, h, 'grass', .45, .20, rng)
     for colour in rng.sample(((1, 1, .95), (1, .85, .2), (.85, .5, .8)), rng.choice((0, 0, 1, 2))):

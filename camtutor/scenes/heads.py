@@ -1,5 +1,6 @@
 "Heads: outlines, ears and faces of every species, on a ball that turns and nods."
 import math
+import numpy as np
 from .canvas import dark, light, lum, mix
 from .shapes import bezier, blob, curve, ellipse, mirror, quad, rounded, tube
 from .coats import coat
@@ -99,11 +100,7 @@ def triangle(h, side, inside, outside, tip, bulge=.12):
     a, b, t = (h.at(side * x, y, -.1) for x, y in (inside, outside, tip))
     up = quad(a, ((a[0] + t[0]) / 2 - side * bulge * .4, (a[1] + t[1]) / 2 - bulge), t)
     down = quad(t, ((b[0] + t[0]) / 2 + side * bulge, (b[1] + t[1]) / 2 - bulge * .2), b)
-    return _stack(up, down, [(b[0] * .8, b[1] + .3), (a[0], a[1] + .3)])
-
-def _stack(*parts):
-    import numpy as np
-    return np.vstack([np.asarray(p, float) for p in parts])
+    return np.vstack([up, down, [(b[0] * .8, b[1] + .3), (a[0], a[1] + .3)]])
 
 def ears_cat(h):
     for s in SIDES:

@@ -83,10 +83,10 @@ def _tufts(n=4096):
     "Hair ends along an edge: broad clumps and single hairs, mean about 0.2."
     r = np.random.RandomState(3)
     clump = np.convolve(r.standard_normal(n + 8), np.ones(9) / 3, 'valid')
-    hair = r.uniform(.1, 1.2, n) * (np.arange(n) % 2)
+    hair = 1.7 * r.uniform(.1, 1, n)**1.6 * (np.arange(n) % 2)
     return np.tile(.35 * clump + hair, 2)
 
-def furry(outline, length, phase, step=.038):
+def furry(outline, length, phase, step=.032):
     "`outline` resampled every `step` units with hairs of about `length` standing out of it."
     p = np.concatenate([outline, outline[:1]])
     d = p[1:] - p[:-1]
