@@ -1,0 +1,529 @@
+"Chapter 03: Grad-CAM."
+import torch, torch.nn.functional as F
+from torch import Tensor, nn
+
+from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.core import Exercise, Mistake, Trial
+
+A = torch.tensor([[[[1., 2.], [0., 4.]], [[3., 0.], [1., 1.]]]])
+G = torch.tensor([[[[2., 0.], [1., 1.]], [[-4., 0.], [0., -4.]]]]) # means 1 and -2
+A_, G_ = rand(3, 5, 6, 7).abs(), rand(3, 5, 6, 7, seed=1)
+HAND = 'Worked by hand: two channels of 2 × 2, mean gradients 1 and −2'
+
+# 3.1 the weights
+
+def channel_weights(g:Tensor # gradients of a score (N,C,h,w)
+                   )->Tensor: # (N,C,1,1)
+    "What each channel is worth to the score: its mean gradient, in a shape that multiplies activations."
+    return g.mean((2, 3), keepdim=True)
+
+def weights_pool(g): return F.adaptive_avg_pool2d(g, 1)
+def weights_sum(g): return (g.sum((-2, -1))/(g.shape[2]*g.shape[3]))[:, :, None, None]
+
+def weights_flat(g): return g.mean((2, 3))
+def weights_total(g): return g.sum((2, 3), keepdim=True)
+def weights_places(g): return g.mean(1, keepdim=True)
+def weights_batch(g): return g.mean((0, 2, 3), keepdim=True).expand(len(g), -1, -1, -1)
+def weights_max(g): return g.amax((2, 3), keepdim=True)
+def weights_abs(g): return g.abs().mean((2, 3), keepdim=True)
+
+# 3.2 the formula
+
+def grad_cam(A:Tensor, # activations (N,C,h,w)
+             g:Tensor # gradients of the score, same shape
+            )->Tensor: # maps (N,h,w), nothing below 0
+    "Grad-CAM: the channels of `A`, weighted by their mean gradient, added up, negatives cut."
+    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A).relu()
+
+def grad_cam_broadcast(A, g): return F.relu((A*g.mean((2, 3), keepdim=True)).sum(1))
+def grad_cam_matmul(A, g): return (g.flatten(2).mean(2)[:, None] @ A.flatten(2)).view(len(A), *A.shape[2:]).clamp(min=0)
+def grad_cam_loop(A, g):
+    maps = []
+    for a, b in zip(A, g):
+        m = torch.zeros_like(a[0])
+        for c in range(len(a)): m = m + b[c].mean()*a[c]
+        maps.append(m.maximum(torch.zeros_like(m)))
+    return torch.stack(maps)
+
+def no_relu(A, g): return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)
+def sum_for_mean(A, g): return torch.einsum('nc,nchw->nhw', g.sum((2, 3)), A).relu()
+def mean_for_sum(A, g): return (g.mean((2, 3), keepdim=True)*A).mean(1).relu()
+def mixed_up(A, g): return grad_cam(g, A)
+def abs_weights(A, g): return torch.einsum('nc,nchw->nhw', g.mean((2, 3)).abs(), A)
+def relu_first(A, g): return (g.mean((2, 3), keepdim=True)*A).relu().sum(1)
+def relu_weights(A, g): return (g.mean((2, 3), keepdim=True).relu()*A).sum(1)
+def hires(A, g): return (g*A).sum(1).relu()
+def batch_summed(A, g): return torch.einsum('nc,mchw->mhw', g.mean((2, 3)), A).relu()
+def wrong_axis(A, g): return (g.mean(1, keepdim=True)*A).sum(1).relu()
+def min_max_for_relu(A, g):
+    m = no_relu(A, g)
+    low, high = m.amin((1, 2), True), m.amax((1, 2), True)
+    return (m - low)/(high - low)
+def channel_kept(A, g): return grad_cam(A, g)[:, None]
+def normalised(A, g):
+    m = grad_cam(A, g)
+    return m/m.amax((1, 2), True).clamp(min=1e-9)
+
+# 3.3 which score
+
+def class_score(out:Tensor, # scores (N,K), before any softmax
+                target=None # None: each image's top class; an int: one class for all; N ints: one each
+               )->Tensor: # (N,)
+    "The score to explain, one for each image."
+    if target is None: target = out.argmax(1)
+    target = torch.as_tensor(target).expand(len(out))
+    return out[torch.arange(len(out)), target]
+
+def class_score_gather(out, target=None):
+    if target is None: return out.max(1).values
+    if isinstance(target, int): return out[:, target]
+    return out.gather(1, torch.as_tensor(target)[:, None]).squeeze(1)
+def class_score_mask(out, target=None):
+    n, k = out.shape
+    idx = out.argmax(1) if target is None else torch.tensor([target]*n if isinstance(target, int) else list(target))
+    return (out*F.one_hot(idx, k)).sum(1)
+
+def score_columns(out, target=None):
+    if target is None: target = out.argmax(1)
+    return out[:, target].diagonal() if not isinstance(target, int) and len(target) != len(out) else out[:, target]
+def score_softmax(out, target=None): return class_score(out.softmax(1), target)
+def score_first_top(out, target=None): return class_score(out, out[0].argmax().item() if target is None else target)
+def score_total(out, target=None): return class_score(out, target).sum()
+def score_zero_is_none(out, target=None):
+    return class_score(out, target if isinstance(target, list) else target or None)
+def score_labels(out, target=None): return out.argmax(1).float() if target is None else class_score(out, target)
+
+OUT = torch.tensor([[3., 1., 2.], [0., 5., 7.], [4., 6., -1.]])
+
+# 3.4 a batch in one backward pass
+
+def gradients(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
+              A:Tensor, # activations (N,C,h,w)
+              target:int # the class to explain in every image
+             )->Tensor: # (N,C,h,w)
+    "The gradient of each image's score with respect to its own activations, from one pass forward and one back; nothing is left behind."
+    A = A.detach().requires_grad_()
+    score = head(A)[:, target]
+    return torch.autograd.grad(score.sum(), A)[0]
+
+def gradients_ones(head, A, target):
+    A = A.clone().detach().requires_grad_(True)
+    out = head(A)
+    return torch.autograd.grad(out[:, target], A, torch.ones(len(A)))[0]
+def gradients_one_hot(head, A, target):
+    A = A.detach().requires_grad_()
+    out = head(A)
+    g, = torch.autograd.grad(out, [A], F.one_hot(torch.full((len(A),), target), out.shape[1]).to(out))
+    return g
+
+def gradients_mean(head, A, target):
+    A = A.detach().requires_grad_()
+    return torch.autograd.grad(head(A)[:, target].mean(), A)[0]
+def gradients_backward(head, A, target):
+    A = A.detach().requires_grad_()
+    head(A)[:, target].sum().backward()
+    return A.grad
+def gradients_one_by_one(head, A, target): return torch.cat([gradients(head, A[i:i+1], target) for i in range(len(A))])
+def gradients_all_classes(head, A, target):
+    A = A.detach().requires_grad_()
+    return torch.autograd.grad(head(A).sum(), A)[0]
+def gradients_softmax(head, A, target):
+    A = A.detach().requires_grad_()
+    return torch.autograd.grad(head(A).softmax(1)[:, target].sum(), A)[0]
+def gradients_first(head, A, target):
+    A = A.detach().requires_grad_()
+    return torch.autograd.grad(head(A)[0, target], A)[0]
+def gradients_marks(head, A, target):
+    A.requires_grad_()
+    return torch.autograd.grad(head(A)[:, target].sum(), A)[0]
+
+class Counting(nn.Sequential):
+    "A sequence that counts how often it runs."
+    def forward(self, x):
+        self.runs = getattr(self, 'runs', 0) + 1
+        return super().forward(x)
+
+def deep_head(): return seeded(Counting(nn.Conv2d(5, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)))
+
+def of_batch(answer):
+    head, A = deep_head(), A_.clone()
+    g = answer(head, A, 1)
+    return {'the gradient': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
+            'your A is marked with requires_grad': A.requires_grad}
+
+# 3.5 the engine
+
+def capture(model:nn.Module, # any network, in eval mode
+            x:Tensor, # batch (N,3,H,W)
+            layers, # the name of one layer
+            target=None # None, an int or N ints
+           )->tuple: # (out, acts, grads)
+    "Scores, activations of a layer and the gradient at it, from one pass forward and one back; no graph below the layer, nothing left behind."
+    kept = []
+    def see(module, args, out):
+        torch.set_grad_enabled(True)
+        kept.append(out.detach().requires_grad_())
+        return kept[0].clone()
+    handle = model.get_submodule(layers).register_forward_hook(see)
+    try:
+        with torch.no_grad(): out = model(x)
+    finally: handle.remove()
+    with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).sum(), kept)
+    return out.detach(), kept[0].detach(), g
+
+def engine(model, x, name, target, keep=lambda o: o.detach().requires_grad_(), on=lambda o: o.clone(), under=torch.no_grad, remove=True, score=class_score):
+    "The engine with its parts exchangeable, for the wrong versions below."
+    kept = []
+    def see(module, args, out):
+        torch.set_grad_enabled(True)
+        kept.append(keep(out))
+        return on(kept[0])
+    handle = model.get_submodule(name).register_forward_hook(see)
+    try:
+        with under(): out = model(x)
+    finally:
+        if remove: handle.remove()
+    with torch.enable_grad(): g, = torch.autograd.grad(score(out, target).sum(), kept)
+    return out.detach(), kept[0].detach(), g
+
+def capture_context(model, x, layers, target=None):
+    box = {}
+    def hook(m, a, o):
+        box['A'] = o.detach().clone().requires_grad_()
+        torch._C._set_grad_enabled(True)
+        return box['A']*1
+    h = dict(model.named_modules())[layers].register_forward_hook(hook)
+    before = torch.is_grad_enabled()
+    try:
+        torch.set_grad_enabled(False)
+        out = model(x)
+        torch.set_grad_enabled(True)
+        g = torch.autograd.grad(class_score_gather(out, target).sum(), box['A'])[0]
+    finally:
+        torch.set_grad_enabled(before)
+        h.remove()
+    return out.detach(), box['A'].detach(), g
+
+def capture_leaves_hook(model, x, layers, target=None): return engine(model, x, layers, target, remove=False)
+def capture_no_clone(model, x, layers, target=None): return engine(model, x, layers, target, on=lambda o: o)
+def capture_whole_graph(model, x, layers, target=None): return engine(model, x, layers, target, keep=lambda o: o, under=torch.enable_grad)
+def capture_softmax(model, x, layers, target=None): return engine(model, x, layers, target, score=lambda out, t: class_score(out.softmax(1), t))
+def capture_backward(model, x, layers, target=None):
+    kept = []
+    handle = model.get_submodule(layers).register_forward_hook(lambda m, a, o: (kept.append(o.detach().clone().requires_grad_()), kept[0].clone())[1])
+    with torch.enable_grad():
+        out = model(x)
+        class_score(out, target).sum().backward()
+    handle.remove()
+    return out.detach(), kept[0].detach(), kept[0].grad
+def capture_freezes(model, x, layers, target=None):
+    for p in model.parameters(): p.requires_grad = False
+    return capture(model, x, layers, target)
+def capture_grad_stays_on(model, x, layers, target=None):
+    found = capture(model, x, layers, target)
+    torch.set_grad_enabled(True)
+    return found
+
+def captured(inplace, name='0.3', target=1, outer=torch.enable_grad):
+    def run(answer):
+        net, below = tiny(inplace=inplace), []
+        watch = net[0][0].register_forward_hook(lambda m, a, o: below.append(o.requires_grad))
+        with outer():
+            out, A, g = answer(net, pictures(3), name, target)
+            grad_on = torch.is_grad_enabled()
+        watch.remove()
+        return {'the scores': out.detach(), 'the activations': A.detach(), 'the gradient': g.detach(), 'hooks left': hooks_left(net),
+                'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()),
+                'parameters that can learn, as before': sum(p.requires_grad for p in net.parameters()),
+                'grad mode is as before': grad_on == (outer is torch.enable_grad),
+                'a graph was recorded below the layer': any(below) if name != '0.0' else False}
+    return run
+
+# 3.6 several layers
+
+def grad_cams(model:nn.Module, # a network, in eval mode
+              x:Tensor, # batch (N,3,H,W)
+              layers:list, # names
+              target:int # a class
+             )->list: # one stack of maps (N,h,w) for each layer
+    "Grad-CAM at several layers, from one pass forward and one back; no hook stays."
+    acts, handles = {}, []
+    for name in layers:
+        def see(m, args, out, name=name):
+            acts[name] = out
+            return out.clone()
+        handles.append(model.get_submodule(name).register_forward_hook(see))
+    try: out = model(x)
+    finally:
+        for h in handles: h.remove()
+    grads = torch.autograd.grad(out[:, target].sum(), [acts[n] for n in layers])
+    return [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+
+def grad_cams_retain(model, x, layers, target):
+    from contextlib import ExitStack
+    found = [None for _ in layers]
+    with ExitStack() as stack:
+        for i, n in enumerate(layers):
+            def see(m, args, out, i=i):
+                found[i] = out
+                return out*1
+            stack.callback(model.get_submodule(n).register_forward_hook(see).remove)
+        score = model(x)[:, target].sum()
+    return [grad_cam_broadcast(a.detach(), g) for a, g in zip(found, torch.autograd.grad(score, found))]
+def grad_cams_start(model, x, layers, target):
+    acts, handles = {}, []
+    def hook(name):
+        def see(m, args, out):
+            acts[name] = out if out.requires_grad else out.requires_grad_()
+            return acts[name].clone()
+        return see
+    for n in layers: handles.append(model.get_submodule(n).register_forward_hook(hook(n)))
+    out = model(x)
+    for h in handles: h.remove()
+    g = torch.autograd.grad(out[:, target], tuple(acts[n] for n in layers), torch.ones(len(x)))
+    return [grad_cam_loop(acts[n].detach(), b) for n, b in zip(layers, g)]
+
+def cams_one_run_each(model, x, layers, target): return [grad_cams(model, x, [n], target)[0] for n in layers]
+def cams_in_order_of_run(model, x, layers, target):
+    names = [n for n, _ in model.named_modules() if n in layers]
+    return grad_cams(model, x, names, target)
+def cams_left_on(model, x, layers, target):
+    acts = {}
+    for name in layers:
+        def see(m, args, out, name=name):
+            acts[name] = out
+            return out.clone()
+        model.get_submodule(name).register_forward_hook(see)
+    grads = torch.autograd.grad(model(x)[:, target].sum(), [acts[n] for n in layers])
+    return [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+def cams_upsampled(model, x, layers, target):
+    return [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in grad_cams(model, x, layers, target)]
+def cams_no_relu(model, x, layers, target):
+    found = [capture(model, x, n, target) for n in layers]
+    model.runs -= len(layers) - 1
+    return [no_relu(A, g) for _, A, g in found]
+
+def several(answer):
+    net = seeded(Counting(*tiny()))
+    maps = answer(net, pictures(2), ['0.3', '0.0'], 2)
+    return {'maps': [m.detach() for m in maps], 'times the network ran': net.runs, 'hooks left': hooks_left(net)}
+
+# 3.7 against a class
+
+def counterfactual(A:Tensor, # activations (N,C,h,w)
+                   g:Tensor # gradients of the score, same shape
+                  )->Tensor: # maps (N,h,w), nothing below 0
+    "What speaks against the class: Grad-CAM with the sign of the gradient turned round."
+    return torch.einsum('nc,nchw->nhw', -g.mean((2, 3)), A).relu()
+
+def counter_reuse(A, g): return grad_cam(A, -g)
+def counter_clamp(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1).clamp(max=0).abs()
+
+def counter_minus(A, g): return -grad_cam(A, g)
+def counter_no_relu(A, g): return -no_relu(A, g)
+def counter_rest(A, g):
+    m = grad_cam(A, g)
+    return m.amax((1, 2), True) - m
+def counter_acts(A, g): return (g.mean((2, 3), keepdim=True).clamp(max=0).neg()*A).sum(1)
+def counter_same(A, g): return grad_cam(-A, -g)
+
+# 3.8 targets of one's own
+
+def rather_than(a:int, b:int # two classes
+               ): # a callable: scores (N,K) -> (N,)
+    "A target: how much more the network says `a` than `b`."
+    return lambda out: out[:, a] - out[:, b]
+
+def rather_def(a, b):
+    def target(out):
+        ours, theirs = out[..., a], out[..., b]
+        return ours - theirs
+    return target
+def rather_einsum(a, b): return lambda out: out @ (F.one_hot(torch.tensor(a), out.shape[1]) - F.one_hot(torch.tensor(b), out.shape[1])).to(out)
+
+def rather_softmax(a, b): return lambda out: out.softmax(1)[:, a] - out.softmax(1)[:, b]
+def rather_abs(a, b): return lambda out: (out[:, a] - out[:, b]).abs()
+def rather_total(a, b): return lambda out: (out[:, a] - out[:, b]).sum()
+def rather_first(a, b): return lambda out: out[0, a] - out[0, b]
+def rather_turned(a, b): return lambda out: out[:, b] - out[:, a]
+def rather_item(a, b): return lambda out: torch.tensor([r[a].item() - r[b].item() for r in out])
+
+def preferred(answer):
+    out = OUT.clone().requires_grad_()
+    score = answer(2, 0)(out)
+    grad, = torch.autograd.grad(score.sum(), out) if score.requires_grad else (torch.zeros(3, 3),)
+    return {'the scores': score.detach(), 'their gradient': grad}
+
+def alike(other:Tensor # the embedding of another picture (D,)
+         ): # a callable: embeddings (N,D) -> (N,)
+    "A target: the cosine between each picture's embedding and `other`."
+    return lambda out: F.cosine_similarity(out, other[None], dim=1)
+
+def alike_by_hand(other): return lambda out: out @ other/(out.norm(dim=1)*other.norm())
+def alike_normed(other):
+    unit = other/other.norm()
+    return lambda out: torch.einsum('nd,d->n', F.normalize(out, dim=1), unit)
+
+def alike_dot(other): return lambda out: out @ other
+def alike_distance(other): return lambda out: -(out - other).norm(dim=1)
+def alike_over_batch(other): return lambda out: F.cosine_similarity(out, other[None].expand_as(out), dim=0)
+def alike_summed(other): return lambda out: F.cosine_similarity(out, other[None], dim=1).sum()
+
+# 3.9 the way back to CAM
+
+def cam_from_gradient(A:Tensor, # activations that global average pooling reads (N,C,h,w)
+                      g:Tensor # gradients of a class's score, same shape
+                     )->Tensor: # (N,h,w)
+    "That class's CAM, exactly, for a head of pooling and one Linear, without looking at its weights."
+    h, w = A.shape[2:]
+    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)*h*w
+
+def cam_gradient_sum(A, g): return (g.sum((2, 3), keepdim=True)*A).sum(1)
+def cam_gradient_any_place(A, g): return torch.einsum('nc,nchw->nhw', g[:, :, 0, 0]*A[0, 0].numel(), A)
+
+def cam_gradient_relu(A, g): return cam_from_gradient(A, g).relu()
+def cam_gradient_unscaled(A, g): return no_relu(A, g)
+def cam_gradient_h_plus_w(A, g): return no_relu(A, g)*(A.shape[2] + A.shape[3])
+def cam_gradient_divided(A, g): return no_relu(A, g)/(A.shape[2]*A.shape[3])
+
+def identity(answer):
+    net, x = tiny(), pictures(2)
+    _, A, g = capture(net, x, '0', 1)
+    m = answer(A, g)
+    want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
+    return {"your map": m, "the CAM by the weights, less yours": want - m}
+
+EXERCISES = (
+    Exercise('3.1', "A channel's worth",
+        'Write `channel_weights(g)`: the mean gradient of each channel, in a shape that can multiply activations (N,C,h,w) directly.',
+        channel_weights, trials=(gives('Worked by hand: means 1 and −2', G, want=[[[[1.]], [[-2.]]]]), gives('Random gradients', G_), one_by_one(G_)),
+        mistakes=(Mistake(weights_flat, 'The shape is (N,C). Multiplied with (N,C,h,w), PyTorch would line it up with the last two axes: `keepdim=True` keeps both places as 1.'),
+                  Mistake(weights_total, 'You take the sum. Then a larger map would give a larger weight; the mean does not depend on the size.'),
+                  Mistake(weights_places, 'You average over channels and keep the places. It is the other way round: one number for each channel.'),
+                  Mistake(weights_batch, 'You average over the pictures as well. Each picture has its own weights.'),
+                  Mistake(weights_max, 'You take the largest gradient. It is the mean.'), Mistake(weights_abs, 'You lose the sign: a channel that speaks against the class would count for it.')),
+        hints=('Which two axes are places?', '`mean` takes a tuple of axes.', 'It also takes `keepdim`: the averaged axes stay, with length 1.'),
+        why='This line is what Grad-CAM has in the place of CAM\'s weights. Without `keepdim` it fails, or, when the sizes happen to agree, silently does something else.', also=(weights_pool, weights_sum)),
+    Exercise('3.2', 'Grad-CAM',
+        'Write `grad_cam(A, g)`: weigh each channel of `A` by its mean gradient, add up, cut what is negative. (N,C,h,w) twice gives (N,h,w).',
+        grad_cam, library='camtutor.gradcam',
+        trials=(gives(HAND, A, G, want=[[[0., 2.], [0., 2.]]]), gives('Random activations and gradients, not square', A_, G_), gives('Activations that can be negative', rand(2, 4, 3, 5, seed=3), rand(2, 4, 3, 5, seed=4)), one_by_one(A_, G_), keeps(A_, G_)),
+        mistakes=(Mistake(no_relu, 'This is Grad-CAM without the ReLU. Places that speak against the class come out negative; the ReLU, at the very end, cuts them.'),
+                  Mistake(sum_for_mean, 'You take the sum of the gradient where its mean belongs, so the map is h·w times too large.'),
+                  Mistake(mean_for_sum, 'You take the mean over channels at the end. Channels are added up.'),
+                  Mistake(mixed_up, 'Activations and gradients are exchanged: it is the *gradient* that is averaged to a weight, and the activations that are drawn.'),
+                  Mistake(abs_weights, 'The weights have lost their sign. A channel that speaks against the class must count against it.'),
+                  Mistake(relu_first, 'The ReLU comes too early: each channel is cut before they are added, so nothing can speak against a place. Add first, cut last.'),
+                  Mistake(relu_weights, 'You cut the negative *weights*. The ReLU belongs to the sum.'),
+                  Mistake(hires, 'You multiply with the gradient place by place. That is a method too, called HiResCAM; Grad-CAM averages the gradient over places first.'),
+                  Mistake(batch_summed, 'The weights of all pictures are added together: the letter n of the weights is not the one of the maps.'),
+                  Mistake(wrong_axis, 'You average the gradient over channels. Average over places: one weight for each channel.'),
+                  Mistake(min_max_for_relu, 'You stretch from lowest to highest where the ReLU belongs. Then zero has no meaning any more: a map of evidence against looks like evidence for.'),
+                  Mistake(channel_kept, 'There is an axis too many: channels are added up, so theirs is gone. (N,h,w).'),
+                  Mistake(normalised, 'You divide by the maximum. That belongs to drawing; here the strength is information.')),
+        hints=('Three steps: weights, weighted sum, cut.', 'The weights are a mean over the two axes of places, (N,C).', 'The sum over c of `nc` times `nchw` is an einsum; a ReLU follows.'),
+        why='Three operations, any network, any layer. For pooling and one Linear it is CAM, up to h·w and the ReLU.', also=(grad_cam_broadcast, grad_cam_matmul, grad_cam_loop)),
+    Exercise('3.3', 'Which score?',
+        'Write `class_score(out, target=None)`: from scores (N,K) one for each image (N,). `target` is None (each image\'s top class), an int for all, or a list of N ints.',
+        class_score, library='camtutor.gradcam',
+        trials=(gives('A class for each: 0, 2, 1', OUT, [0, 2, 1], want=[3., 7., 6.]), gives('One class for all: 0', OUT, 0, want=[3., 0., 4.]), gives('No target', OUT, want=[3., 7., 6.]),
+                gives('No target, four pictures', rand(4, 5))),
+        mistakes=(Mistake(score_columns, '`out[:, target]` takes whole *columns*: for a list of classes that is (N,N). Pair each row with its own class: `out[arange(N), target]` or `gather`.'),
+                  Mistake(score_softmax, 'There is a softmax in it. Its gradient vanishes where the network is sure; explain the score.'),
+                  Mistake(score_first_top, 'All pictures get the top class of the first. Each has its own.'),
+                  Mistake(score_total, 'The pictures are added up. That comes later, just before the backward pass; here one score for each.'),
+                  Mistake(score_zero_is_none, 'Class 0 is taken for None: `if not target` is true for both. Ask `target is None`.'),
+                  Mistake(score_labels, 'This is the *number* of the top class. It has no gradient; its score is wanted.')),
+        hints=('`argmax(1)` gives each image\'s top class.', 'Bring all three cases to a list of N classes.', 'Indexing with two lists of the same length pairs them: `out[[0, 1], [5, 2]]`.'),
+        why='Whatever can be computed from the output can be explained; this is where you say what.', also=(class_score_gather, class_score_mask)),
+    Exercise('3.4', 'A batch with one backward pass',
+        'Write `gradients(head, A, target)`: the gradient of each image\'s score with respect to its own activations. Run `head` once and go back once. Leave no `.grad` behind, and `A` as it was.',
+        gradients, trials=(Trial('A head with a hidden convolution, three images', of_batch),),
+        mistakes=(Mistake(gradients_mean, 'You take the mean of the scores, so each gradient is N times too small: the sum leaves each image its own.'),
+                  Mistake(gradients_backward, '`backward()` fills the `.grad` of every parameter. Somebody\'s next training step would add it in. `torch.autograd.grad` asks for what you want only.'),
+                  Mistake(gradients_one_by_one, 'It is right, but the head runs once for each image. Images do not mix, so the sum of their scores has all gradients in it.'),
+                  Mistake(gradients_all_classes, 'You add up all classes. One column is wanted.'), Mistake(gradients_softmax, 'You go back from the probability. Take the score before softmax.'),
+                  Mistake(gradients_first, 'Only the first image\'s score is used; the others\' gradient is 0.'),
+                  Mistake(gradients_marks, 'The caller\'s `A` now has `requires_grad`. Work on `A.detach()`, which is a tensor of your own.')),
+        hints=('Image 1\'s score does not depend on image 2\'s activations.', 'So the gradient of the sum of the scores is, image by image, each one\'s own.', 'Detach, `requires_grad_()`, head, one column, sum, `torch.autograd.grad`.'),
+        why='A batch of 32 costs one backward pass, not 32.', also=(gradients_ones, gradients_one_hot)),
+    Exercise('3.5', 'The engine',
+        'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
+        capture, library='camtutor.gradcam',
+        trials=(Trial('The second convolution, class 1', captured(False)), Trial('In front of an in-place ReLU', captured(True)), Trial('A class for each picture', captured(True, target=[0, 2, 1])),
+                Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad)), Trial('The first layer', captured(True, '0.0'))),
+        mistakes=(Mistake(capture_leaves_hook, 'The hook is still on the layer. Keep its handle and remove it in `finally`.'),
+                  Mistake(capture_no_clone, 'An in-place ReLU behind the layer writes into what you kept. Hand a `clone()` on.'),
+                  Mistake(capture_whole_graph, 'The graph reaches down to the picture: time and memory for nothing. Run under `no_grad`, and switch grad on in the hook.'),
+                  Mistake(capture_softmax, 'You go back from the probability. Take the score before softmax.'),
+                  Mistake(capture_backward, '`backward()` has filled the `.grad` of parameters above the layer, and a graph was recorded below it.'),
+                  Mistake(capture_freezes, 'The parameters are frozen afterwards. Change no flag of somebody else\'s network.'),
+                  Mistake(capture_grad_stays_on, 'Grad mode is on afterwards, though the caller had it off. A `with` puts it back.')),
+        hints=('What a forward hook returns takes the place of the layer\'s output.',
+               'In the hook: detach, `requires_grad_()`, keep it, switch grad on, hand a clone on.',
+               'Around the pass: `with torch.no_grad()`, which also puts the mode back; afterwards `torch.autograd.grad` of the summed score, under `torch.enable_grad()`.'),
+        why='This is the engine of the library: Grad-CAM of any network at about the price of its forward pass.', also=(capture_context, lambda model, x, layers, target=None: engine(model, x, layers, target))),
+    Exercise('3.6', 'Several layers, one pass',
+        'Write `grad_cams(model, x, layers, target)`: a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back.',
+        grad_cams, trials=(Trial('A deep and a shallow layer', several),),
+        mistakes=(Mistake(cams_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
+                  Mistake(cams_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cams_left_on, 'The hooks are still on.'),
+                  Mistake(cams_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),
+                  Mistake(cams_no_relu, 'The ReLU at the end is missing.')),
+        hints=('One hook for each layer; all keep what they see, under their own name.', '`torch.autograd.grad(score, [a, b, c])` returns a gradient for each.', 'Bind the name with a default argument; hand on a clone; remove the hooks; then pair activations and gradients.'),
+        why='With this a slider over layers needs no further pass.', also=(grad_cams_retain, grad_cams_start)),
+    Exercise('3.7', 'What speaks against it',
+        'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
+        counterfactual, trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]), gives('Random activations and gradients', A_, G_), keeps(A_, G_)),
+        mistakes=(Mistake(counter_minus, 'You turn the finished map round: the ReLU has cut the negative places already, and nothing is left of them. Turn the gradient round first.'),
+                  Mistake(counter_no_relu, 'The ReLU is missing: what speaks for the class is negative now and should be cut.'),
+                  Mistake(counter_rest, 'A place that does not speak for the class need not speak against it.'),
+                  Mistake(counter_acts, 'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn all weights round, add, cut.'),
+                  Mistake(counter_same, 'Two signs cancel: with −A and −g it is the ordinary map again.')),
+        hints=('Evidence against a class is evidence for minus its score.', 'The gradient of minus the score is minus the gradient.', 'Change one sign in `grad_cam`.'),
+        why='"Which region would have to go for the network to change its mind?"', also=(counter_reuse, counter_clamp)),
+    Exercise('3.8', 'This rather than that',
+        'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one number for each image: how much more the network says `a` than `b`.',
+        rather_than, trials=(Trial('Three images, class 2 rather than 0', preferred),),
+        mistakes=(Mistake(rather_softmax, 'There is a softmax in it. Take the difference of scores: it is the log of the ratio of the probabilities already.'),
+                  Mistake(rather_abs, 'Without the sign it is the same for "b rather than a".'), Mistake(rather_total, 'One number for the whole batch. One for each image is wanted.'),
+                  Mistake(rather_first, 'Only the first image\'s. Use `out[:, a]`.'), Mistake(rather_turned, 'This is b rather than a.'),
+                  Mistake(rather_item, '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')),
+        hints=('A function that returns a function.', '`out[:, a]` are the scores of class a of all images.', 'A lambda that subtracts two columns.'),
+        why='"Why a cat rather than a dog?" is often the better question: what both share drops out.', also=(rather_def, rather_einsum)),
+    Exercise('3.9', 'As alike as another picture',
+        'Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each picture\'s embedding and `other` (D,).',
+        alike, trials=(Trial('Worked by hand: the same direction, at a right angle, opposite', lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])), torch.tensor([1., 0., -1.])),
+                       Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6)))),
+        mistakes=(Mistake(alike_dot, 'The lengths are in it: a long embedding looks alike to everything. Divide by both lengths.'), Mistake(alike_distance, 'This is a distance. The cosine asks for the direction only.'),
+                  Mistake(alike_over_batch, 'You compare along the batch. Each row is one picture: sum over D.'), Mistake(alike_summed, 'One number for the whole batch. One for each image is wanted.')),
+        hints=('The cosine is the dot product of two vectors of length 1.', '`F.cosine_similarity` has an argument `dim`.', '`other[None]` is (1,D) and goes with (N,D).'),
+        why='The target need not be a class: text, faces and search work with embeddings.', also=(alike_by_hand, alike_normed)),
+    Exercise('3.10', 'CAM without looking at the weights',
+        'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from activations and gradients alone.',
+        cam_from_gradient, trials=(Trial('A small network: the difference from the CAM by its weights', identity),),
+        mistakes=(Mistake(cam_gradient_relu, 'CAM keeps its negative part. No ReLU here.'), Mistake(cam_gradient_unscaled, 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.'),
+                  Mistake(cam_gradient_h_plus_w, 'It is a mean over h *times* w places.'), Mistake(cam_gradient_divided, 'You divide by h·w once more. Multiply.')),
+        hints=('What is the gradient of a mean over h·w places at one of them?', 'The gradient at every place is the weight over h·w.', 'Grad-CAM without the ReLU, times the number of places.'),
+        why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.', also=(cam_gradient_sum, cam_gradient_any_place)),
+    Exercise('3.11', 'By hand', 'One picture, two channels at one place: activations 3 and 1. Their mean gradients over the whole map are 0.5 and −2. What is Grad-CAM there?',
+        0, kind='value',
+        mistakes=(Mistake(-.5, 'That is the weighted sum. The ReLU cuts it.'), Mistake(3.5, 'The second channel speaks against the class: its sign counts.'), Mistake(1.5, 'You cut the second channel by itself. Add first, then cut.')),
+        hints=('Weigh and add.', '0.5 · 3 + (−2) · 1.', 'Then the ReLU.'), why='The channel with less activation decides, since the class listens to it more.'),
+    Exercise('3.12', 'Without keepdim', '`w = g.mean((2, 3))` without `keepdim`, then `w * A`, with A of shape (2, 512, 7, 7). What happens?', 'An error: (2, 512) is lined up with the last two axes, (7, 7)', kind='choice',
+        mistakes=(Mistake('The same as with keepdim', 'Shapes are lined up from the *right*: 512 meets a width of 7.'),
+                  Mistake('Each picture is multiplied by its weights', 'PyTorch does not know that 512 means channels; it lines axes up from the right.'))),
+    Exercise('3.13', 'When it does not fail', 'The same without `keepdim`, but A is (8, 8, 8, 8). What happens now?', 'It runs, and multiplies places by weights: a wrong map without an error', kind='choice',
+        mistakes=(Mistake('An error, as before', '(8, 8) fits on (8, 8). That is what makes it dangerous.'), Mistake('It runs and is right', 'It runs; but rows stand where pictures should, and columns where channels should.'))),
+    Exercise('3.14', 'output.backward()', 'Why can you not call `output.backward()` on a classifier\'s output (N,K)?', 'It holds N·K numbers, and only a single number has a gradient; say which', kind='choice',
+        mistakes=(Mistake('The network is in eval mode', '`eval()` changes dropout and batch norm, not gradients.'), Mistake('It can, but the result is 0', 'It raises: grad can be implicitly created only for scalar outputs.'))),
+    Exercise('3.15', 'A hook on the way back', 'Why does Grad-CAM need the gradient to be caught on its way back?', 'PyTorch keeps gradients of leaves only; those of inner activations are freed as soon as they are used', kind='choice',
+        mistakes=(Mistake('Because gradients flow only when hooked', 'They flow anyway. You would only not see them.'), Mistake('To stop the gradient at the layer', 'It may go on. (That the engine stops there is for speed.)'))),
+    Exercise('3.16', 'Before softmax', 'Why explain the score before softmax and not the probability? Two sentences.',
+        'The gradient of a probability p is p(1−p) times that of the score and vanishes where the network is sure, and there the map would be noise. And a probability also rises when other classes fall, so that its map mixes evidence for this class with evidence against others.', kind='written',
+        why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.'),
+    Exercise('3.17', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
+        (4, 1024, 14, 14), kind='value',
+        mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.')),
+        hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
+)
