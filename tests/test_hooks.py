@@ -317,6 +317,15 @@ def test_feature_layers_change_nothing(outer):
     assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
 
+def test_feature_layers_spare_the_batch_and_the_random_numbers():
+    class Rough(nn.Module):
+        def __init__(self): super().__init__(); self.conv = nn.Conv2d(3, 4, 1)
+        def forward(self, x): return nn.functional.dropout(self.conv(x.mul_(2))).mean((2, 3))
+    x, net = torch.ones(2, 3, 4, 4), Rough()
+    rng = torch.get_rng_state()
+    assert feature_layers(net, x) == {'conv': (4, 4, 4)}
+    assert x.eq(1).all() and torch.equal(torch.get_rng_state(), rng)
+
 @pytest.mark.parametrize('error', [RuntimeError('in the middle'), KeyboardInterrupt()])
 def test_feature_layers_change_nothing_when_the_model_raises(error):
     net = Fails(error).train()
