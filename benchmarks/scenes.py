@@ -62,7 +62,8 @@ def report(n):
 
 def sheet(path=SHEET, size=128, pad=3):
     "Every species in every pose, twice, and pairs, at the size the network sees: a JPEG."
-    singles = [scene(4_000 + 97 * i + j, s, size, pose=p) for i, s in enumerate(SPECIES) for j, p in enumerate(POSES * 2)]
+    singles = [scene(4_000 + 97 * i + j, s, size, pose=p)
+               for i, s in enumerate(SPECIES) for j, p in enumerate(POSES * 2)]
     pairs = [scene(600 + i, (SPECIES[i % 8], SPECIES[(3 * i + 1) % 8]), size) for i in range(24)]
     images, cols, cell = [s.image for s in singles + pairs], 12, size + pad
     out = np.full((-(-len(images) // cols) * cell + pad, cols * cell + pad, 3), 255, np.uint8)

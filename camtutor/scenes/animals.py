@@ -15,7 +15,8 @@ BUILD = {
     'elephant': Build(1.16, .37, .95, 1.32), 'fox': Build(.78, .17, 1.05, .90), 'mouse': Build(.92, .14, .34, 1.12),
     'pig': Build(1.12, .23, .55, 1.30), 'rabbit': Build(.88, .20, .45, 1.05),
 }
-TOP = {'bear': -1.1, 'cat': -1.4, 'dog': -1.0, 'elephant': -1.05, 'fox': -1.8, 'mouse': -1.5, 'pig': -1.1, 'rabbit': -2.4}
+TOP = {'bear': -1.1, 'cat': -1.4, 'dog': -1.0, 'elephant': -1.05, 'fox': -1.8, 'mouse': -1.5, 'pig': -1.1,
+       'rabbit': -2.4}
 GROUND = {'sit': 3.2, 'portrait': 3.2, 'side': 3.1, 'lie': 2.0}
 HOOFED = ('elephant', 'pig')
 
@@ -28,7 +29,8 @@ class Animal:
 
     def part(self, outline, part, colour, decor=None, fluff=1., hair=None, **kw):
         self.phase = (self.phase + .618) % 1
-        self.c.body(outline, part, colour, decor, self.fluff * fluff, self.hair if hair is None else hair, self.phase, **kw)
+        hair = self.hair if hair is None else hair
+        self.c.body(outline, part, colour, decor, self.fluff * fluff, hair, self.phase, **kw)
 
     def coat(self, outline): coat(self.c, self.look, outline)
 
@@ -51,8 +53,9 @@ def paw(a, x, y, w):
              (.05, .03, .04), alpha=.5, width=.04)
 
 def hoof(a, x, y, w):
-    w = w * (1.12 if a.species == 'elephant' else .95)
-    a.part(rounded(x - w, y - .30, x + w, y + .05, .09), 'legs', dark(a.look.paw, .12 if a.species == 'elephant' else .5))
+    "An elephant's foot with nails, or a pig's cloven hoof."
+    w, shade = (w * 1.12, .12) if a.species == 'elephant' else (w * .95, .5)
+    a.part(rounded(x - w, y - .30, x + w, y + .05, .09), 'legs', dark(a.look.paw, shade))
     if a.species == 'pig': return a.c.line(quad((x, y - .2), (x, y - .1), (x, y + .05), 3), .05, (.05, .03, .03), .8)
     for k in (-.55, 0, .55): a.c.fill(ellipse(x + w * k, y - .03, w * .22, .09, n=16), light(a.look.paw, .55), 'legs')
 
@@ -194,8 +197,8 @@ def stand(a, stride=.15):
     tail(a, 3.05, y - .25)
     leg(a, .95, y + .3, 1.0 + h + f, g - .12, b.leg, far=True)
     leg(a, 2.6, y + .3, 2.45 - h + f, g - .12, b.leg, far=True)
-    outline = blob([(.05, y - .5), (1.0, y - r), (2.0, y - r*.92), (2.85, y - r*.88), (3.22, y - .05), (2.85, y + r*.72),
-                    (1.9, y + r*.88), (.8, y + r*.95), (.05, y + .40)])
+    outline = blob([(.05, y - .5), (1.0, y - r), (2.0, y - r*.92), (2.85, y - r*.88), (3.22, y - .05),
+                    (2.85, y + r*.72), (1.9, y + r*.88), (.8, y + r*.95), (.05, y + .40)])
     trunk(a, outline, (.25, y + .2, .75, .9), 1)
     leg(a, .55, y + .35, .52 - h - f, g, b.leg * 1.1)
     thigh(a, 2.75, y + .22, .48*b.chub, .62*b.chub, -10)

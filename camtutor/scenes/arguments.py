@@ -1,6 +1,7 @@
 "What `scene` accepts: every argument is checked here, and every refusal lists what is possible."
 import math, operator
 from collections.abc import Sequence
+from numbers import Integral, Real
 from ..errors import CamError, nearest
 
 SIZES = (16, 2048)
@@ -20,17 +21,15 @@ def whole(name, value, low, high):
 def number(name, value, low, high):
     "A finite number from low to high, or None."
     if value is None: return None
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) or hasattr(value, 'dtype')
-    try: x = float(value) if ok else None
-    except (TypeError, ValueError): x = None
-    if x is None: _fail(name, value, f'is not a number. Give one from {low} to {high}, or None.')
+    x = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(x): _fail(name, value, f'is not a number. Give one from {low} to {high}, or None.')
     if not low <= x <= high: _fail(name, value, f'is out of range. Give a number from {low} to {high}, or None.')
     return x
 
 def flag(name, value):
     "True, False or None."
-    if value is not None and not isinstance(value, bool): _fail(name, value, 'Give True, False or None (the seed chooses).')
-    return value
+    if value is None or isinstance(value, bool): return value
+    _fail(name, value, 'Give True, False or None (the seed chooses).')
 
 def word(name, value, options):
     "One of `options`, or None."
@@ -69,8 +68,10 @@ def names(species, options):
     if species is None: return None
     many = (species,) if isinstance(species, str) else species
     if not isinstance(many, Sequence) or isinstance(many, (bytes, bytearray)):
-        _fail('species', species, f'is a {type(species).__name__}. Give a name, a list of names, or None. Possible: {_listed(options)}.')
-    if not 1 <= len(many) <= MOST_ANIMALS: _fail('species', species, f'has {len(many)} names. Give 1 to {MOST_ANIMALS}.')
+        why = f'is a {type(species).__name__}. Give a name, a list of names, or None.'
+        _fail('species', species, f'{why} Possible: {_listed(options)}.')
+    if not 1 <= len(many) <= MOST_ANIMALS:
+        _fail('species', species, f'has {len(many)} names. Give 1 to {MOST_ANIMALS}.')
     if any(s is None for s in many): _fail('species', species, f'None stands alone only. Possible: {_listed(options)}.')
     return tuple(word('species', s, options) for s in many)
 
@@ -84,13 +85,14 @@ def each(name, value, n, check, single=str):
 
 def colours(name, value, n, table):
     "As `each`, where three ints are one colour and not three."
-    one = isinstance(value, Sequence) and len(value) == 3 and all(isinstance(v, int) for v in value)
+    one = isinstance(value, Sequence) and len(value) == 3 and all(isinstance(v, Integral) for v in value)
     return [rgb(name, value, table)] * n if one else each(name, value, n, lambda k, v: rgb(k, v, table))
 
 def painted(value, parts, table):
     "Part to colour."
     if value is None: return {}
-    if not isinstance(value, dict): _fail('paint', value, "Give a dict from parts to colours, such as {'tail': (255, 0, 0)}.")
+    if not isinstance(value, dict):
+        _fail('paint', value, "Give a dict from parts to colours, such as {'tail': (255, 0, 0)}.")
     return {word('paint', k, parts[1:]): _must(v, table) for k, v in value.items()}
 
 def _must(v, table):

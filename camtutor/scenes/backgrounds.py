@@ -45,10 +45,11 @@ def on_floor(h, pts, depth=.14):
     far = np.maximum(near / (1 + p[:, 1] * 1.1), depth)
     return np.stack([.5 + (p[:, 0] - .5) * far / near, h - depth + far], 1)
 
+PAINTS = ((.80, .77, .70), (.68, .74, .76), (.76, .68, .64), (.62, .66, .58), (.84, .82, .80), (.55, .58, .66))
+
 def wall(c, rng, h):
     "A wall of one colour with a skirting board and perhaps stripes, a picture or a window."
-    w = mix(rng.choice(((.80, .77, .70), (.68, .74, .76), (.76, .68, .64), (.62, .66, .58), (.84, .82, .80), (.55, .58, .66))),
-            rng.choice(BRIGHT), rng.uniform(0, .25))
+    w = mix(rng.choice(PAINTS), rng.choice(BRIGHT), rng.uniform(0, .25))
     gradient(c, 0, h, light(w, .1), dark(w, .12))
     kind, x, y, s = rng.randrange(4), rng.uniform(.03, .62), rng.uniform(.03, .10), rng.uniform(.20, .32)
     tints, n = (rng.choice(BRIGHT), rng.choice(BRIGHT)), rng.randrange(8, 18)
@@ -73,7 +74,8 @@ def _window(c, x, w, h):
     for i in (0, 1):
         a, b = x + .02 + i * (w / 2 - .01), x + w / 2 - .01 + i * (w / 2 - .01)
         c.fill(rect(a, 0, b, h - .02), (.78, .89, .97))
-        c.fill(blob([(a, h - .02), (a, h * .7), ((a + b) / 2, h * .62), (b, h * .72), (b, h - .02)], 4), (.66, .80, .66))
+        bush = [(a, h - .02), (a, h * .7), ((a + b) / 2, h * .62), (b, h * .72), (b, h - .02)]
+        c.fill(blob(bush, 4), (.66, .80, .66))
 
 def sky(c, rng, h):
     top = mix((.33, .56, .86), (.66, .76, .86), rng.random())
@@ -105,16 +107,15 @@ def wood(c, rng):
     w = rng.choice(((.62, .42, .25), (.75, .57, .36), (.45, .30, .20), (.70, .64, .56)))
     gradient(c, h, 1, dark(w, .25), w)
     n = rng.randrange(7, 12)
-    boards = [[(i - n, 0), (i - n + 1, 0), (i - n + 1, 9), (i - n, 9)] for i in range(3 * n)]
+    lay = lambda x0, x1, y0, y1: on_floor(h, [(x0 / n, y0), (x1 / n, y0), (x1 / n, y1), (x0 / n, y1)])
     for shade in (.12, .26, .40):
-        some = [on_floor(h, np.array(b) / (n, 1)) for b in boards if rng.random() < .3]
+        some = [lay(i, i + 1, 0, 9) for i in range(-n, 2 * n) if rng.random() < .3]
         if some: c.fill(some, dark(w, shade), alpha=.8)
     plane(c, h, 'wood', .45, .13, rng)
-    seams = [on_floor(h, np.array([(b[0][0] - .03, 0), (b[0][0] + .03, 0), (b[0][0] + .03, 9), (b[0][0] - .03, 9)]) / (n, 1))
-             for b in boards]
-    for b in boards:
-        y, x = rng.uniform(0, 3), b[0][0]
-        seams.append(on_floor(h, np.array([(x, y), (x + 1, y), (x + 1, y + .02), (x, y + .02)]) / (n, 1)))
+    seams = [lay(i - .03, i + .03, 0, 9) for i in range(-n, 2 * n)]
+    for i in range(-n, 2 * n):
+        y = rng.uniform(0, 3)
+        seams.append(lay(i, i + 1, y, y + .02))
     c.fill(seams, dark(w, .75), alpha=.75)
 
 def carpet(c, rng):
@@ -124,14 +125,14 @@ def carpet(c, rng):
     w = mix(rng.choice(BRIGHT), (.55, .50, .45), rng.uniform(.35, .8))
     gradient(c, h, 1, dark(w, .2), w)
     kind = rng.randrange(3)
-    a, b = light(w, .5), dark(w, .45)
-    if kind == 0:
-        for k, colour in ((0, a), (1, b)):
-            c.fill([on_floor(h, [(-4, y), (5, y), (5, y + .06), (-4, y + .06)]) for y in np.arange(k * .2, 6, .4)], colour, alpha=.6)
-    elif kind == 1:
-        for k, colour in ((0, a), (1, b)):
-            c.fill([on_floor(h, [(x, y - .13), (x + .06, y), (x, y + .13), (x - .06, y)]) for y in np.arange(k * .15, 5, .3)
-                    for x in np.arange(-2, 3, .17) + .085 * k], colour, alpha=.55)
+    for k, colour in ((0, light(w, .5)), (1, dark(w, .45))):
+        if kind == 0:
+            bands = [on_floor(h, [(-4, y), (5, y), (5, y + .06), (-4, y + .06)]) for y in np.arange(k * .2, 6, .4)]
+            c.fill(bands, colour, alpha=.6)
+        elif kind == 1:
+            at = [(x, y) for y in np.arange(k * .15, 5, .3) for x in np.arange(-2, 3, .17) + .085 * k]
+            diamonds = [on_floor(h, [(x, y - .13), (x + .06, y), (x, y + .13), (x - .06, y)]) for x, y in at]
+            c.fill(diamonds, colour, alpha=.55)
     plane(c, h, 'fine', .5, .11, rng)
 
 def brick(c, rng):
@@ -186,8 +187,8 @@ def beach(c, rng):
     sea = mix((.15, .42, .58), (.25, .55, .60), rng.random())
     _shore(c, rng, h + .04, mix((.87, .77, .57), (.78, .66, .48), rng.random()))
     gradient(c, h - .07, h + .04, sea, mix(sea, (.6, .8, .8), .5))
-    foam = blob([(-.1, h + .025), (.2, h + .035), (.5, h + .02), (.8, h + .04), (1.1, h + .03), (1.1, h + .05), (.7, h + .055),
-                 (.4, h + .045), (-.1, h + .05)], 5)
+    foam = blob([(x, h + y) for x, y in ((-.1, .025), (.2, .035), (.5, .02), (.8, .04), (1.1, .03), (1.1, .05),
+                                         (.7, .055), (.4, .045), (-.1, .05))], 5)
     c.fill(foam, (.96, .97, .96), alpha=.85)
 
 def snow(c, rng):
@@ -198,8 +199,8 @@ def snow(c, rng):
         x, r = rng.random(), rng.uniform(.14, .32)
         rock = mix((.50, .58, .70), (.70, .76, .84), rng.random())
         c.fill(np.array([(x - r, h + .02), (x - r * .1, h - r * .8), (x + r, h + .02)]), rock)
-        c.fill(np.array([(x - r * .37, h - r * .55), (x - r * .1, h - r * .8), (x + r * .24, h - r * .55), (x, h - r * .48)]),
-               (.96, .97, .99))
+        cap = ((-.37, .55), (-.1, .8), (.24, .55), (0, .48))
+        c.fill(np.array([(x + r * u, h - r * v) for u, v in cap]), (.96, .97, .99))
     _shore(c, rng, h, (.90, .92, .96))
 
 def _plain(colour):

@@ -59,7 +59,8 @@ def make_look(rng, pattern=None, colour=None, collar=None):
     band = (band if collar else None) if isinstance(collar, bool) else collar
     later = random.Random(seed)
     pale = _jitter(later, light(base, .72) if lum(base) < .8 else (.97, .95, .91))
-    return Look(pattern, base, _second(later, pattern, base), pale, mix((.88, .62, .60), base, blush), nose, iris, band, seed)
+    second, inner = _second(later, pattern, base), mix((.88, .62, .60), base, blush)
+    return Look(pattern, base, second, pale, inner, nose, iris, band, seed)
 
 # ---- markings painted on a part's coat; the part's outline cuts them off
 def coat(canvas, look, outline, dense=1.):
@@ -88,7 +89,8 @@ def _stripes(rng, x0, y0, w, h, dense):
         if across:
             for side, x in ((1, x0), (-1, x0 + w)):
                 y, reach = y0 + h * t, w * rng.uniform(.25, .45)
-                out.append(_wedge((x - side * .1, y), (x + side * reach * .6, y + .12), (x + side * reach, y), width)[::side])
+                wedge = _wedge((x - side * .1, y), (x + side * reach * .6, y + .12), (x + side * reach, y), width)
+                out.append(wedge[::side])
         else:
             x, k = x0 + w * t, rng.uniform(-.15, .15)
             out.append(_wedge((x, y0 - .05), (x + k, y0 + h * .35), (x + k * .4, y0 + h * rng.uniform(.5, .8)), width))

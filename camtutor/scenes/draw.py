@@ -1,13 +1,13 @@
 "From a seed to a scene: who is there, where, in which light. Each aspect has a random stream of its own."
 import io, math, random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import numpy as np
 from ..errors import CamError
 from . import arguments as check, textures
 from .animals import POSES, SPECIES, draw_animal, extent
 from .backgrounds import BACKGROUNDS, PLAIN, draw_background
 from .canvas import Canvas, PARTS, soften
-from .coats import BRIGHT, COLOURS, PATTERNS, make_look
+from .coats import COLOURS, PATTERNS, make_look
 from .objects import OBJECTS, draw_object
 
 # how many squares of a head's radius each species covers in each pose (measured by benchmarks/scenes.py --areas)
@@ -95,7 +95,7 @@ def _alone(seed, species, pose, area, mirror):
     y = 1. + .08 * v if pose == 'portrait' else low + (.98 - low) * v
     room = max(0., .5 - wide * .47)
     x = .5 + (2 * w - 1) * (min(room + .04, .16) if pose == 'portrait' else room)
-    return [Place(pose, x, y, r, flip, *head)]
+    return Place(pose, x, y, r, flip, *head)
 
 def _together(seed, species, poses, area, mirrors):
     "Places for several animals, side by side and mostly turned to each other."
@@ -133,7 +133,8 @@ def _blur_background(c, radius):
 def _develop(c, rng):
     "Light from one side, colour temperature, exposure, vignette and grain: uint8 (S,S,3)."
     s = c.size
-    strength, vignette, warm, gain = rng.uniform(.08, .30), rng.uniform(.03, .30), rng.uniform(-.06, .06), rng.uniform(.90, 1.13)
+    strength, vignette = rng.uniform(.08, .30), rng.uniform(.03, .30)
+    warm, gain = rng.uniform(-.06, .06), rng.uniform(.90, 1.13)
     soft, noise, offset = rng.random() < .15, rng.uniform(.004, .018), (rng.random(), rng.random())
     if soft: c.rgb = _soft_lens(c.rgb)
     t = ((np.arange(s, dtype=np.float32) + np.float32(.5)) / np.float32(s) - np.float32(.5))
@@ -153,7 +154,8 @@ def _soft_lens(a):
     "A touch of softness: each pixel with its neighbours."
     for axis in (1, 2):
         n = a.shape[axis]; i = np.arange(n)
-        a = a * np.float32(.6) + (a.take(np.maximum(i - 1, 0), axis) + a.take(np.minimum(i + 1, n - 1), axis)) * np.float32(.2)
+        beside = a.take(np.maximum(i - 1, 0), axis) + a.take(np.minimum(i + 1, n - 1), axis)
+        a = a * np.float32(.6) + beside * np.float32(.2)
     return a
 
 # ---- the scene
@@ -206,7 +208,8 @@ def _places(seed, names, pose, turn, mirror, area):
     poses = check.each('pose', pose, n, lambda k, v: check.word(k, v, POSES))
     turns, mirrors = check.each('turn', turn, n, check.turn), check.each('mirror', mirror, n, check.flag)
     area = check.number('area', area, .02, .6)
-    places = (_alone(seed, names[0], poses[0], area, mirrors[0]) if n == 1 else _together(seed, names, poses, area, mirrors))
+    if n == 1: places = [_alone(seed, names[0], poses[0], area, mirrors[0])]
+    else: places = _together(seed, names, poses, area, mirrors)
     for p, t in zip(places, turns):
         if t is not None: p.yaw = math.radians(t)
     return places

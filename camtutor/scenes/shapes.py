@@ -69,6 +69,8 @@ def quad(p0, p1, p2, n=8):
     "n points of a quadratic Bezier curve."
     return _bernstein(2, n) @ np.array([p0, p1, p2], float)
 
+def straight(a, b): return np.array([a, ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2), b], float)
+
 def tube(spine, widths):
     "A limb or tail along `spine` with half-widths `widths`, round at its end."
     p, w = np.asarray(spine, float), np.asarray(widths, float)[:, None]

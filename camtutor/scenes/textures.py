@@ -18,6 +18,7 @@ def _noise(seed, power):
     return np.fft.ifft2(np.fft.fft2(z) * power(fx, fy)).real
 
 def _radius(fx, fy): return np.hypot(fx, fy) + 1 / N
+def _soft(fx, fy, k): return np.exp(-(_radius(fx, fy) / k)**2)
 
 def _strokes(seed, n, stroke):
     "n shapes `stroke(rng) -> (points, grey, alpha)` at random places, wrapped round the tile's edges."
@@ -51,17 +52,17 @@ def _blade(rng):
 
 def _fabric():
     g = np.arange(N) * (2 * math.pi / 16)
-    return 1.2 * np.sin(g)[None] * np.sin(g)[:, None] + .8 * _unit(_noise(6, lambda x, y: np.exp(-(_radius(x, y)/.12)**2)))
+    return 1.2 * np.sin(g)[None] * np.sin(g)[:, None] + .8 * _unit(_noise(6, lambda x, y: _soft(x, y, .12)))
 
 def _unit(a): return (a - a.mean()) / a.std()
 
 MAKERS = {
     'cloud': lambda: _noise(1, lambda x, y: _radius(x, y)**-1.7),
-    'fine': lambda: _noise(2, lambda x, y: np.exp(-(_radius(x, y) / .16)**2)),
-    'hair': lambda: _unit(_strokes(9, 5200, _hair)) + .3 * _unit(_noise(8, lambda x, y: np.exp(-(_radius(x, y)/.02)**2))),
+    'fine': lambda: _noise(2, lambda x, y: _soft(x, y, .16)),
+    'hair': lambda: _unit(_strokes(9, 5200, _hair)) + .3 * _unit(_noise(8, lambda x, y: _soft(x, y, .02))),
     'wood': lambda: _noise(5, lambda x, y: np.exp(-(y / .006)**2) * (np.abs(x) + 1 / 128)**-.6),
     'fabric': _fabric,
-    'sand': lambda: _noise(7, lambda x, y: _radius(x, y)**-.6 * np.exp(-(_radius(x, y) / .3)**2)),
+    'sand': lambda: _noise(7, lambda x, y: _radius(x, y)**-.6 * _soft(x, y, .3)),
     'grass': lambda: _strokes(5, 2600, _blade),
     'grain': lambda: np.random.RandomState(4).standard_normal((N, N)),
 }
