@@ -119,15 +119,11 @@ def _eval_mode(model):
             if users > 1: _evaluating[model] = users - 1, was
             for m in was if users == 1 else (): m.training = True
 
-# %% ../nbs/03_gradcam.ipynb #0009001e
+# %% ../nbs/03_gradcam.ipynb #000988c6
 @contextmanager
 def _quiet(model):
-    "No graph, no mode and no cache of autocast is changed by what runs inside."
-    cache = torch.is_autocast_cache_enabled()
-    with torch.inference_mode(False), torch.no_grad(), _eval_mode(model):
-        torch.set_autocast_cache_enabled(False)  # a weight cast without a graph would starve the caller's own backward
-        try: yield
-        finally: torch.set_autocast_cache_enabled(cache)
+    "No graph yet and evaluation mode, whatever mode the caller is in."
+    with torch.inference_mode(False), torch.no_grad(), _eval_mode(model): yield
 
 # %% ../nbs/03_gradcam.ipynb #000aa63b
 def layer_name(model, layer):
