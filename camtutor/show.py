@@ -103,17 +103,17 @@ def colorize(
     m = m.float() / 2 + .5 if signed else m.float()
     return table[(m * 255).round().long().clamp(0, 255)].movedim(-1, -3)
 
-# %% ../nbs/tools/show.ipynb #0024d7dc
+# %% ../nbs/tools/show.ipynb #0025872d
 def _faded(img, fade):
     "Pictures mixed with their own darker grey: 0 = as they are, 1 = grey."
     grey = (img * img.new_tensor([.30, .59, .11])[:, None, None]).sum(1, keepdim=True)
-    return img * (1 - fade) + grey * (.7 * fade)
+    return img * (1 - fade) + grey * (.8 * fade)
 
 def _unit(**values):
     for name, v in values.items():
         if not 0 <= v <= 1: raise CamError(f"Laying a map over a picture: {name} is {v}, but it runs from 0 to 1.")
 
-# %% ../nbs/tools/show.ipynb #0025847f
+# %% ../nbs/tools/show.ipynb #0026e0e0
 def overlay(
     img,          # pictures, see `as_images`: as many as maps, or one for all of them
     m:Tensor,     # maps (N,h,w) or (h,w), raw; they are upsampled and normalised here
@@ -121,7 +121,7 @@ def overlay(
     cmap=None,    # None = 'magma', or 'RdBu_r' if signed
     signed=False, # show negative values too?
     vmax=None,    # the value at the top of the scale; None = each map's own largest
-    fade=.5,      # how grey the picture becomes, 0 to 1
+    fade=.4,      # how grey the picture becomes, 0 to 1
 )->Tensor:        # pictures (N,3,H,W) in [0,1]
     "Blend each map over its picture, opacity growing with the map's absolute value. Raises `CamError` if counts do not fit."
     _unit(alpha=alpha, fade=fade)

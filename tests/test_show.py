@@ -148,8 +148,8 @@ def test_overlay_by_hand():
 
 def test_overlay_fades_to_grey_by_hand():
     img = T([1., 0., 0.])[None, :, None, None]
-    check_tensor(overlay(img, torch.zeros(1, 1, 1), fade=1)[0, :, 0, 0], torch.full((3,), .21))
-    check_tensor(overlay(img, torch.zeros(1, 1, 1), fade=.5)[0, :, 0, 0], T([.605, .105, .105]))
+    check_tensor(overlay(img, torch.zeros(1, 1, 1), fade=1)[0, :, 0, 0], torch.full((3,), .24))
+    check_tensor(overlay(img, torch.zeros(1, 1, 1), fade=.5)[0, :, 0, 0], T([.62, .12, .12]))
 
 def test_overlay_negative_places_only_when_signed():
     img, m = torch.full((1, 3, 1, 2), .5), T([[[-1., 1.]]])
