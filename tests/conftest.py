@@ -1,0 +1,30 @@
+"Fixtures of the browser tests: one JupyterLab and one Chromium for the whole run."
+import pytest
+
+@pytest.fixture(scope='session')
+def lab(tmp_path_factory):
+    "A JupyterLab of its own on a free loopback port."
+    from lab import jupyterlab
+    with jupyterlab(tmp_path_factory.mktemp('lab')) as running: yield running
+
+@pytest.fixture(scope='session')
+def browser():
+    "Headless Chromium."
+    from lab import FLAGS, chromium
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield b
+        b.close()
+
+@pytest.fixture(scope='module')
+def page(browser):
+    "A page that a module's tests share; its console's errors are in `page.errors`."
+    context = browser.new_context(viewport=dict(width=1280, height=900), accept_downloads=True)
+    context.grant_permissions(['clipboard-read', 'clipboard-write'])
+    page = context.new_page()
+    page.errors = []
+    page.on('console', lambda m: page.errors.append(m.text) if m.type == 'error' else None)
+    page.on('pageerror', lambda e: page.errors.append(str(e)))
+    yield page
+    context.close()
