@@ -113,7 +113,7 @@ def _unit(**values):
     for name, v in values.items():
         if not 0 <= v <= 1: raise CamError(f"Laying a map over a picture: {name} is {v}, but it runs from 0 to 1.")
 
-# %% ../nbs/tools/show.ipynb #0026e0e0
+# %% ../nbs/tools/show.ipynb #00265b80
 def overlay(
     img,          # pictures, see `as_images`: as many as maps, or one for all of them
     m:Tensor,     # maps (N,h,w) or (h,w), raw; they are upsampled and normalised here
@@ -129,7 +129,7 @@ def overlay(
     if len(img) != len(m) and 1 not in (len(img), len(m)):
         raise CamError(f"Laying maps over pictures: {len(m)} maps but {len(img)} pictures. Give one picture for all maps, or as many as maps.")
     m = normalize(upsample(m, img.shape[-2:]), signed, vmax)
-    a = alpha * m.abs()[:, None]
+    a = alpha * m.abs()[:, None] ** (.7 if signed else 1) # diverging colours are pale near zero
     return _faded(img.to(m.device), fade) * (1 - a) + colorize(m, cmap, signed) * a
 
 # %% ../nbs/tools/show.ipynb #002b8862
