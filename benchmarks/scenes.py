@@ -71,7 +71,7 @@ def sheet(path=SHEET, size=128, pad=3):
         y, x = pad + i // cols * cell, pad + i % cols * cell
         out[y:y + size, x:x + size] = im
     path.parent.mkdir(exist_ok=True)
-    Image.fromarray(out).save(path, quality=80, optimize=True)
+    Image.fromarray(out).save(path, quality=68, optimize=True)
     print(f'{path.name}: {len(images)} scenes, {path.stat().st_size / 1000:.0f} kB')
 
 def areas(size=256, n=8):

@@ -22,9 +22,10 @@ HOOFED = ('elephant', 'pig')
 
 class Animal:
     "What the drawing functions share: canvas, look, build and this animal's own random numbers."
-    def __init__(self, canvas, look, species, rng):
+    def __init__(self, canvas, look, species, pose, rng):
         self.c, self.look, self.species, self.rng, self.build = canvas, look, species, rng, BUILD[species]
         self.fluff, self.hair, self.phase = FLUFF[species], HAIR.get(species, .10), rng.random()
+        self.floor = ground(species, pose)
         self.flip = rng.choice((-1, 1))
 
     def part(self, outline, part, colour, decor=None, fluff=1., hair=None, **kw):
@@ -62,7 +63,8 @@ def hoof(a, x, y, w):
 def leg(a, x0, y0, x1, y1, w, far=False):
     "A leg from (x0, y0) down to its foot at (x1, y1)."
     colour = dark(a.look.limb, .30) if far else a.look.limb
-    bend = bezier((x0, y0), (x0, (2*y0 + y1) / 3), (x1, (y0 + 2*y1) / 3), (x1, y1 - .12), 5)
+    ankle = y1 - .03 - w * .95
+    bend = bezier((x0, y0), (x0, (2*y0 + y1) / 3), (x1, (y0 + 2*y1) / 3), (x1, ankle), 5)
     outline = tube(bend, [w * 1.4, w * 1.25, w * 1.1, w, w * .95])
     a.part(outline, 'legs', colour, lambda: _leg_marks(a, outline, x1, y0, y1), .6)
     paw(a, x1 - .04, y1, w)
@@ -121,7 +123,8 @@ def tail_mouse(a, x, y, s, up, colour):
            mix(a.look.inner, a.look.limb, .5), fluff=0, hair=.03)
 
 def tail_elephant(a, x, y, s, up, colour):
-    spine = bezier((x - s*.1, y), (x + s*.45, y - .1), (x + s*.65, y + .3), (x + s*.58, y + .62), 7)
+    drop = min(.62, a.floor - y - .30)
+    spine = bezier((x - s*.1, y), (x + s*.45, y - .1), (x + s*.65, y + drop / 2), (x + s*.60, y + drop), 7)
     a.part(tube(spine, [.11, .10, .09, .08, .07, .06, .05]), 'tail', colour)
     ex, ey = spine[-1]
     a.part(ellipse(ex, ey + .12, .12, .22, -s * 8), 'tail', dark(a.look.limb, .4), fluff=6, hair=.2)
@@ -219,7 +222,7 @@ def lie(a):
     thigh(a, 2.2, g - .52, .66*b.chub, .52, -8)
     paw(a, 1.75, g + .02, b.leg * 1.4)
     for x in (-.45, .35):
-        o = tube([(x + .12, 1.2), (x + .05, 1.5), (x, g - .12)], [b.leg * 1.2, b.leg * 1.15, b.leg])
+        o = tube([(x + .12, 1.2), (x + .05, 1.5), (x, g - .03 - b.leg)], [b.leg * 1.2, b.leg * 1.15, b.leg])
         a.part(o, 'legs', a.look.limb, fluff=.6)
         paw(a, x - .05, g + .05, b.leg * 1.15)
     chin_shadow(a, 0, .9)
@@ -229,5 +232,5 @@ BODIES = {'lie': lie, 'portrait': portrait, 'side': side, 'sit': sit, 'stand': s
 
 def draw_animal(canvas, look, species, pose, rng, yaw, pitch, tilt):
     "Body, then head."
-    BODIES[pose](Animal(canvas, look, species, rng))
+    BODIES[pose](Animal(canvas, look, species, pose, rng))
     with canvas.moved(turn=tilt): Head(canvas, look, species, rng, yaw, pitch).draw()
