@@ -1,0 +1,313 @@
+"Chapter 05: deconvnet."
+import torch, torch.nn.functional as F
+from torch import Tensor, nn
+
+from camtutor.exercises.common import gives, keeps, one_by_one, rand, seeded
+from camtutor.exercises.core import Exercise, Mistake, Trial
+
+X = torch.tensor([[[[1., 2., 0., 7.], [4., 3., 5., 6.]]]])
+X_ = rand(2, 3, 6, 8)
+
+# 5.1 pooling that remembers
+
+def pool(x:Tensor # (N,C,H,W), H and W even
+        )->tuple: # values (N,C,H/2,W/2), switches of the same shape
+    "Max pooling over 2 × 2. The switch says where the maximum was: row*W + column, in the whole map."
+    return F.max_pool2d(x, 2, return_indices=True)
+
+def pool_unfold(x):
+    H, W = x.shape[2:]
+    place = torch.arange(H*W).view(H, W)
+    def windows(t): return t.unflatten(-1, (W//2, 2)).unflatten(-3, (H//2, 2)).transpose(-3, -2).flatten(-2)
+    best, at = windows(x).max(-1)
+    return best, windows(place).expand(*best.shape, 4).gather(-1, at[..., None])[..., 0]
+def pool_module(x): return nn.MaxPool2d(2, return_indices=True)(x)
+
+def pool_in_window(x):
+    y, idx = pool(x)
+    W = x.shape[3]
+    return y, (idx//W % 2)*2 + idx % W % 2
+def pool_by_columns(x):
+    y, idx = pool(x)
+    H, W = x.shape[2:]
+    return y, idx % W*H + idx//W
+def pool_average(x): return F.avg_pool2d(x, 2), pool(x)[1]
+def pool_values_only(x): return pool(x)[0]
+def pool_absolute(x):
+    _, idx = pool(x.abs())
+    return x.flatten(2).gather(2, idx.flatten(2)).view(idx.shape), idx
+
+# 5.2 and back
+
+def unpool(y:Tensor, # (N,C,h,w)
+           idx:Tensor, # switches (N,C,h,w): row*W + column in the map of `shape`
+           shape # (N,C,H,W), the shape before the pooling
+          )->Tensor: # (N,C,H,W)
+    "Each value back where its switch says, zeros elsewhere; values that meet add up."
+    return torch.zeros(shape).flatten(2).scatter_add_(2, idx.flatten(2), y.flatten(2)).view(shape)
+
+def unpool_loop(y, idx, shape):
+    out = torch.zeros(shape)
+    for n in range(shape[0]):
+        for c in range(shape[1]):
+            for v, at in zip(y[n, c].flatten().tolist(), idx[n, c].flatten().tolist()): out[n, c, at//shape[3], at % shape[3]] += v
+    return out
+def unpool_one_hot(y, idx, shape):
+    place = F.one_hot(idx.flatten(2), shape[2]*shape[3]).to(y.dtype)
+    return torch.einsum('ncip,nci->ncp', place, y.flatten(2)).reshape(shape)
+
+def unpool_corner(y, idx, shape):
+    out = torch.zeros(shape)
+    out[:, :, ::2, ::2][:, :, :y.shape[2], :y.shape[3]] = y
+    return out
+def unpool_blocks(y, idx, shape): return F.interpolate(y, tuple(shape[2:]), mode='nearest')
+def unpool_replaces(y, idx, shape): return torch.zeros(shape).flatten(2).scatter_(2, idx.flatten(2), y.flatten(2)).view(shape)
+def unpool_columns(y, idx, shape):
+    N, C, H, W = shape
+    return unpool(y, idx, (N, C, W, H)).transpose(2, 3) if H != W else unpool(y, idx, shape).transpose(2, 3)
+def unpool_one_channel(y, idx, shape):
+    return torch.zeros(shape).flatten(2).scatter_add_(2, idx[:, :1].expand_as(idx).flatten(2), y.flatten(2)).view(shape)
+
+SWITCHES = torch.tensor([[[[4, 3]]]])
+MET = torch.tensor([[[[1, 1], [1, 7]]]])
+
+# 5.3 filtering back
+
+def filter_back(y:Tensor, # (N,D,h,w)
+                conv:nn.Conv2d, # a convolution C -> D
+                shape # (N,C,H,W), what the convolution read
+               )->Tensor: # (N,C,H,W)
+    "The transpose of a convolution: each value paints its kernel, scaled by the value; where kernels overlap they add up."
+    def left_over(i): return (shape[i] + 2*conv.padding[i-2] - conv.kernel_size[i-2]) % conv.stride[i-2]
+    return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))
+
+def filter_back_grad(y, conv, shape):
+    x = torch.zeros(shape, requires_grad=True)
+    return torch.autograd.grad(conv(x), x, y)[0]
+def filter_back_input(y, conv, shape): return torch.nn.grad.conv2d_input(tuple(shape), conv.weight, y, conv.stride, conv.padding)
+def filter_back_paint(y, conv, shape):
+    (sh, sw), (ph, pw), (kh, kw) = conv.stride, conv.padding, conv.kernel_size
+    out = torch.zeros(shape[0], shape[1], shape[2] + 2*ph, shape[3] + 2*pw)
+    for i in range(y.shape[2]):
+        for j in range(y.shape[3]): out[:, :, i*sh:i*sh+kh, j*sw:j*sw+kw] += torch.einsum('nd,dcij->ncij', y[:, :, i, j], conv.weight)
+    return out[:, :, ph:ph+shape[2], pw:pw+shape[3]]
+
+def back_with_bias(y, conv, shape): return filter_back(y + conv.bias[:, None, None], conv, shape)
+def back_flipped(y, conv, shape):
+    turned = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+    turned.weight.data = conv.weight.data.flip(2, 3)
+    return filter_back(y, turned, shape)
+def back_turned(y, conv, shape):
+    turned = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+    turned.weight.data = conv.weight.data.transpose(2, 3).contiguous()
+    return filter_back(y, turned, shape)
+def back_no_stride(y, conv, shape): return F.conv_transpose2d(y, conv.weight, None, 1, conv.padding)
+def back_short(y, conv, shape): return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding)
+def back_rectified(y, conv, shape): return filter_back(y.relu(), conv, shape)
+
+def filtered(stride=1, padding=1, seed=0):
+    def run(answer):
+        conv = seeded(nn.Conv2d(3, 4, 3, stride, padding), seed)
+        y = torch.randn(conv(X_).shape, generator=torch.Generator().manual_seed(seed + 1))
+        return answer(y, conv, X_.shape).detach()
+    return run
+def painted(answer):
+    conv = nn.Conv2d(1, 1, 3, padding=1)
+    conv.weight.data = torch.arange(1., 10.).view(1, 1, 3, 3)
+    y = torch.zeros(1, 1, 3, 4)
+    y[0, 0, 1, 1] = 2.
+    return answer(y, conv, (1, 1, 3, 4)).detach()
+
+# 5.4 the test for a transpose
+
+def inner_products(conv:nn.Conv2d, # without padding tricks, any bias
+                   x:Tensor, # (N,C,H,W)
+                   y:Tensor # of the shape that `conv(x)` has
+                  )->tuple: # two numbers
+    "⟨conv x, y⟩ and ⟨x, convᵀ y⟩ of the convolution's linear part: equal, if the transpose is right."
+    ahead = F.conv2d(x, conv.weight, None, conv.stride, conv.padding)
+    return (ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()
+
+def inner_grad(conv, x, y):
+    x = x.detach().clone().requires_grad_()
+    ahead = conv(x) - conv(torch.zeros_like(x))
+    back, = torch.autograd.grad(ahead, x, y, retain_graph=True)
+    return torch.dot(ahead.flatten(), y.flatten()), torch.dot(x.flatten(), back.flatten())
+def inner_einsum(conv, x, y):
+    ahead = conv(x) - conv.bias[:, None, None]
+    return torch.einsum('ncij,ncij->', ahead, y), torch.einsum('ncij,ncij->', x, filter_back_input(y, conv, x.shape))
+
+def inner_bias(conv, x, y): return (conv(x)*y).sum(), (x*filter_back(y, conv, x.shape)).sum()
+def inner_sums(conv, x, y):
+    a, b = F.conv2d(x, conv.weight, None, conv.stride, conv.padding), filter_back(y, conv, x.shape)
+    return a.sum()*y.sum(), x.sum()*b.sum()
+def inner_mean(conv, x, y): return tuple(t/n for t, n in zip(inner_products(conv, x, y), (y.numel(), x.numel())))
+def inner_self(conv, x, y):
+    a = F.conv2d(x, conv.weight, None, conv.stride, conv.padding)
+    return (a*a).sum(), (filter_back(y, conv, x.shape)**2).sum()
+def inner_flipped(conv, x, y):
+    return inner_products(conv, x, y)[0], (x*back_flipped(y, conv, x.shape)).sum()
+
+def products(seed):
+    def run(answer):
+        conv = seeded(nn.Conv2d(3, 4, 3, 1 + seed, 1), seed)
+        y = torch.randn(conv(X_).shape, generator=torch.Generator().manual_seed(seed + 1))
+        return [torch.as_tensor(v).detach().item() for v in answer(conv, X_.clone(), y)]
+    return run
+
+# 5.5 one layer of the machine
+
+def layer_back(y:Tensor, # what comes back to the layer's output (N,D,h,w)
+               conv:nn.Conv2d, # the layer: convolution C -> D, ReLU, max pooling
+               idx:Tensor, # the pooling's switches (N,D,h,w)
+               pooled, # (N,D,H,W), what the pooling read
+               read # (N,C,H',W'), what the convolution read
+              )->Tensor: # (N,C,H',W')
+    "Unpool, rectify, filter: one layer of a deconvnet. (`unpool` and `filter_back` may be imported.)"
+    return filter_back(unpool(y, idx, pooled).relu(), conv, read)
+
+def layer_back_torch(y, conv, idx, pooled, read):
+    up = F.max_unpool2d(y, idx, 2, output_size=tuple(pooled[2:]))
+    return filter_back_input(up.clamp(min=0), conv, read)
+def layer_back_early(y, conv, idx, pooled, read): return filter_back_grad(unpool(F.relu(y), idx, pooled), conv, read)
+
+def layer_no_relu(y, conv, idx, pooled, read): return filter_back(unpool(y, idx, pooled), conv, read)
+def layer_relu_last(y, conv, idx, pooled, read): return filter_back(unpool(y, idx, pooled), conv, read).relu()
+def layer_no_switches(y, conv, idx, pooled, read): return filter_back(unpool_blocks(y, idx, pooled).relu(), conv, read)
+def layer_no_filter(y, conv, idx, pooled, read): return unpool(y, idx, pooled).relu()
+def layer_abs(y, conv, idx, pooled, read): return filter_back(unpool(y, idx, pooled).abs(), conv, read)
+def layer_corner(y, conv, idx, pooled, read): return filter_back(unpool_corner(y, idx, pooled).relu(), conv, read)
+
+def one_layer(answer):
+    conv = seeded(nn.Conv2d(3, 4, 3, padding=1))
+    A = conv(X_).relu().detach()
+    y, idx = pool(A)
+    return answer(rand(*y.shape, seed=7), conv, idx, A.shape, X_.shape).detach()
+
+# 5.6 where a channel is excited
+
+def strongest(A:Tensor, # activations (N,C,h,w)
+              channel:int,
+              k:int=9 # how many
+             )->tuple: # images, rows, columns, each (k,); the strongest first
+    "The pictures and places that excite one channel most: at most one place a picture."
+    value, at = A[:, channel].flatten(1).max(1)
+    images = value.topk(k).indices
+    return images, at[images]//A.shape[3], at[images] % A.shape[3]
+
+def strongest_sort(A, channel, k=9):
+    maps = A[:, channel]
+    images = maps.amax((1, 2)).argsort(descending=True)[:k]
+    where = [divmod(maps[i].argmax().item(), A.shape[3]) for i in images]
+    return images, torch.tensor([r for r, _ in where]), torch.tensor([c for _, c in where])
+def strongest_unravel(A, channel, k=9):
+    best = A[:, channel].amax((-1, -2)).topk(k).indices
+    r, c = torch.unravel_index(A[best, channel].flatten(1).argmax(1), A.shape[2:])
+    return best, r, c
+
+def strongest_places(A, channel, k=9):
+    at = A[:, channel].flatten().topk(k).indices
+    h, w = A.shape[2:]
+    return at//(h*w), at % (h*w)//w, at % w
+def strongest_mean(A, channel, k=9):
+    images = A[:, channel].mean((1, 2)).topk(k).indices
+    at = A[:, channel].flatten(1).argmax(1)[images]
+    return images, at//A.shape[3], at % A.shape[3]
+def strongest_swapped(A, channel, k=9):
+    images, r, c = strongest(A, channel, k)
+    return images, c, r
+def strongest_by_height(A, channel, k=9):
+    value, at = A[:, channel].flatten(1).max(1)
+    images = value.topk(k).indices
+    return images, at[images]//A.shape[2], at[images] % A.shape[2]
+def strongest_weak_first(A, channel, k=9): return tuple(t.flip(0) for t in strongest(A, channel, k))
+def strongest_places_of_first(A, channel, k=9):
+    value, at = A[:, channel].flatten(1).max(1)
+    return value.topk(k).indices, at[:k]//A.shape[3], at[:k] % A.shape[3]
+
+# 5.7 what a unit sees
+
+def field_of(layers:list # of (kernel, stride) from the picture upwards
+            )->tuple: # (size, step) in pixels
+    "How many pixels wide the field of one unit above all `layers` is, and how far apart the fields of neighbours are."
+    size, step = 1, 1
+    for kernel, stride in layers: size, step = size + (kernel - 1)*step, step*stride
+    return size, step
+
+def field_backwards(layers):
+    size, step = 1, 1
+    for k, s in reversed(layers): size, step = (size - 1)*s + k, step*s
+    return size, step
+def field_recursive(layers):
+    if not layers: return 1, 1
+    size, step = field_recursive(layers[:-1])
+    return size + (layers[-1][0] - 1)*step, step*layers[-1][1]
+
+def field_no_step(layers):
+    size, step = 1, 1
+    for k, s in layers: size, step = size + k - 1, step*s
+    return size, step
+def field_whole_kernel(layers):
+    size, step = 1, 1
+    for k, s in layers: size, step = size + k*step, step*s
+    return size, step
+def field_own_stride(layers):
+    size, step = 1, 1
+    for k, s in layers:
+        step = step*s
+        size = size + (k - 1)*step
+    return size, step
+def field_product(layers):
+    size, step = 1, 1
+    for k, s in layers: size, step = size*k, step*s
+    return size, step
+def field_step_added(layers):
+    size, step = field_of(layers)
+    return size, sum(s for _, s in layers)
+
+EXERCISES = (
+    Exercise('5.1', 'Pooling that remembers', 'Write `pool(x)`: max pooling over windows of 2 × 2 that also returns its switches: where in the whole map each maximum was, as row · W + column.', pool,
+        trials=(Trial('Worked by hand: a map of 2 × 4', lambda f: f(X.clone()), (torch.tensor([[[[4., 7.]]]]), torch.tensor([[[[4, 3]]]]))), gives('Random maps', X_)),
+        mistakes=(Mistake(pool_in_window, 'Your switches count within each window, 0 to 3. They should name a place in the whole map.'), Mistake(pool_by_columns, 'You count down the columns. Along the rows: row · W + column.'),
+                  Mistake(pool_average, 'The values are averages. The largest of each window.'), Mistake(pool_values_only, 'Only the values come back. Return both, values first.'), Mistake(pool_absolute, 'You look for the largest size, without the sign.')),
+        hints=('`F.max_pool2d` can do it if asked.', 'Look for an argument about indices.', '`return_indices=True` gives a pair.'), why='A pooling forgets where. The switches are what a deconvnet keeps of the picture, and the chapter shows how much that is.', also=(pool_unfold, pool_module)),
+    Exercise('5.2', 'Unpooling with switches', 'Write `unpool(y, idx, shape)`: a map of `shape` with each value of `y` where its switch says, zeros elsewhere. Values that meet add up (windows of a pooling may overlap).', unpool, library='camtutor.deconvnet',
+        trials=(gives('Worked by hand: 4 and 7 back into a map of 2 × 4', torch.tensor([[[[4., 7.]]]]), SWITCHES, (1, 1, 2, 4), want=[[[[0., 0., 0., 7.], [4., 0., 0., 0.]]]]),
+                gives('Two channels, random', pool(X_)[0], pool(X_)[1], tuple(X_.shape)), gives('Three values that meet', torch.tensor([[[[1., 2.], [3., 4.]]]]), MET, (1, 1, 2, 4), want=[[[[0., 6., 0., 0.], [0., 0., 0., 4.]]]])),
+        mistakes=(Mistake(unpool_corner, 'Every value goes to the corner of its window. The switch knows the place.'), Mistake(unpool_blocks, 'You fill whole windows. One place in each, zeros elsewhere.'),
+                  Mistake(unpool_replaces, 'Where values meet, the last one wins. They should add up.'), Mistake(unpool_columns, 'Rows and columns are exchanged: the switch is row · W + column.'), Mistake(unpool_one_channel, 'All channels use the switches of the first. Each has its own.')),
+        hints=('Flatten the places: a switch is an index then.', '`scatter_add_` adds values at indices along an axis.', 'Zeros of (N,C,H·W), scatter along axis 2, back into shape.'), why='For windows that do not overlap this is the transpose of the pooling: what the gradient does as well.', also=(unpool_loop, unpool_one_hot)),
+    Exercise('5.3', 'A convolution, backwards', 'Write `filter_back(y, conv, shape)`: the transpose of a convolution. Each value of `y` paints the kernel, scaled by the value; where kernels overlap, they add up. `shape` is what the convolution read.', filter_back, library='camtutor.deconvnet',
+        trials=(Trial('Worked by hand: a single 2 paints the kernel 1 … 9', painted, torch.tensor([[[[2., 4., 6., 0.], [8., 10., 12., 0.], [14., 16., 18., 0.]]]])), Trial('Random, padding 1', filtered()), Trial('Random, stride 2', filtered(2)), Trial('Random, stride 3, no padding', filtered(3, 0, 1))),
+        mistakes=(Mistake(back_with_bias, 'The bias has no place here: a transpose belongs to the linear part.'), Mistake(back_flipped, 'The kernel is painted upside down. `conv_transpose2d` does the turning itself; give it the weight as it is.'), Mistake(back_turned, 'Rows and columns of the kernel are exchanged. The transpose of a convolution is not the transpose of its kernel.'),
+                  Mistake(back_no_stride, 'The stride is missing: neighbours are painted a stride apart.'), Mistake(back_short, 'With a stride some sizes come out too small: several inputs give the same output size. `output_padding`, or a function that takes the input\'s shape, settles it.'), Mistake(back_rectified, 'You rectify. That is another step of the machine.')),
+        hints=('PyTorch has `F.conv_transpose2d`, with stride and padding as in the convolution.', 'The gradient of a convolution with respect to its input is the same thing, and knows the size.', '`torch.autograd.grad(conv(x), x, y)` for any x of that shape, or `torch.nn.grad.conv2d_input`.'),
+        why='Deconvolution is a misnomer: nothing is undone. It is a transpose, and so is every backward pass.', also=(filter_back_grad, filter_back_input, filter_back_paint)),
+    Exercise('5.4', 'The test for a transpose', 'Write `inner_products(conv, x, y)`: the two numbers ⟨conv x, y⟩ and ⟨x, convᵀ y⟩, of the convolution without its bias. `filter_back` may be imported from `camtutor.deconvnet`.', inner_products,
+        trials=(Trial('A convolution with a bias', products(0)), Trial('One with stride 2', products(1))),
+        mistakes=(Mistake(inner_bias, 'The bias is in it: with a bias a convolution is not linear, and the identity fails.'), Mistake(inner_sums, 'You multiply sums. An inner product multiplies place by place and then adds up.'), Mistake(inner_mean, 'You average. The two sides have different numbers of places; add up.'),
+                  Mistake(inner_self, 'You take each with itself. Cross them: conv x with y, x with convᵀ y.'), Mistake(inner_flipped, 'The way back turns the kernel. The two numbers differ, which is the test at work.')),
+        hints=('An inner product of two tensors: multiply, add up.', '`F.conv2d` takes the weight without the bias.', 'One number in the space of outputs, one in the space of inputs.'), why='One random pair tells a right transpose from a wrong one: no picture needed.', also=(inner_grad, inner_einsum)),
+    Exercise('5.5', 'One layer of the machine', 'Write `layer_back(y, conv, idx, pooled, read)`: back through a layer of convolution, ReLU and max pooling, as Zeiler and Fergus did: unpool, rectify, filter.', layer_back,
+        trials=(Trial('A layer of four channels, random values coming back', one_layer),),
+        mistakes=(Mistake(layer_no_relu, 'Nothing is rectified: negative values are painted too.'), Mistake(layer_relu_last, 'You rectify what has been painted. Rectify before filtering.'), Mistake(layer_no_switches, 'You fill whole windows instead of using the switches.'),
+                  Mistake(layer_no_filter, 'The filtering is missing: the result has the layer\'s channels, not those below it.'), Mistake(layer_abs, 'Negative values come out positive. Cut them.'), Mistake(layer_corner, 'The values go to the corners of their windows. Use the switches.')),
+        hints=('Three steps, in the opposite order of the way forward.', 'Forward it was filter, rectify, pool.', 'Each step is a function that you have written: one line.'), why='Chain this through all layers and you have the picture that made people believe in feature hierarchies.', also=(layer_back_torch, layer_back_early)),
+    Exercise('5.6', 'What excites a channel', 'Write `strongest(A, channel, k)`: the k pictures whose highest activation of the channel is largest, strongest first, and the row and the column of that place in each.', strongest, library='camtutor.deconvnet',
+        trials=(gives('Random activations of 20 pictures', rand(20, 4, 3, 5)*torch.linspace(.5, 3, 20)[:, None, None, None], 2, 6), gives('One picture only', rand(20, 4, 3, 5, seed=2), 0, 1)),
+        mistakes=(Mistake(strongest_places, 'Several places come from the same picture. One for each.'), Mistake(strongest_mean, 'You rank by the mean. A small object with a strong response would be lost: rank by the highest place.'), Mistake(strongest_swapped, 'Rows and columns are exchanged.'),
+                  Mistake(strongest_by_height, 'A flat index is row · width + column: divide by the *width*.'), Mistake(strongest_weak_first, 'The weakest of them comes first: turn the order round.'), Mistake(strongest_places_of_first, 'The places are those of the first k pictures. Index them with the pictures you found.')),
+        hints=('`flatten(1).max(1)` gives each picture\'s best value and place.', '`topk` on the values gives the pictures.', 'Place `// width` and `% width`, indexed by those pictures.'), why='Nine such patches beside their projections: the classic figure.', also=(strongest_sort, strongest_unravel)),
+    Exercise('5.7', 'How much a unit sees', 'Write `field_of(layers)`: from a list of (kernel, stride) upwards, how many pixels wide the receptive field is, and how many pixels apart the fields of neighbours are.', field_of,
+        trials=(Trial('Two convolutions 3, stride 1', lambda f: f([(3, 1), (3, 1)]), (5, 1)), Trial('A convolution 5 of stride 2, pooling 2, convolution 3', lambda f: f([(5, 2), (2, 2), (3, 1)]), (15, 4)), Trial('No layer', lambda f: f([]), (1, 1)), Trial('A ResNet\'s beginning', lambda f: f([(7, 2), (3, 2), (3, 1), (3, 1), (3, 2)]))),
+        mistakes=(Mistake(field_no_step, 'A kernel further up takes larger steps in the picture: multiply by the strides below it.'), Mistake(field_whole_kernel, 'A kernel of 3 adds two steps to a field, not three.'), Mistake(field_own_stride, 'A layer\'s own stride spreads its *neighbours*, not its own kernel. Change the step after the size.'),
+                  Mistake(field_product, 'Sizes do not multiply: each layer adds.'), Mistake(field_step_added, 'You add the strides. Two layers of stride 2 take steps of 4 pixels: strides multiply.')),
+        hints=('Carry two numbers from layer to layer.', 'Size grows by (kernel − 1) times the present step.', 'Then the step is multiplied by the stride.'), why='A unit can only be explained by what it can see; the crop of the chapter\'s figure is this wide.', also=(field_backwards, field_recursive)),
+    Exercise('5.8', 'By hand', 'Three convolutions with kernels of 3 and stride 1, then max pooling 2 of stride 2, then one more convolution of 3. How many pixels wide does a unit see?', 12, kind='value',
+        mistakes=(Mistake(11, 'Each convolution after the pooling takes steps of 2 pixels; and the pooling itself widens the field by 1.'), Mistake(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.'), Mistake(7, 'That is before the pooling.'), Mistake(8, 'That is after the pooling, without the last convolution.')),
+        hints=('1, then + 2 for each of the three.', 'The pooling adds 1 and doubles the step.', 'The last one adds 2 steps of 2 pixels.'), why='Depth widens the field slowly, strides widen it quickly.'),
+    Exercise('5.9', 'What switches carry', 'You replace all switches by the corner of each window. The projection …', 'loses its sharp outlines: much of the detail came from the switches, that is from the picture itself', kind='choice',
+        mistakes=(Mistake('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.'), Mistake('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.'))),
+    Exercise('5.10', 'Against backprop', 'A deconvnet and a backward pass differ only …', 'at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed', kind='choice',
+        mistakes=(Mistake('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.'), Mistake('at the pooling: only the deconvnet has switches', 'The gradient of max pooling goes to the maximum too: the same switches.'), Mistake('in everything: one is a network of its own', 'It can be built as one; its layers are those of the backward pass, with another ReLU.'))),
+)

@@ -1,0 +1,391 @@
+"Chapter 06: feature maps, kernels, channels."
+from contextlib import contextmanager
+import torch, torch.nn.functional as F
+from torch import Tensor, nn
+
+from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.core import Exercise, Mistake, Trial
+
+A = torch.tensor([[[2., 0.], [4., -1.]], [[0., 0.], [0., 0.]], [[1., 1.], [8., 2.]]]) # three channels of one picture
+A_ = rand(6, 5, 4, 6)
+
+# 6.1 a channel as a picture
+
+def channel_maps(A:Tensor, # activations (C,h,w) of one picture
+                 per:str='channel' # divide by each 'channel' own largest value, or by that of the whole 'layer'
+                )->Tensor: # (C,h,w) in [0,1]
+    "The positive part of each channel, scaled for the eye; a channel without one stays 0."
+    A = A.clamp(min=0)
+    top = A.amax((1, 2), keepdim=True) if per == 'channel' else A.max()
+    return A/top.clamp(min=1e-12)
+
+def channel_maps_where(A, per='channel'):
+    A = A.relu()
+    top = A.flatten(1).max(1).values[:, None, None] if per == 'channel' else A.amax().expand(1, 1, 1)
+    return torch.where(top > 0, A/top, 0.)
+def channel_maps_loop(A, per='channel'):
+    every = A.relu().max()
+    return torch.stack([c.relu()/m if (m := c.relu().max() if per == 'channel' else every) > 0 else c*0 for c in A])
+
+def maps_min_max(A, per='channel'):
+    axes = (1, 2) if per == 'channel' else (0, 1, 2)
+    low, high = A.amin(axes, True), A.amax(axes, True)
+    return (A - low)/(high - low).clamp(min=1e-12)
+def maps_nan(A, per='channel'):
+    A = A.clamp(min=0)
+    return A/(A.amax((1, 2), keepdim=True) if per == 'channel' else A.max())
+def maps_negative(A, per='channel'):
+    top = A.amax((1, 2), keepdim=True) if per == 'channel' else A.max()
+    return A/top.clamp(min=1e-12)
+def maps_always_channel(A, per='channel'): return channel_maps(A)
+def maps_place(A, per='channel'):
+    A = A.clamp(min=0)
+    return A/(A.amax(0, keepdim=True) if per == 'channel' else A.max()).clamp(min=1e-12)
+def maps_sum(A, per='channel'):
+    A = A.clamp(min=0)
+    return A/(A.sum((1, 2), keepdim=True) if per == 'channel' else A.sum()).clamp(min=1e-12)
+
+# 6.2 many channels, one picture
+
+def fuse_channels(A:Tensor, # activations (N,C,h,w)
+                  how:str='mean' # 'mean' or 'max'
+                 )->Tensor: # (N,h,w)
+    "All channels of a layer in one map."
+    return A.mean(1) if how == 'mean' else A.amax(1)
+
+def fuse_einsum(A, how='mean'): return torch.einsum('nchw->nhw', A)/A.shape[1] if how == 'mean' else A.max(dim=1).values
+def fuse_stack(A, how='mean'):
+    parts = torch.stack(A.unbind(1))
+    return parts.mean(0) if how == 'mean' else parts.max(0)[0]
+
+def fuse_sum(A, how='mean'): return A.sum(1) if how == 'mean' else A.amax(1)
+def fuse_pair(A, how='mean'): return A.mean(1) if how == 'mean' else A.max(1)
+def fuse_batch(A, how='mean'): return A.mean(0) if how == 'mean' else A.amax(0)
+def fuse_kept(A, how='mean'): return fuse_channels(A, how)[:, None]
+def fuse_places(A, how='mean'): return A.mean((2, 3)) if how == 'mean' else A.amax((2, 3))
+def fuse_abs(A, how='mean'): return A.abs().mean(1) if how == 'mean' else A.abs().amax(1)
+
+# 6.3 kernels as pictures
+
+def kernel_pictures(w:Tensor # kernels of the first layer (K,3,kh,kw)
+                   )->Tensor: # (K,3,kh,kw) in [0,1]
+    "Kernels in colour: grey (0.5) is zero, and all of them share one scale."
+    return .5 + .5*w/w.abs().max()
+
+def kernels_half(w): return (w/w.abs().max() + 1)/2
+def kernels_lerp(w):
+    top = max(w.max().item(), -w.min().item())
+    return torch.lerp(torch.zeros_like(w), torch.ones_like(w), (w + top)/(2*top))
+
+def kernels_min_max(w): return (w - w.min())/(w.max() - w.min())
+def kernels_each(w): return .5 + .5*w/w.abs().amax((1, 2, 3), keepdim=True)
+def kernels_relu(w): return w.relu()/w.abs().max()
+def kernels_clamped(w): return (w + .5).clamp(0, 1)
+def kernels_signed_max(w): return .5 + .5*w/w.max()
+
+# 6.4 dead channels
+
+def dead_channels(A:Tensor, # activations (N,C,h,w) of many pictures
+                  eps:float=1e-6 # what counts as nothing
+                 )->Tensor: # (C,) bool
+    "Which channels are never above `eps`, at any place of any picture."
+    return A.amax((0, 2, 3)) <= eps
+
+def dead_all(A, eps=1e-6): return (A <= eps).all(3).all(2).all(0)
+def dead_flat(A, eps=1e-6): return ~(A.transpose(0, 1).flatten(1) > eps).any(1)
+
+def dead_mean(A, eps=1e-6): return A.mean((0, 2, 3)) <= eps
+def dead_somewhere(A, eps=1e-6): return (A.amax((2, 3)) <= eps).any(0)
+def dead_per_picture(A, eps=1e-6): return A.amax((2, 3)) <= eps
+def dead_alive(A, eps=1e-6): return A.amax((0, 2, 3)) > eps
+def dead_least(A, eps=1e-6): return A.amin((0, 2, 3)) <= eps
+
+def some_dead():
+    A = rand(4, 5, 3, 3).relu()
+    A[:, 1] = 0
+    A[:3, 2] = 0
+    A[:, 4] = -1
+    A[:, 3] -= 3
+    A[0, 3, 0, 0] = .01
+    return A
+
+# 6.5 which pictures
+
+def top_pictures(A:Tensor, # activations (N,C,h,w) of many pictures
+                 k:int # how many
+                )->tuple: # values (C,k) and pictures (C,k)
+    "For each channel the `k` pictures whose highest activation is largest, best first."
+    values, images = A.amax((2, 3)).topk(k, dim=0)
+    return values.T, images.T
+
+def top_sort(A, k):
+    v, i = A.flatten(2).max(2).values.T.sort(1, descending=True)
+    return v[:, :k], i[:, :k]
+def top_loop(A, k):
+    found = [A[:, c].amax((1, 2)).topk(k) for c in range(A.shape[1])]
+    return torch.stack([f.values for f in found]), torch.stack([f.indices for f in found])
+
+def top_mean(A, k):
+    values, images = A.mean((2, 3)).topk(k, dim=0)
+    return values.T, images.T
+def top_turned(A, k): return tuple(A.amax((2, 3)).topk(k, dim=0))
+def top_channels(A, k): return tuple(A.amax((2, 3)).topk(k, dim=1))
+def top_weakest(A, k):
+    values, images = A.amax((2, 3)).topk(k, dim=0, largest=False)
+    return values.T, images.T
+def top_shared(A, k):
+    images = A.amax((1, 2, 3)).topk(k).indices
+    return A.amax((2, 3))[images].T, images.expand(A.shape[1], k)
+
+# 6.6 ears
+
+def part_energy(A:Tensor, # activations (N,C,h,w)
+                mask:Tensor # the part's mask in each picture (N,H,W), bool
+               )->Tensor: # (C,), 0 to 1
+    "The share of each channel's positive activation, over all pictures, that lies on the part; the mask is averaged onto the grid of `A`."
+    A = A.clamp(min=0)
+    share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
+    return (A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)
+
+def part_einsum(A, mask):
+    A, share = A.relu(), F.adaptive_avg_pool2d(mask.to(A.dtype), A.shape[-2:])
+    return torch.einsum('nchw,nhw->c', A, share)/torch.einsum('nchw->c', A).clamp(min=1e-12)
+def part_loop(A, mask):
+    found = []
+    for c in range(A.shape[1]):
+        inside = total = torch.tensor(0.)
+        for a, m in zip(A[:, c].relu(), mask):
+            inside = inside + (a*F.adaptive_avg_pool2d(m[None].float(), a.shape)[0]).sum()
+            total = total + a.sum()
+        found.append(inside/total if total > 0 else total*0)
+    return torch.stack(found)
+
+def part_mean_of_shares(A, mask):
+    A = A.clamp(min=0)
+    share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
+    return ((A*share).sum((2, 3))/A.sum((2, 3)).clamp(min=1e-12)).mean(0)
+def part_signed(A, mask):
+    share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
+    return (A*share).sum((0, 2, 3))/A.sum((0, 2, 3))
+def part_density(A, mask):
+    share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
+    return (A.clamp(min=0)*share).sum((0, 2, 3))/share.sum()
+def part_nearest(A, mask):
+    A = A.clamp(min=0)
+    share = F.interpolate(mask.float()[:, None], A.shape[2:])
+    return (A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)
+def part_per_picture(A, mask):
+    A = A.clamp(min=0)
+    share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
+    return (A*share).sum((2, 3))/A.sum((2, 3)).clamp(min=1e-12)
+def part_any(A, mask):
+    A = A.clamp(min=0)
+    share = F.adaptive_max_pool2d(mask.float()[:, None], A.shape[2:])
+    return (A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)
+
+MASKS = rand(6, 12, 12, seed=3) > .4
+HAND_A, HAND_MASK = torch.tensor([[[[3., 1.], [-5., 0.]], [[0., 0.], [2., 2.]]]]), torch.tensor([[[1, 1, 0, 0], [1, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0]]]).bool()
+
+def rank_channels(A:Tensor, # activations (N,C,h,w)
+                  mask:Tensor, # the part's mask in each picture (N,H,W), bool
+                  k:int # how many
+                 )->list: # of (channel, energy), best first
+    "The `k` channels whose positive activation lies most on the part. (`part_energy` may be imported.)"
+    e = part_energy(A, mask)
+    return [(int(c), e[c].item()) for c in e.argsort(descending=True)[:k]]
+
+def rank_topk(A, mask, k):
+    values, channels = part_einsum(A, mask).topk(k)
+    return list(zip(channels.tolist(), values.tolist()))
+def rank_sorted(A, mask, k): return sorted(enumerate(part_energy(A, mask).tolist()), key=lambda p: -p[1])[:k]
+
+def rank_rising(A, mask, k): return sorted(enumerate(part_energy(A, mask).tolist()), key=lambda p: p[1])[:k]
+def rank_strongest(A, mask, k):
+    e = part_energy(A, mask)
+    return [(int(c), e[c].item()) for c in A.clamp(min=0).sum((0, 2, 3)).argsort(descending=True)[:k]]
+def rank_turned(A, mask, k): return [(e, c) for c, e in rank_channels(A, mask, k)]
+def rank_ranks(A, mask, k):
+    e = part_energy(A, mask)
+    return [(int(c), e[i].item()) for i, c in enumerate(e.argsort(descending=True).argsort()[:k])]
+
+# 6.8 switching off
+
+@contextmanager
+def ablate_channels(model:nn.Module, # a network
+                    layer:str, # a name
+                    channels:list # of numbers
+                   ):
+    "Inside the `with`, these channels of `layer`'s output are zero."
+    def zero(module, args, out):
+        out = out.clone()
+        out[:, channels] = 0
+        return out
+    handle = model.get_submodule(layer).register_forward_hook(zero)
+    try: yield model
+    finally: handle.remove()
+
+@contextmanager
+def ablate_mask(model, layer, channels):
+    def zero(module, args, out):
+        keep = torch.ones(out.shape[1])
+        for c in channels: keep[c] = 0
+        return out*keep[:, None, None]
+    handle = dict(model.named_modules())[layer].register_forward_hook(zero)
+    try: yield model
+    finally: handle.remove()
+class Ablation:
+    def __init__(self, model, layer, channels): self.model, self.layer, self.channels = model, layer, channels
+    def __enter__(self):
+        self.handle = self.model.get_submodule(self.layer).register_forward_hook(
+            lambda m, a, out: out.index_fill(1, torch.tensor(self.channels), 0.))
+        return self.model
+    def __exit__(self, *exc): self.handle.remove()
+def ablate_class(model, layer, channels): return Ablation(model, layer, channels)
+
+def ablating(change, last=True, safe=True):
+    "Wrong versions: how the hook changes the output, and how it goes."
+    @contextmanager
+    def ablate(model, layer, channels):
+        handle = model.get_submodule(layer).register_forward_hook(lambda m, a, out: change(out, channels))
+        if safe:
+            try: yield model
+            finally: last and handle.remove()
+        else:
+            yield model
+            handle.remove()
+    return ablate
+
+def zeroed(out, channels): return out.index_fill(1, torch.tensor(channels), 0.)
+def forgets_return(out, channels): zeroed(out, channels)
+def batch_axis(out, channels):
+    out = out.clone()
+    out[[c for c in channels if c < len(out)]] = 0
+    return out
+def keeps_only(out, channels): return out - zeroed(out, channels)
+ablate_stays, ablate_forgets, ablate_batch = ablating(zeroed, last=False), ablating(forgets_return), ablating(batch_axis)
+ablate_others, ablate_unsafe = ablating(keeps_only), ablating(zeroed, safe=False)
+@contextmanager
+def ablate_weights(model, layer, channels):
+    with torch.no_grad():
+        model.get_submodule(layer).weight[channels] = 0
+        model.get_submodule(layer).bias[channels] = 0
+    yield model
+
+def ablated(answer):
+    net, x = tiny(), pictures(2)
+    before = net(x).detach()
+    with answer(net, '0.3', [0, 3]) as same: inside = net(x).detach()
+    return {'scores inside': inside, 'scores afterwards are as before': torch.equal(net(x), before), 'hooks left': hooks_left(net), 'the with gives the model': same is net}
+def ablated_error(answer):
+    net = tiny()
+    try:
+        with answer(net, '0.3', [1]): raise KeyError('as planned')
+    except KeyError: pass
+    return {'hooks left after an error': hooks_left(net)}
+
+# 6.9 what it costs
+
+def drops(tail:nn.Module, # the network behind the layer, in eval mode
+          A:Tensor, # the layer's activations (N,C,h,w)
+          y:Tensor # the right classes (N,)
+         )->Tensor: # (C,)
+    "How much accuracy is lost when one channel at a time is zero."
+    with torch.no_grad():
+        full = (tail(A).argmax(1) == y).float().mean()
+        def without(c): return (tail(A.index_fill(1, torch.tensor([c]), 0.)).argmax(1) == y).float().mean()
+        return torch.stack([full - without(c) for c in range(A.shape[1])])
+
+def drops_mask(tail, A, y):
+    out = torch.empty(A.shape[1])
+    with torch.no_grad():
+        for c in range(len(out)):
+            keep = torch.ones_like(A)
+            keep[:, c] = 0
+            out[c] = (tail(A).argmax(-1) == y).float().mean() - (tail(A*keep).argmax(-1) == y).float().mean()
+    return out
+def drops_batched(tail, A, y):
+    N, C = A.shape[:2]
+    with torch.no_grad():
+        off = A[None]*(1 - torch.eye(C))[:, None, :, None, None]
+        right = (tail(off.flatten(0, 1)).argmax(1).view(C, N) == y).float().mean(1)
+        return (tail(A).argmax(1) == y).float().mean() - right
+
+def drops_accuracy(tail, A, y): return (tail(A).argmax(1) == y).float().mean() - drops(tail, A, y)
+def drops_pile_up(tail, A, y):
+    A, full, found = A.clone(), (tail(A).argmax(1) == y).float().mean(), []
+    for c in range(A.shape[1]):
+        A[:, c] = 0
+        found.append(full - (tail(A).argmax(1) == y).float().mean())
+    return torch.stack(found)
+def drops_in_place(tail, A, y):
+    full, found = (tail(A).argmax(1) == y).float().mean(), []
+    for c in range(A.shape[1]):
+        A[:, c] = 0
+        found.append(full - (tail(A).argmax(1) == y).float().mean())
+    return torch.stack(found)
+def drops_turned(tail, A, y): return -drops(tail, A, y)
+def drops_scores(tail, A, y):
+    with torch.no_grad():
+        full = tail(A).gather(1, y[:, None]).mean()
+        return torch.stack([full - tail(A.index_fill(1, torch.tensor([c]), 0.)).gather(1, y[:, None]).mean() for c in range(A.shape[1])])
+
+def costs(answer):
+    tail = seeded(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)), 3)
+    A = rand(40, 5, 2, 2, seed=8) + 2*rand(40, 5, 1, 1, seed=9)
+    y = tail(A).argmax(1)
+    y[:6] = (y[:6] + 1) % 3
+    before = A.clone()
+    found = answer(tail, A, y).detach()
+    return {'the losses': found, 'the activations are as before': torch.equal(A, before)}
+
+EXERCISES = (
+    Exercise('6.1', 'A channel as a picture', 'Write `channel_maps(A, per)`: the positive part of each channel of (C,h,w) in [0,1], divided by the largest value of each \'channel\' or of the whole \'layer\'. A channel without positive values stays 0.', channel_maps, library='camtutor.features',
+        trials=(gives('Worked by hand, per channel', A, want=[[[.5, 0.], [1., 0.]], [[0., 0.], [0., 0.]], [[.125, .125], [1., .25]]]), gives('Worked by hand, per layer', A, 'layer', want=[[[.25, 0.], [.5, 0.]], [[0., 0.], [0., 0.]], [[.125, .125], [1., .25]]]), gives('Random activations', A_[0]), keeps(A_[0])),
+        mistakes=(Mistake(maps_min_max, 'You stretch from lowest to highest. Then zero, "this channel sees nothing here", is no longer black.'), Mistake(maps_nan, 'A channel without positive values gives 0 / 0. It should stay 0.'), Mistake(maps_negative, 'Negative values come through. Cut them first.'),
+                  Mistake(maps_always_channel, '`per` is not used: for \'layer\' all channels share one largest value.'), Mistake(maps_place, 'You divide by the largest channel at each place. By the largest place of each channel.'), Mistake(maps_sum, 'You divide by the sum. Then the brightest place is not 1.')),
+        hints=('Cut, then divide.', '`amax` over two axes with `keepdim`, or `max` of everything.', 'Keep the divisor from being 0 with `clamp(min=…)`.'), why='Per channel shows what each sees, and hides that some hardly fire; per layer shows the opposite. Say which you drew.', also=(channel_maps_where, channel_maps_loop)),
+    Exercise('6.2', 'A whole layer in one map', 'Write `fuse_channels(A, how)`: (N,C,h,w) to (N,h,w), the \'mean\' or the \'max\' over channels.', fuse_channels, library='camtutor.features',
+        trials=(gives('Worked by hand, the mean', A[None], want=[[[1., 1/3], [4., 1/3]]]), gives('Worked by hand, the max', A[None], 'max', want=[[[2., 1.], [8., 2.]]]), gives('Random activations', A_)),
+        mistakes=(Mistake(fuse_sum, 'This is the sum. The mean does not depend on how many channels a layer has.'), Mistake(fuse_pair, '`max` along an axis returns a pair, values and places. `amax` gives the values.'), Mistake(fuse_batch, 'You reduce over the pictures. Channels are axis 1.'),
+                  Mistake(fuse_kept, 'There is an axis too many: (N,h,w).'), Mistake(fuse_places, 'You reduce over places. A map needs them; reduce over channels.'), Mistake(fuse_abs, 'You take absolute values; a channel may well be negative in front of a ReLU.')),
+        hints=('Which axis holds the channels?', '`mean` takes an axis.', '`amax` too.'), why='No class is in it: what it shows is where the layer is busy at all. Grad-CAM weighs the same channels instead.', also=(fuse_einsum, fuse_stack)),
+    Exercise('6.3', 'Kernels as pictures', 'Write `kernel_pictures(w)`: the first layer\'s kernels (K,3,kh,kw) in [0,1]. Zero is 0.5, and all kernels share one scale.', kernel_pictures,
+        trials=(gives('Worked by hand: −4, 0, 2', torch.tensor([-4., 0., 2.]).view(1, 3, 1, 1), want=torch.tensor([0., .5, .75]).view(1, 3, 1, 1)), gives('Random kernels', rand(6, 3, 5, 5))),
+        mistakes=(Mistake(kernels_min_max, 'You stretch from lowest to highest, so that zero is no longer grey.'), Mistake(kernels_each, 'Each kernel has its own scale: one that hardly does anything looks as strong as the others.'), Mistake(kernels_relu, 'Negative weights are cut. They are half of a kernel.'),
+                  Mistake(kernels_clamped, 'Nothing is scaled. Divide by the largest absolute value.'), Mistake(kernels_signed_max, 'A strong negative weight would leave [0,1]: take the largest *absolute* value.')),
+        hints=('Bring everything between −1 and 1.', 'By one number for all kernels.', 'Half of it, plus a half.'), why='Only the first layer\'s kernels have colours. Deeper ones act on channels, and say little as pictures.', also=(kernels_half, kernels_lerp)),
+    Exercise('6.4', 'Dead channels', 'Write `dead_channels(A, eps)`: which channels of (N,C,h,w) are never above `eps`, at any place of any picture? A bool each.', dead_channels, library='camtutor.features',
+        trials=(gives('Five channels, two of them dead, one nearly', some_dead(), want=torch.tensor([False, True, False, False, True])), gives('A larger eps', some_dead(), .02), gives('Random activations', A_)),
+        mistakes=(Mistake(dead_mean, 'A small mean is not dead: one strong place in one picture is enough to be alive.'), Mistake(dead_somewhere, 'These are silent in *some* picture. Dead means in all.'), Mistake(dead_per_picture, 'There is an answer for each picture. One for each channel.'),
+                  Mistake(dead_alive, 'These are the living channels: turn the comparison round.'), Mistake(dead_least, 'You look at the lowest value. The highest decides.')),
+        hints=('What is the highest value a channel ever reaches?', '`amax` takes several axes.', 'All axes but that of the channels; compare with `eps`.'), why='A dead channel costs as much as a living one. Many of them mean that training went wrong.', also=(dead_all, dead_flat)),
+    Exercise('6.5', 'The pictures a channel likes', 'Write `top_pictures(A, k)`: for each channel the k pictures whose highest activation is largest: values (C,k) and numbers of the pictures (C,k), best first.', top_pictures,
+        trials=(gives('Random activations of 6 pictures, k = 3', A_, 3), gives('k = 1', A_, 1)),
+        mistakes=(Mistake(top_mean, 'You rank by the mean over places. A small strong spot, such as an eye, would be lost.'), Mistake(top_turned, 'It is (k,C). A row for each channel: (C,k).'), Mistake(top_channels, 'These are each picture\'s best channels. Asked are each channel\'s best pictures.'),
+                  Mistake(top_weakest, 'These are the pictures that a channel likes *least*.'), Mistake(top_shared, 'All channels have the same pictures. Each has its own favourites.')),
+        hints=('First one number for each picture and channel.', '`topk` along the axis of the pictures.', 'Then transpose both.'), why='The quickest way to guess what a channel is for. The guess is then tested with masks.', also=(top_sort, top_loop)),
+    Exercise('6.6', 'Is it an ear detector?', 'Write `part_energy(A, mask)`: for each channel, over all pictures together, the share of its positive activation that lies on the part. Average the masks (N,H,W) onto the grid of `A`.', part_energy, library='camtutor.features',
+        trials=(gives('Worked by hand: 3.25 of 4; 1 of 4', HAND_A, HAND_MASK, want=[3.25/4, 1/4]), gives('Random activations and masks', A_, MASKS), gives('A silent channel', torch.zeros(1, 1, 2, 2), HAND_MASK, want=[0.]), keeps(A_, MASKS)),
+        mistakes=(Mistake(part_mean_of_shares, 'You average the shares of the pictures, so that one in which the channel hardly fires counts as much as one in which it shouts. Add up first, divide last.'), Mistake(part_signed, 'Negative activations are in it. Cut them first.'), Mistake(part_density, 'You divide by the part\'s area. By the channel\'s own total.'),
+                  Mistake(part_nearest, 'You pick one pixel for each cell. Average: a cell half covered is 0.5.'), Mistake(part_per_picture, 'There is a figure for each picture. One for each channel.'), Mistake(part_any, 'A cell that is just touched counts as full. Average over the cell.')),
+        hints=('`F.adaptive_avg_pool2d` brings the masks onto the grid.', 'Both sums go over pictures and places; the channel stays.', 'Inside over total; take care of a silent channel.'), why='"This channel sees ears" becomes a number over 200 scenes instead of an impression from nine.', also=(part_einsum, part_loop)),
+    Exercise('6.7', 'Rank the channels', 'Write `rank_channels(A, mask, k)`: a list of the k best (channel, energy) for a part, best first. `part_energy` may be imported from `camtutor.features`.', rank_channels,
+        trials=(Trial('Random activations and masks', lambda f: [(int(c), float(e)) for c, e in f(A_.clone(), MASKS, 3)]),),
+        mistakes=(Mistake(rank_rising, 'The lowest energies come first.'), Mistake(rank_strongest, 'You rank by how much a channel fires. A loud channel need not look at the part.'), Mistake(rank_turned, 'The pairs are the wrong way round: channel first.'), Mistake(rank_ranks, '`argsort` of an `argsort` gives ranks. One gives the channels in order.')),
+        hints=('`argsort(descending=True)`, or `topk`.', 'You need both, the channel and its energy.', '`topk` returns values and places: zip them the other way round.'), why='A small network dissection. Set a uniform map\'s energy beside it, or the largest part always wins.', also=(rank_topk, rank_sorted)),
+    Exercise('6.8', 'Switch a channel off', 'Write the context manager `ablate_channels(model, layer, channels)`: inside the `with`, these channels of the layer\'s output are zero. `as` gives the model; afterwards all is as before, also after an error.', ablate_channels, library='camtutor.features',
+        trials=(Trial('Two channels of the second convolution', ablated), Trial('An error inside the with', ablated_error)),
+        mistakes=(Mistake(ablate_stays, 'The hook stays: the channels are off for ever.'), Mistake(ablate_forgets, 'Your hook returns nothing, and so the output stays. What it returns takes the output\'s place.'), Mistake(ablate_batch, 'You switch off *pictures*: channels are axis 1.'),
+                  Mistake(ablate_others, 'It is the other way round: only these channels are left.'), Mistake(ablate_unsafe, 'After an error the hook stays. Put its removal into `finally`.'), Mistake(ablate_weights, 'You have changed the weights of the network, and they stay so.')),
+        hints=('A forward hook may return a changed output.', 'Work on a copy: `clone()`, or `index_fill` without `_`.', '`@contextmanager`, register, `try: yield model`, `finally:` remove.'), why='A heat map says what a channel correlates with. Switching it off says what it does.', also=(ablate_mask, ablate_class)),
+    Exercise('6.9', 'What is lost without it', 'Write `drops(tail, A, y)`: for each channel, how much accuracy is lost when that channel alone is zero. `tail` is the network behind the layer.', drops,
+        trials=(Trial('A linear tail, 40 pictures, some labels wrong', costs),),
+        mistakes=(Mistake(drops_accuracy, 'This is the accuracy that is left. How much is lost: before less after.'), Mistake(drops_pile_up, 'The channels stay off, so that more and more are missing. One at a time.'), Mistake(drops_in_place, 'You write zeros into the caller\'s activations.'),
+                  Mistake(drops_turned, 'The sign is turned: a loss is positive.'), Mistake(drops_scores, 'This is the drop of the score. Accuracy counts how often the top class is right.')),
+        hints=('The accuracy with all channels, once.', 'For each channel a copy with zeros there.', '`A.index_fill(1, torch.tensor([c]), 0.)` is such a copy.'), why='Most channels turn out to be spare: others stand in. Importance is no property of a channel alone.', also=(drops_mask, drops_batched)),
+    Exercise('6.10', 'Per channel or per layer', 'You draw all channels of a layer, each scaled by its own largest value. What can you *not* see?', 'Which channels fire strongly and which hardly at all', kind='choice',
+        mistakes=(Mistake('Where in the picture a channel fires', 'That is just what such a picture shows.'), Mistake('How many channels there are', 'You can: each tile is one channel.'))),
+    Exercise('6.11', 'A number without a baseline', 'A channel has 0.42 of its energy on the body. Is it a body detector? Two sentences.',
+        'That depends on how large the body is: a map that is the same everywhere has as much energy on it as the body has area. Compare with that share, with other channels, and with what happens when the channel is switched off.', kind='written',
+        why='The body is the largest part of our animals: without the baseline it would win every ranking.'),
+)
