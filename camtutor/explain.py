@@ -37,14 +37,14 @@ def late(module, name):
     "A function of `camtutor.module`, imported when it is first called."
     return lambda *args: getattr(import_module(f'camtutor.{module}'), name)(*args)
 
-# %% ../nbs/tools/explain.ipynb #0004878f
+# %% ../nbs/tools/explain.ipynb #00049650
 def _grad_cam(model, x, target, layer):
     seen = capture(model, x, layer, target)
     return grad_cam(seen.acts, seen.grads)
 
 def _cam(model, x, target, layer):
-    head = find_head(model, x)
     if callable(target): raise CamError("CAM has one map for each class and none for a function of the scores. Give a class, or use 'grad_cam'.")
+    head = find_head(model, x)
     if layer is not None and not torch.equal(capture(model, x, layer).acts, head.acts):
         raise CamError(f"CAM can only be drawn for the maps {tuple(head.acts.shape)} that the pooling reads. Leave layer away, or use 'grad_cam'.")
     scores = head.acts.mean((2, 3)) @ head.weight.T + (0 if head.bias is None else head.bias)

@@ -6,7 +6,7 @@
 __all__ = ['grad_cam', 'class_numbers', 'class_score', 'Captured', 'layer_name', 'unwrap', 'as_maps', 'saying', 'capture',
            'last_layer']
 
-# %% ../nbs/03_gradcam.ipynb #0002536a
+# %% ../nbs/03_gradcam.ipynb #000223ff
 import threading
 from contextlib import contextmanager
 from math import log
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from .errors import CamError
 from .hooks import feature_layers, get_layer
 
@@ -69,13 +69,14 @@ def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
-# %% ../nbs/03_gradcam.ipynb #00067fb6
+# %% ../nbs/03_gradcam.ipynb #0006c9c1
 def _checked_score(score, out):
     "What a callable target returned: one finite score for each image, or K of them."
     n = len(out) if isinstance(out, Tensor) else None
     if not isinstance(score, Tensor) or score.ndim not in (1, 2) or n not in (None, score.shape[-1]):
         raise CamError(f"the target function returned {_kind(score)} for {n or 'a batch of'} images. "
                        "It must return one score for each: (N,), or (K,N) for K scores, for example lambda out: out[:, 5].")
+    if not score.is_floating_point(): raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. Return scores, not classes.")
     return _check_finite(score)
 
 def _check_finite(score):
@@ -246,7 +247,7 @@ def saying(action): # for example "Grad-CAM at 'layer4'"
         told.reason = reason
         raise told from e.__cause__
 
-# %% ../nbs/03_gradcam.ipynb #00135b9d
+# %% ../nbs/03_gradcam.ipynb #0013ae9d
 def capture(
     model:nn.Module, # any network; `DataParallel` and compiled ones are unwrapped
     x:Tensor,        # normalised batch (N,3,H,W), on the model's device
@@ -256,6 +257,7 @@ def capture(
     "Activations, and gradients of the score, from one forward and one backward pass in eval mode that leave nothing behind. `CamError` for bad input."
     many, model = isinstance(layers, (list, tuple)), unwrap(model)
     keys = [_key(model, l) for l in (layers if many else [layers])]
+    if not keys: raise CamError("Capturing: the list of layers is empty. Give at least one name or module.")
     names = [layer_name(model, k) for k in keys]
     with saying('Capturing at ' + ', '.join(map(repr, names))):
         _check_batch(model, x)
@@ -285,7 +287,7 @@ def _score_gradients(tap, keys, out, target):
     with torch.enable_grad(): score = class_score(out, target)
     return _gradients(score, [tap.acts[k] for k in keys])
 
-# %% ../nbs/03_gradcam.ipynb #00162461
+# %% ../nbs/03_gradcam.ipynb #001694c2
 def _token_layers(model, x):
     "Modules that put out tokens (N,T,C) which fit on a grid, once each, in order."
     seen = []
@@ -296,13 +298,19 @@ def _token_layers(model, x):
     with _quiet(model), _hooked(every): _run(model, x)
     return [m for m in seen if seen.count(m) == 1]
 
-def _last_with_patches(model, x, mods):
-    "The last of `mods` at which an image patch, not only the class token, has a gradient."
+def _last_read(model, x, mods):
+    "The last of `mods` from whose places, not only a class token, the output has a gradient."
     tap = _Tap(model, mods)
-    with _quiet(model), _hooked(tap): grads = _score_gradients(tap, mods, _run(model, x), None)
-    return next((layer_name(model, m) for m, g in reversed(list(zip(mods, grads))) if g is not None and as_maps(g, x.shape[-2:]).any()), None)
+    def see(m, args, out): return tap.keep(m, out) if isinstance(out, Tensor) and out.is_floating_point() and m not in tap.acts else None
+    tap.see = see
+    with _quiet(model), _hooked(tap):
+        out = _run(model, x)
+        with torch.enable_grad(): score = sum(t.float().square().sum()[None] for t in tree_leaves(out) if isinstance(t, Tensor) and t.requires_grad)
+        grads = _gradients(score, list(tap.acts.values())) if isinstance(score, Tensor) else []
+    found = [m for m, g in zip(tap.acts, grads) if g is not None and as_maps(g, x.shape[-2:]).any()]
+    return layer_name(model, found[-1]) if found else None
 
-# %% ../nbs/03_gradcam.ipynb #0017fa19
+# %% ../nbs/03_gradcam.ipynb #001731f8
 _last, _NO_LAYER = WeakKeyDictionary(), (nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 def last_layer(
@@ -319,6 +327,9 @@ def last_layer(
 
 def _find_last(model, x):
     _check_batch(model, x)
-    tokens = _token_layers(model, x)
-    name = _last_with_patches(model, x, tokens) if tokens else None
-    with _eval_mode(model): return name or [n for n in feature_layers(model, x) if not isinstance(get_layer(model, n), _NO_LAYER)][-1]
+    tokens = _last_read(model, x, _token_layers(model, x))
+    if tokens: return tokens
+    with _eval_mode(model): maps = [get_layer(model, n) for n in feature_layers(model, x)]
+    name = _last_read(model, x, [m for m in maps if not isinstance(m, _NO_LAYER)])
+    if name: return name
+    raise CamError(f"no layer of this {type(model).__name__} has both places and a gradient of the output. Name a layer yourself.")
