@@ -8,7 +8,9 @@ SIZES = (16, 2048)
 MOST_ANIMALS, MOST_OBJECTS = 4, 5
 TURNS = {'left': -28., 'front': 0., 'right': 28.}
 
-def _fail(name, value, why): raise CamError(f'scene: {name}={value!r}: {why}')
+def _fail(name, value, why):
+    doing = 'mask' if name in ('part', 'instance') else 'scene'
+    raise CamError(f'{doing}: {name}={value!r}: {why}')
 
 def whole(name, value, low, high):
     "An int from low to high."
