@@ -1,0 +1,233 @@
+"explain: every kind of picture and model, what comes back, what is saved, whole folders."
+import io, re, warnings
+import numpy as np, pytest, torch, torchvision
+from PIL import Image
+from torch import nn
+
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.explain import METHODS, Explanation, explain, explain_all
+from camtutor.gradcam import capture, grad_cam
+from camtutor.scenes import scene
+from camtutor.show import upsample
+
+MEAN, STD = torch.tensor([.5, .4, .3])[:, None, None], torch.tensor([.2, .25, .3])[:, None, None]
+
+class ToBatch:
+    "Resizes to 24 and normalises; has mean and std, as torchvision's own transforms do."
+    mean, std = MEAN.flatten().tolist(), STD.flatten().tolist()
+    def __call__(self, p): return (torch.from_numpy(np.array(p.resize((24, 24)))).movedim(-1, 0) / 255 - MEAN) / STD
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    return net.eval()
+
+@pytest.fixture
+def named(net):
+    net.vocab, net.transform = ['cat', 'dog', 'pig'], ToBatch()
+    return net
+
+S = scene(3, 'cat', size=48)
+PIL = Image.fromarray(S.image)
+
+# ---- what goes in
+
+@pytest.fixture
+def path(tmp_path):
+    PIL.save(tmp_path / 'cat.png')
+    return tmp_path / 'cat.png'
+
+def same_picture(path): return dict(pil=PIL, scene=S, array=S.image, floats=S.image / 255, tensor=torch.from_numpy(S.image).movedim(-1, 0), path=path,
+    text=str(path), bytes=path.read_bytes(), file=io.BytesIO(path.read_bytes()), normalised=ToBatch()(PIL), batch=ToBatch()(PIL)[None],
+    numbers=ToBatch()(PIL).numpy(), list=[PIL], rgba=PIL.convert('RGBA'))
+
+@pytest.mark.parametrize('kind', ['pil', 'scene', 'array', 'floats', 'tensor', 'path', 'text', 'bytes', 'file', 'normalised', 'batch', 'numbers', 'list', 'rgba'])
+def test_one_picture_in_many_forms(named, path, kind):
+    want = grad_cam(*capture(named, ToBatch()(PIL)[None], '3')[1:])
+    e = explain(named, same_picture(path)[kind])
+    check_tensor(e.raw, want)
+    check_tensor(e.map, upsample(want, 24))
+    check_tensor(e.image[0], torch.from_numpy(np.array(PIL.resize((24, 24)))).movedim(-1, 0) / 255)
+
+def test_a_batch_a_list_and_a_mixture_are_the_same(named):
+    t = ToBatch()
+    other = scene(4, 'dog', size=48)
+    want = explain(named, torch.stack([t(PIL), t(Image.fromarray(other.image))]))
+    for images in ([S, other], (PIL, other.image), np.stack([S.image, other.image]), torch.from_numpy(np.stack([S.image, other.image])).movedim(-1, 1)):
+        check_tensor(explain(named, images).raw, want.raw)
+
+def test_grey_picture(named): assert explain(named, S.image[..., 0]).raw.shape == (1, 6, 6)
+
+def test_double_precision_arrays_go_to_the_models_dtype(named):
+    assert explain(named, ToBatch()(PIL).double().numpy()).raw.dtype == torch.float32
+    assert explain(named.double(), PIL).raw.dtype == torch.float64
+
+def test_transform_given_counts_before_the_models_own(named):
+    flipped = explain(named, PIL, transform=lambda p: ToBatch()(p).flip(-1))
+    check_tensor(flipped.raw, explain(named, ToBatch()(PIL).flip(-1)).raw)
+
+def test_torchvision_weights_transforms_as_they_are():
+    net = torchvision.models.resnet18(num_classes=4).eval()
+    t = torchvision.models.ResNet18_Weights.DEFAULT.transforms()
+    for picture in (PIL, torch.from_numpy(S.image).movedim(-1, 0)):
+        e = explain(net, picture, transform=t)
+        check_tensor(e.raw, explain(net, t(PIL)).raw, rtol=2e-2, atol=1e-4)
+        assert e.layer == 'layer4' and e.map.shape == (1, 224, 224) and e.image.amin() >= 0 and e.image.amax() <= 1
+    mid = e.image[0, :, 112, 112]
+    check_tensor(mid, t(PIL)[:, 112, 112] * torch.tensor(t.std) + torch.tensor(t.mean), atol=.02)
+
+def test_fastai_learner(named, tmp_path):
+    from fastai.vision.all import DataBlock, CategoryBlock, ImageBlock, Learner, Normalize, Resize
+    for i, name in enumerate(['cat', 'dog', 'cat', 'dog', 'pig', 'pig']): Image.fromarray(scene(i, name, size=40).image).save(tmp_path / f'{name}_{i}.png')
+    block = DataBlock((ImageBlock, CategoryBlock), get_y=lambda p: p.name.split('_')[0], item_tfms=Resize(24),
+                      batch_tfms=Normalize.from_stats(MEAN.flatten().tolist(), STD.flatten().tolist(), cuda=False))
+    dls = block.dataloaders(sorted(tmp_path.iterdir()), bs=2, num_workers=0, device='cpu')
+    del named.transform, named.vocab
+    learn = Learner(dls, named, loss_func=nn.CrossEntropyLoss())
+    files = sorted(tmp_path.iterdir())[:3]
+    e = explain(learn, files, target='dog')
+    x = learn.dls.test_dl(files, bs=3, num_workers=0).one_batch()[0].as_subclass(torch.Tensor)
+    check_tensor(e.raw, explain(named, x, target=1).raw)
+    assert type(e.raw) is torch.Tensor and e.vocab == ['cat', 'dog', 'pig'] and e.target.tolist() == [1, 1, 1] and 'dog' in e.label[0]
+    check_tensor(e.image, (x * STD + MEAN).clamp(0, 1))
+    assert [e.source[0] for e in explain_all(learn, files, progress=False)] == [str(f) for f in files]
+
+# ---- what comes back
+
+def test_targets_by_name_number_and_none(named):
+    by_name, by_number = explain(named, [PIL, PIL], target=['pig', 'cat']), explain(named, [PIL, PIL], target=[2, 0])
+    check_tensor(by_name.raw, by_number.raw)
+    assert by_name.target.tolist() == [2, 0] and [l.split()[0] for l in by_name.label] == ['pig', 'cat']
+    top = explain(named, PIL)
+    assert top.target.tolist() == [top.out.argmax().item()]
+    diff = explain(named, PIL, target=lambda out: out[:, 0] - out[:, 2])
+    assert callable(diff.target) and diff.label == ['function']
+
+def test_layer_by_name_and_by_module(named):
+    a, b = explain(named, PIL, layer='1'), explain(named, PIL, layer=named[1])
+    check_tensor(a.raw, b.raw)
+    assert a.layer == b.layer == '1' and a.raw.shape == (1, 12, 12) and explain(named, PIL).layer == '3'
+
+def test_cam_is_grad_cam_times_the_area(named):
+    a, b = explain(named, PIL, 'cam', target='dog'), explain(named, PIL, target='dog')
+    check_tensor(a.raw.relu(), 36 * b.raw)
+    check_tensor(explain(named, PIL, 'cam', '3', 'dog').raw, a.raw)
+    check_tensor(a.out, b.out)
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_of_the_table(named, method):
+    m = METHODS[method]
+    e = explain(named, [S, scene(4, 'dog', size=48)], method, target='cat')
+    assert m.kind in ('map', 'pixels') and 1990 < m.year < 2030 and m.title and m.paper and m.forward_passes >= 1
+    assert e.map.shape == (2, 24, 24) and e.out.shape == (2, 3) and e.method == method
+    assert e.raw.shape == ((2, 3, 24, 24) if m.kind == 'pixels' else (2, 6, 6)) and not e.raw.requires_grad
+    assert m.title in repr(e)
+
+def test_one_line(named):
+    assert re.fullmatch(r"Explanation\(cat \d+\.\d%; Grad-CAM at '3'\)", repr(explain(named, PIL, target='cat')))
+    assert re.fullmatch(r"Explanation\(2 images: cat .*%, cat .*%; CAM\)", repr(explain(named, [PIL, PIL], 'cam', target='cat')))
+    named.vocab = None
+    assert 'class 2 ' in repr(explain(named, PIL, target=2)) and '\n' not in repr(explain(named, [PIL] * 9))
+
+def test_one_of_several(named):
+    e = explain(named, [PIL, scene(4, 'dog', size=48), PIL], target=[0, 1, 2])
+    assert len(e) == 3 and isinstance(e[1], Explanation) and len(list(e)) == 3
+    check_tensor(e[1].raw, e.raw[1:2])
+    assert e[-1].target.tolist() == [2] and e[1].layer == '3' and e[1].vocab == e.vocab
+    with pytest.raises(IndexError): e[3]
+
+def test_shows_itself(named):
+    e = explain(named, PIL)
+    picture = Image.open(io.BytesIO(e._repr_png_()))
+    assert picture.format == 'PNG' and picture.width > 2 * picture.height
+    a = np.asarray(picture.convert('RGB')).astype(int)
+    thirds = [a[40:-10, i * a.shape[1] // 3 + 20:(i + 1) * a.shape[1] // 3 - 20] for i in range(3)]
+    assert all(t.std() > 5 for t in thirds) and all(abs(p - q).mean() > 5 for p, q in zip(thirds, thirds[1:]))  # three different panels
+    many = Image.open(io.BytesIO(explain(named, [PIL] * 3)._repr_png_()))
+    assert many.height > 2.5 * picture.height and many.width == picture.width
+
+def test_flat_map_can_be_shown(named):
+    with torch.no_grad(): named[6].weight.zero_()
+    assert explain(named, torch.zeros(1, 3, 24, 24), layer='3')._repr_png_()
+
+# ---- saving
+
+def test_npz_round_trip(named, tmp_path):
+    e = explain(named, [PIL, PIL], target=['dog', 'pig'])
+    assert e.save(tmp_path / 'e.npz') == tmp_path / 'e.npz'
+    with np.load(tmp_path / 'e.npz', allow_pickle=False) as f:
+        for k in ('image', 'out', 'raw', 'map'): assert (f[k] == getattr(e, k).numpy()).all()
+        assert f['target'].tolist() == [1, 2] and f['label'].tolist() == e.label and str(f['layer']) == '3' and str(f['method']) == 'grad_cam'
+    explain(named, PIL, target=lambda out: out[:, 0]).save(str(tmp_path / 'f.npz'))
+
+def test_png_and_upper_case(named, tmp_path):
+    e = explain(named, PIL)
+    e.save(tmp_path / 'E.PNG')
+    assert (tmp_path / 'E.PNG').read_bytes() == e._repr_png_()
+
+def test_bfloat16_can_be_shown_and_saved(named, tmp_path):
+    e = explain(named.bfloat16(), PIL)
+    assert e.raw.dtype == torch.bfloat16
+    e.save(tmp_path / 'e.npz')
+    e.save(tmp_path / 'e.png')
+
+def test_saving_is_all_or_nothing(named, tmp_path, monkeypatch):
+    e = explain(named, PIL)
+    (tmp_path / 'e.npz').write_bytes(b'before')
+    def full(*a): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('os.replace', full)
+    with pytest.raises(OSError): e.save(tmp_path / 'e.npz')
+    assert [p.name for p in tmp_path.iterdir()] == ['e.npz'] and (tmp_path / 'e.npz').read_bytes() == b'before'
+
+# ---- folders
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'deeper').mkdir()
+    for i, name in enumerate(['a.png', 'b.JPG', 'deeper/c.webp', 'd.png', 'e.png']): Image.fromarray(scene(i, size=40).image).save(tmp_path / name)
+    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'broken.png').write_bytes(b'junk')
+    return tmp_path
+
+def test_folder_in_order_broken_file_named(named, folder):
+    with pytest.warns(UserWarning, match=r"left out.*broken.png"): es = list(explain_all(named, folder, bs=2, target='dog', progress=False))
+    assert [e.source[0][len(str(folder)) + 1:] for e in es] == ['a.png', 'b.JPG', 'd.png', 'deeper/c.webp', 'e.png']
+    for e in es:
+        check_tensor(e.raw, explain(named, e.source[0], target='dog').raw)
+        check_tensor(e.image, explain(named, e.source[0]).image)
+
+def test_iterables_without_a_length(named):
+    es = list(explain_all(named, (scene(i, size=40) for i in range(5)), bs=2))
+    assert [e.source for e in es] == [[f'image {i}'] for i in range(5)]
+
+def test_transform_of_the_call_is_used_and_undone(net, folder):
+    e = next(iter(explain_all(net, folder, transform=ToBatch(), progress=False)))
+    check_tensor(e.image, explain(net, folder / 'a.png', transform=ToBatch()).image)
+
+def test_a_wrong_layer_or_class_stops_at_once(named, folder):
+    for kw in (dict(layer='9'), dict(target='cow'), dict(target=3)):
+        with warnings.catch_warnings(), pytest.raises(CamError):
+            warnings.simplefilter('error')
+            next(iter(explain_all(named, folder, bs=1, progress=False, **kw)))
+
+def test_constant_memory(named):
+    "Of many pictures only one batch is alive at a time, and the source is not read ahead."
+    import gc, weakref
+    alive, drawn = weakref.WeakSet(), []
+    class Kept(ToBatch):
+        def __call__(self, p):
+            x = super().__call__(p)
+            alive.add(x)
+            return x
+    def pictures():
+        for i in range(40):
+            drawn.append(i)
+            yield PIL
+    for i, e in enumerate(explain_all(named, pictures(), bs=4, transform=Kept(), progress=False)):
+        assert len(drawn) <= 4 * (i // 4 + 1)
+        if i % 10 == 9:
+            gc.collect()
+            assert len(alive) <= 8
+    assert i == 39
