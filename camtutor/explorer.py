@@ -7,7 +7,7 @@ __all__ = ['FORMULAS', 'NO_LAYER', 'DEAR', 'PICTURES', 'map_layers', 'CamCache',
            'scene_code', 'drawn', 'enlarged', 'known_parts', 'Explorer', 'titled', 'set_options', 'in_words', 'Stopped',
            'Job', 'drive']
 
-# %% ../nbs/tools/explorer.ipynb #00028fba
+# %% ../nbs/tools/explorer.ipynb #00023faf
 import asyncio, io, os, threading
 from collections import OrderedDict
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from html import escape
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from .cam import best_energy, energy, peak_inside
 from .errors import CamError, nearest
 from .explain import METHODS, Explanation, _is_learner, _net, _picture, _shown, _steps_of, _vocab, batch_of
@@ -31,18 +31,22 @@ from .pets import load_pets
 from .scenes import BACKGROUNDS, PARTS, PATTERNS, POSES, SPECIES, Scene, scene
 from .show import _table, as_images, overlay, to_jpeg, to_png, upsample
 
-# %% ../nbs/tools/explorer.ipynb #00038303
+# %% ../nbs/tools/explorer.ipynb #0003209c
 def map_layers(
     net, # a network
     x:Tensor, # a batch it takes (N,3,H,W)
 )->dict: # name -> (C,h,w), in order of execution
     "The layers of a network that can be drawn: stacks of maps, or a transformer's tokens laid out. `CamError` if there is none."
-    try: return feature_layers(net, x)
-    except CamError:
-        _check_batch(net, x)
-        names = [layer_name(net, m) for m in _token_layers(net, x)]
-        if not names: raise
-        return {n: tuple(a.shape[1:]) for n, a in CamCache(net, x[:1], names).maps().items()}
+    _check_batch(net, x)
+    tokens = _token_blocks(net, x)
+    if not tokens: return feature_layers(net, x)
+    return {n: tuple(a.shape[1:]) for n, a in CamCache(net, x[:1], tokens).maps().items()}
+
+def _token_blocks(net, x):
+    "A transformer's blocks, and the layer that Grad-CAM reads by default, in order of execution."
+    names = [layer_name(net, m) for m in _token_layers(net, x)]
+    def is_block(n): return isinstance(get_layer(net, n.rpartition('.')[0]), (nn.Sequential, nn.ModuleList)) and any(get_layer(net, n).children())
+    return [n for n in names if n == last_layer(net, x) or '.' in n and is_block(n)]
 
 # %% ../nbs/tools/explorer.ipynb #00048f07
 class CamCache:

@@ -1,0 +1,379 @@
+"The explorer without a browser: what it keeps, what it shows, and that nothing goes wrong unseen."
+import asyncio, gc, io, re, time, weakref
+from datetime import datetime
+import numpy as np, pytest, torch
+from PIL import Image
+from torch import nn
+from torchvision.models import VisionTransformer, resnet18
+from torchvision.transforms import v2 as T
+from camtutor.cam import best_energy, energy, peak_inside
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.explain import METHODS, Method, explain
+from camtutor.explorer import CamCache, Explorer, drive, map_layers
+from camtutor.gradcam import capture, grad_cam
+from camtutor.panel import MAX_UPLOAD
+from camtutor.pets import load_pets, pets_dls, pets_learner
+from camtutor.scenes import scene
+from camtutor.show import as_images, overlay, to_jpeg
+
+@pytest.fixture(scope='module')
+def net(): return load_pets()
+
+@pytest.fixture
+def x(net): return net.transform(scene(3, 'cat'))[None]
+
+@pytest.fixture(scope='module')
+def shared(): return Explorer(outline='animal')
+
+@pytest.fixture
+def ex(shared):
+    "The shared explorer, back at its first picture."
+    drive(shared, picture=0, method='grad_cam', compare='one', scale='own', opacity=.7, cmap='magma', outline='animal', layer='0.7', classes='all')
+    yield shared
+    shared.driven, shared.busy = False, False
+
+def forwards(net):
+    "A list that grows with every forward pass of `net`, and the hook's handle."
+    seen = []
+    return seen, net.register_forward_pre_hook(lambda m, a: seen.append(1))
+
+# ---- CamCache
+def test_cache_agrees_with_capture_everywhere(net, x):
+    cache = CamCache(net, x)
+    for k in (0, 3, None):
+        for layer in cache.layers:
+            A, g = cache.get(layer, k)
+            seen = capture(net, x, layer, k)
+            check_tensor(A, seen.acts, name=f'activations at {layer}')
+            check_tensor(g, seen.grads, atol=1e-7, name=f'gradients at {layer}')
+
+def test_cache_costs_one_forward_and_at_most_two_backwards_a_class(net, x):
+    layers = map_layers(net, x)
+    seen, handle = forwards(net)
+    cache = CamCache(net, x, layers)
+    for layer in reversed(cache.layers): cache.get(layer, 1)
+    assert cache.backwards == 2           # as far as the last layer, then to the first
+    for layer in cache.layers: cache.get(layer, 2)
+    assert cache.backwards == 3           # from the first layer at once
+    for layer in cache.layers: cache.get(layer, 1), cache.get(layer, 2)
+    handle.remove()
+    assert (cache.backwards, len(seen)) == (3, 1)
+
+def test_cache_memory_is_bounded_and_the_oldest_class_goes_first(net, x):
+    cache = CamCache(net, x)
+    cache.get('0.0', 0)
+    cache.keep_mb = 2.5 * cache.mb
+    for k in (1, 0, 2): cache.get('0.0', k)
+    assert list(cache.kept) == [0, 2] and cache.mb <= cache.keep_mb
+    tight = CamCache(net, x, keep_mb=0)
+    for k in (0, 1, 2): check_tensor(tight.get('0.6', k)[1], capture(net, x, '0.6', k).grads)
+    assert list(tight.kept) == [2]
+
+def test_cache_is_freed(net, x):
+    cache = CamCache(net, x)
+    cache.get('0.4', 1)
+    ref = weakref.ref(cache.acts['0.4'])
+    cache.free()
+    assert ref() is None
+    with pytest.raises(CamError, match='emptied'): cache.get('0.4', 1)
+
+def test_cache_leaves_the_network_alone(net, x):
+    net.train()
+    modes = [m.training for m in net.modules()]
+    stats = {k: v.clone() for k, v in net.state_dict().items()}
+    CamCache(net, x).get('0.5', 1)
+    assert modes == [m.training for m in net.modules()]
+    net.eval()
+    assert all(torch.equal(v, stats[k]) for k, v in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+def test_cache_takes_a_batch_and_a_function(net):
+    x = torch.stack([net.transform(scene(s, 'dog')) for s in (1, 2)])
+    def score(out): return out[:, 2] - out[:, 1]
+    A, g = CamCache(net, x).get('0.7', score)
+    check_tensor(g, capture(net, x, '0.7', score).grads)
+    assert grad_cam(A, g).shape == (2, 8, 8)
+
+def test_cache_errors(net, x):
+    cache = CamCache(net, x)
+    with pytest.raises(CamError, match="no layer '0.77'.*'0.7'"): cache.get('0.77')
+    with pytest.raises(CamError, match='class 99 is out of range'): cache.get('0.7', 99)
+    with pytest.raises(CamError, match='none of the sizes 0|N,3,H,W'): CamCache(net, x[0])
+    with pytest.raises(CamError, match='no layer'): CamCache(net, x, ['nowhere'])
+    assert grad_cam(*cache.get('0.7', 1)).shape == (1, 8, 8)
+
+def test_transformer_layers():
+    torch.manual_seed(0)
+    vit = VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5).eval()
+    nn.init.normal_(vit.heads.head.weight)
+    x = torch.randn(1, 3, 32, 32)
+    layers = map_layers(vit, x)
+    assert list(layers) == ['encoder.layers.encoder_layer_0', 'encoder.layers.encoder_layer_1.ln_1', 'encoder.layers.encoder_layer_1']
+    assert set(layers.values()) == {(16, 4, 4)}
+    cache = CamCache(vit, x, layers)
+    for name in list(layers)[:2]: check_tensor(cache.get(name, 2)[1], capture(vit, x, name, 2).grads)
+    ex = Explorer(vit, [x])
+    assert ex.value('layer') == 'encoder.layers.encoder_layer_1.ln_1' and ex.error is None
+    ex.panel.controls['layer'].value = 'encoder.layers.encoder_layer_1'   # only its class token is read on
+    assert 'class token' in ex.panel.alert.value
+
+# ---- the explorer
+def shown(ex, i=0): return np.asarray(Image.open(io.BytesIO(ex.panel.images[i].value)))
+
+def test_picture_is_the_library_s_own(ex, net):
+    drive(ex, class_='dog', layer='0.6', opacity=.5, cmap='viridis', outline=None)
+    raw = explain(net, scene(3, 'cat', background='sofa'), 'grad_cam', '0.6', 'dog').raw
+    check_tensor(ex.raw(net.vocab.index('dog')), raw, name='the map')
+    want = overlay(as_images(scene(3, 'cat', size=384, background='sofa')), raw, .5, 'viridis')
+    assert ex.panel.images[0].value == to_jpeg(want, 92)
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_equals_explain(ex, net, method):
+    drive(ex, method=method, class_='cat', layer='0.7')
+    e = eval(ex.line().removesuffix('.raw'), dict(explain=explain, load_pets=load_pets, scene=scene))
+    got = ex.raw(net.vocab.index('cat'))
+    check_tensor(got, e.raw if METHODS[method].kind == 'map' else e.map, rtol=1e-3, atol=1e-6)
+    assert METHODS[method].title in ex.panel.captions[0].value
+
+def test_captions_name_class_probability_layer_and_range(ex, net):
+    drive(ex, class_='cat', layer='0.6')
+    p = explain(net, scene(3, 'cat', background='sofa')).out.softmax(1)[0, net.vocab.index('cat')]
+    text = re.sub('<.*?>', '', ex.panel.captions[0].value)
+    assert f'Grad-CAM for cat ({p:.1%}) at 0.6, 8×8' in text and 'raw 0 to' in text
+
+def test_sliders_offer_classes_and_layers_in_order(ex):
+    names = [n for n, _ in ex.panel.controls['class_'].options]
+    assert [n.split(' · ')[0] for n in names] == ex.vocab
+    drive(ex, classes='top')
+    p = [float(n.split(' · ')[1][:-1]) for n, _ in ex.panel.controls['class_'].options]
+    assert len(p) == 5 and p == sorted(p, reverse=True)
+    assert [n for n, _ in ex.panel.controls['layer'].options][-1] == '0.7 · 8×8'
+    drive(ex, class_=ex.vocab[int(ex.prob.argmin())])   # not among the five: the slider widens
+    assert ex.value('classes') == 'all'
+
+def test_two_classes_and_their_difference(ex):
+    a, b = ex.vocab.index('cat'), ex.vocab.index('dog')
+    drive(ex, compare='two', class_='cat', class2='dog')
+    assert ex.panel.views[1].layout.display is None and len(ex.shown_maps()) == 2
+    one = shown(ex, 1)
+    drive(ex, compare='difference')
+    check_tensor(ex.shown_maps()[0][0], ex.raw(a) - ex.raw(b))
+    assert ex.panel.views[1].layout.display == 'none' and 'minus' in ex.panel.captions[0].value
+    drive(ex, compare='one', class_='dog')
+    assert np.array_equal(shown(ex), one)
+
+def test_held_range(ex):
+    drive(ex, class_='cat', scale='hold')
+    top, strong = ex.held, ex.panel.images[0].value
+    drive(ex, class_='dog')
+    assert ex.held == top
+    want = overlay(ex.subject.image, ex.raw(ex.value('class_')), .7, 'magma', vmax=top)
+    drive(ex, outline=None)
+    assert ex.panel.images[0].value == to_jpeg(want, 92)
+    drive(ex, outline='animal', class_='cat')
+    assert ex.panel.images[0].value == strong
+    drive(ex, scale='own')
+    assert ex.held is None
+
+def test_truth_figures(ex):
+    drive(ex, class_='cat', outline='head')
+    s, m = scene(3, 'cat', background='sofa'), ex.raw(ex.value('class_'))
+    mask = torch.from_numpy(s.mask('head'))[None]
+    from camtutor.show import upsample
+    figures = [energy(upsample(m, 128), mask), mask.float().mean(), best_energy(mask, (8, 8))]
+    text = ex.panel.truths[0].value
+    assert re.findall(r'<span>(\d\.\d\d)</span>', text) == [f'{v.item():.2f}' for v in figures]
+    assert ('peak is inside' in text) == bool(peak_inside(upsample(m, 128), mask))
+    drive(ex, outline=None)
+    assert ex.panel.truths[0].value == ''
+
+def test_outline_touches_only_the_edge(ex):
+    drive(ex, outline=None)
+    plain = ex.picture(ex.raw(0))
+    drive(ex, outline='animal')
+    changed = (ex.picture(ex.raw(0)) != plain).any(1)[0]
+    inside = torch.from_numpy(scene(3, 'cat', 384, background='sofa').mask())
+    far = nn.functional.max_pool2d(inside[None, None].float(), 25, 1, 12)[0, 0] == 0
+    deep = nn.functional.max_pool2d((~inside)[None, None].float(), 25, 1, 12)[0, 0] == 0
+    assert changed.any() and not changed[far].any() and not changed[deep].any()
+
+def test_a_scene_follows_its_controls(ex, net):
+    drive(ex, species='cat', seed=11, background='sofa', pose='sit', pattern='stripes')
+    drive(ex, class_='dog')
+    sofa = shown(ex)
+    drive(ex, background='grass')
+    s = scene(11, 'cat', background='grass', pose='sit', pattern='stripes')
+    check_tensor(ex.subject.x[0], net.transform(s), name='what the network reads')
+    assert ex.name(ex.value('class_')) == 'dog' and not np.array_equal(shown(ex), sofa)
+    assert ex.subject.code == "scene(11, species='cat', background='grass', pose='sit', pattern='stripes')"
+    drive(ex, second='dog')
+    assert ex.subject.title == 'cat and dog' and 'animal 2: dog' in ex.subject.masks
+    drive(ex, outline='animal 2: dog', second=None)
+    assert ex.value('outline') is None
+
+def jpeg(size=(300, 200)):
+    f = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)).save(f, 'jpeg')
+    return f.getvalue()
+
+def send(ex, data):
+    "As the browser does when a person chose a file."
+    ex.panel.upload.value = (dict(name='mine.jpg', type='image/jpeg', size=len(data), content=memoryview(data), last_modified=datetime.now()),)
+
+def test_upload(ex):
+    send(ex, jpeg())
+    assert ex.error is None and ex.subject.title == 'mine.jpg' and ex.subject.masks == {}
+    assert ex.panel.upload.value == () and "explain(load_pets(), 'mine.jpg'" in ex.line()
+
+@pytest.mark.parametrize('data, reason', [(b'', 'empty'), (b'no image at all', 'no image that can be read'), (jpeg()[:200], 'mine.jpg'),
+                                          (bytes(MAX_UPLOAD + 1), 'at most')])
+def test_a_bad_upload_is_told_and_the_explorer_goes_on(ex, data, reason):
+    before = ex.panel.images[0].value
+    send(ex, data)
+    assert isinstance(ex.error, CamError) and reason in ex.panel.pane_alert.value and 'role="alert"' in ex.panel.pane_alert.value
+    assert ex.panel.images[0].value == before and ex.panel.upload.value == ()
+    ex.panel.controls['class_'].value = ex.vocab.index('fox')
+    assert ex.error is None and ex.panel.pane_alert.value == '' and '<b>fox</b>' in ex.panel.captions[0].value
+
+def test_an_unforeseen_error_is_told_with_its_type(ex, monkeypatch):
+    def broken(*a): raise RuntimeError('<odd>')
+    monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
+    ex.panel.controls['method'].value = 'saliency'
+    assert 'RuntimeError: &lt;odd&gt;' in ex.panel.alert.value
+    with pytest.raises(RuntimeError): drive(ex, class_='pig')
+    drive(ex, method='grad_cam')
+    assert ex.panel.alert.value == ''
+
+def test_another_picture_frees_the_old_one(ex):
+    old = weakref.ref(ex.cache.acts['0.7'])
+    drive(ex, picture=2)
+    gc.collect()
+    assert old() is None and ex.subject.title == 'rabbit' and ex.panel.thumbs.children[2].description == '✓ rabbit'
+    assert ex.value('class_') == int(ex.prob.argmax())
+
+def test_drive_errors(ex):
+    for state, why in ((dict(class_='cta'), "no 'cta'.*'cat'"), (dict(layer='0.66'), "layer cannot be '0.66'"), (dict(colour=1), "no control 'colour'"),
+                       (dict(picture=99), 'from 0 to 9'), (dict(class_=99), 'no 99'), (dict(upload=b'x'), 'no image')):
+        with pytest.raises(CamError, match=why): drive(ex, **state)
+
+def test_method_grid_and_layer_strip(ex, monkeypatch):
+    monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=lambda *a: (_ for _ in ()).throw(CamError('not today'))))
+    ex.all_methods()
+    grid = ex.panel.method_grid.value
+    assert grid.count('<figure>') == len(METHODS) and grid.count('<img') == len(METHODS) - 1 and 'Saliency: Saliency: not today' in grid
+    ex.all_layers()
+    strip = ex.panel.layer_grid.value
+    assert strip.count('<img') == len(ex.layers) and strip.index('0.0 ·') < strip.index('0.7 ·')
+    drive(ex, method='guided_backprop')
+    ex.panel.draw_layers.click()
+    assert 'as a whole' in ex.panel.pane_alert.value
+
+def test_files(ex):
+    drive(ex, class_='cat')
+    ex.files()
+    import base64
+    found = re.findall(r'download="(.*?)" href="data:(.*?);base64,(.*?)"', ex.panel.files.value)
+    data = {name: base64.b64decode(b) for name, _, b in found}
+    assert [n for n, _, _ in found] == ['cat-grad_cam-cat.png', 'cat-grad_cam-cat-figure.png', 'cat-grad_cam-cat.csv']
+    picture = as_images(Image.open(io.BytesIO(data['cat-grad_cam-cat.png'])))
+    check_tensor(picture, ex.picture(ex.raw(ex.value('class_'))), atol=.5/255 + 1e-6)
+    numbers = np.loadtxt(io.BytesIO(data['cat-grad_cam-cat.csv']), delimiter=',')
+    check_tensor(torch.tensor(numbers)[None].float(), ex.raw(ex.value('class_')), rtol=1e-5, atol=1e-6)
+    assert Image.open(io.BytesIO(data['cat-grad_cam-cat-figure.png'])).size[0] > 400
+
+def test_saved_page_shows_a_picture_and_no_widget(ex):
+    html = ex.static()
+    assert 'data:image/jpeg;base64' in html and 'Run this cell' in html and 'widget' not in html
+    assert repr(ex) == 'Explorer(cat: cat at 0.7, Grad-CAM)'
+
+# ---- any network
+def test_torchvision_network_with_photos_and_arrays():
+    torch.manual_seed(0)
+    tfm = T.Compose([T.PILToTensor(), T.Resize(80), T.CenterCrop(64), T.ToDtype(torch.float32, scale=True), T.Normalize([.5] * 3, [.25] * 3)])
+    wide = Image.fromarray(np.random.default_rng(1).integers(0, 255, (70, 90, 3), dtype=np.uint8))
+    ex = Explorer(resnet18(num_classes=30), [scene(1, 'cat'), wide], vocab=[f'thing {i}' for i in range(30)], transform=tfm, size=64)
+    assert ex.value('classes') == 'top' and len(ex.panel.controls['class_'].options) == 5
+    assert 'scene' not in ex.panel.panes and ex.value('layer') == 'layer4'
+    drive(ex, class_='thing 7', layer='layer3', outline='animal')
+    assert ex.mask('animal').shape == (1, 64, 64)
+    want = torch.from_numpy(scene(1, 'cat').mask())[None, None].float()
+    seen = T.functional.center_crop(T.functional.resize(want, [80, 80], antialias=True), [64, 64])[0] > .5
+    assert (ex.mask('animal') != seen).float().mean() < .02   # the mask is cropped as the picture is
+    drive(ex, picture=1)
+    assert ex.subject.title == 'picture 2' and 'transform=transform' in ex.line() and 'target=' in ex.line()
+    ex.panel.controls['find'].value = 'thing 21'
+    assert ex.name(ex.value('class_')) == 'thing 21' and ex.value('find') == ''
+
+def test_learner(tmp_path, monkeypatch):
+    learn = pets_learner(pets_dls(n=8, n_valid=4, bs=4, size=64), pretrained=None)
+    ex = Explorer(learn, [scene(1, 'cat', 64)])
+    check_tensor(ex.raw(1), explain(learn, scene(1, 'cat', 64), target='dog', layer=ex.value('layer')).raw)
+    assert ex.vocab == ['cat', 'dog'] and shown(ex).shape == (384, 384, 3)
+
+def test_small_explorers_and_their_errors(net):
+    ex = Explorer(net, scene(5, 'fox'), show='class layer', class_='fox', layer='0.5')
+    assert not ex.panel.panes and ex.panel.truths[0].value == '' and "at 0.5" in ex.panel.captions[0].value
+    with pytest.raises(CamError, match="no section 'clas'.*'class'"): Explorer(net, scene(5), show='clas')
+    with pytest.raises(CamError, match='list of images is empty'): Explorer(net, [])
+    with pytest.raises(CamError, match='how this ResNet wants'): Explorer(resnet18(), [scene(1)])
+    with pytest.raises(CamError, match='one by one'): Explorer(net, [torch.randn(2, 3, 128, 128)])
+
+# ---- methods that take long
+@pytest.fixture
+def dear(monkeypatch):
+    "A method of 40 forward passes, and a list that grows with each."
+    passes = []
+    def slow(model, x, target, layer):
+        m = torch.zeros(1, 4, 4)
+        for i in range(40):
+            with torch.no_grad(): m[0, i % 4, i // 10] += model(x)[0, target]
+            passes.append(i)
+            time.sleep(.01)
+        return m
+    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40))
+    return passes
+
+async def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(.01)
+
+def test_a_dear_method_runs_beside_and_waits_for_release(dear):
+    ex = Explorer(images=[scene(3, 'cat')])
+    c, p = ex.panel.controls, ex.panel
+    async def person():
+        c['method'].value = 'slow'
+        assert not c['class_'].continuous_update
+        await until(lambda: p.progress.value > 3)
+        assert p.working.layout.display is None and p.progress.max == 40 and 'Grad-CAM' in p.captions[0].value
+        await until(lambda: ex.job is None)
+        assert 'Slow for' in p.captions[0].value and p.working.layout.display == 'none'
+        n = len(dear)
+        c['opacity'].value = .3                      # nothing is computed twice
+        assert len(dear) == n and ex.job is None
+        c['method'].value = 'grad_cam'
+        assert c['class_'].continuous_update
+    asyncio.run(person())
+    assert ex.error is None
+
+def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
+    ex = Explorer(images=[scene(3, 'cat')])
+    c, p = ex.panel.controls, ex.panel
+    async def person():
+        c['method'].value = 'slow'
+        await until(lambda: p.progress.value > 3)
+        p.stop.click()
+        await until(lambda: ex.job is None)
+        assert 'Stopped after' in p.alert.value and len(dear) < 40
+        c['class_'].value = ex.vocab.index('pig')    # starts again …
+        await until(lambda: p.progress.value > 3)
+        c['class_'].value = ex.vocab.index('fox')    # … and the last state wins
+        await until(lambda: ex.job is None)
+        assert 'fox' in p.captions[0].value and p.alert.value == ''
+        p.draw_methods.click()
+        await until(lambda: 'Slow' in p.method_grid.value)
+    asyncio.run(person())
+    assert not ex.net._forward_pre_hooks
