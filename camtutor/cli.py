@@ -36,6 +36,44 @@ def check(args):
     from camtutor.exercises import author
     return min(author.check(args.ids), 1)
 
+LOOPBACK = '127.0.0.1'
+
+def app(args):
+    "Serve the explorer as a page of its own, for this computer alone."
+    from importlib.util import find_spec
+    if find_spec('voila') is None: raise CamError("camtutor app: Voilà is not installed. Install it with: pip install 'camtutor[course]'.")
+    page = Path(__file__).resolve().parent/'data'/'explorer.ipynb'
+    options = dict(Voila=dict(ip=args.host, port=args.port, port_retries=0, open_browser=not args.no_browser),
+                   VoilaConfiguration=dict(strip_sources=True, show_tracebacks=False, file_allowlist='[]'),
+                   MappingKernelManager=dict(cull_idle_timeout=1800, cull_interval=60))
+    print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)
+    try: return subprocess.call([sys.executable, '-m', 'voila', str(page)] + [f'--{c}.{k}={v}' for c, o in options.items() for k, v in o.items()])
+    except KeyboardInterrupt: return 0
+
+def explain_photos(args):
+    "Explain photos: a picture with its map for each, saved in a folder."
+    from fastprogress.fastprogress import progress_bar
+    from PIL import Image
+    from camtutor.explain import _sources, explain
+    from camtutor.zoo import load_network
+    files = [f for p in args.photos for f in (_sources(p) if Path(p).is_dir() else [Path(p)])]
+    net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdigit() else args.target or None)
+    explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
+    out, lines, failed = Path(args.out).expanduser(), {}, []
+    out.mkdir(parents=True, exist_ok=True)
+    for f in progress_bar(files, leave=False):
+        try:
+            e, path = explain(net, f, *how), unused(out/f'{f.stem}-{args.method}.png', lines)
+            lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
+        except CamError as err: failed.append(f'{f}: {err}')
+    print(*lines.values(), sep='\n')
+    if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)
+    return int(bool(failed))
+
+def unused(path, taken):
+    "`path`, or with a number after it if this run has used the name already."
+    return next(p for p in [path, *(path.with_stem(f'{path.stem}-{i}') for i in range(2, len(taken) + 3))] if p not in taken)
+
 def parser():
     p = argparse.ArgumentParser(prog='camtutor', description='See what a convolutional network looks at.')
     sub = p.add_subparsers(dest='command', required=True, metavar='command')
@@ -51,6 +89,20 @@ def parser():
     c = sub.add_parser('check', help=check.__doc__)
     c.add_argument('ids', nargs='*', help='chapters or exercises, such as 3 or 3.2; all if left out')
     c.set_defaults(run=check)
+    c = sub.add_parser('app', help=app.__doc__)
+    c.add_argument('--port', type=int, default=8866, help='8866 if left out')
+    c.add_argument('--host', default=LOOPBACK, help=f'{LOOPBACK} if left out: nobody else can reach it')
+    c.add_argument('--no-browser', action='store_true', help='do not open a browser')
+    c.set_defaults(run=app)
+    c = sub.add_parser('explain', help=explain_photos.__doc__)
+    c.add_argument('photos', nargs='+', metavar='PHOTO', help='files, or folders of them')
+    c.add_argument('--model', default='pets', help='a torchvision name such as resnet50; the shipped pets network if left out')
+    c.add_argument('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's")
+    c.add_argument('--method', default='grad_cam', help='grad_cam if left out')
+    c.add_argument('--layer', help='a name; the last with places if left out')
+    c.add_argument('--target', default='', help='class name or number; the top class if left out')
+    c.add_argument('--out', default='explained', metavar='DIR', help="the folder for the results; 'explained' if left out")
+    c.set_defaults(run=explain_photos)
     return p
 
 def main(argv=None):

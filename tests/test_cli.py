@@ -1,0 +1,116 @@
+"The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
+import pickle, subprocess, sys
+import numpy as np, pytest, torch
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import squeezenet1_1
+from camtutor import cli
+from camtutor.explain import explain
+from camtutor.pets import load_pets
+from camtutor.scenes import scene
+from camtutor.zoo import load_network, read_state
+from camtutor.errors import CamError
+
+@pytest.fixture
+def photos(tmp_path):
+    "Two pictures in a folder, one more below it with a name used before, and a file that is none."
+    (tmp_path/'photos'/'more').mkdir(parents=True)
+    for name, s in (('cat.png', scene(3, 'cat')), ('dog.jpg', scene(4, 'dog')), ('more/cat.jpg', scene(5, 'cat'))):
+        Image.fromarray(s.image).save(tmp_path/'photos'/name)
+    (tmp_path/'photos'/'notes.txt').write_text('no picture')
+    return tmp_path/'photos'
+
+def run(capsys, *args):
+    "Exit status, stdout and stderr of one call."
+    status = cli.main([str(a) for a in args])
+    return status, *capsys.readouterr()
+
+def test_a_folder_of_photos(photos, tmp_path, capsys):
+    out = tmp_path/'new'/'maps'
+    status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
+    assert (status, err) == (0, '')
+    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png', 'dog-grad_cam.png']
+    e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
+    assert f'dog.jpg: {e.label[0]} -> ' in said
+    assert (out/'dog-grad_cam.png').read_bytes() == e._repr_png_()
+
+def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
+    (photos/'bad.jpg').write_bytes(b'not a picture')
+    (photos/'empty.png').write_bytes(b'')
+    status, said, err = run(capsys, 'explain', photos, photos/'gone.jpg', '--out', tmp_path/'out')
+    assert status == 1 and '3 of 6 failed' in err
+    for name in ('bad.jpg', 'empty.png', 'gone.jpg'): assert name in err
+    assert len(list((tmp_path/'out').iterdir())) == 3 and 'cat.png: cat' in said
+
+@pytest.mark.parametrize('args, why', [(['--method', 'gradcam'], "'grad_cam'"), (['--layer', '0.66'], "'0.6'"), (['--target', 'cta'], "'cat'"),
+    (['--target', '99'], 'out of range'), (['--model', 'resnet5o'], "'resnet50'"), (['--model', 'resnet18'], '--weights'),
+    (['--weights', 'gone.safetensors'], 'no file')])
+def test_wrong_arguments_end_it_before_any_work(photos, tmp_path, capsys, args, why):
+    status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out', *args)
+    assert status == 1 and why in err and 'Traceback' not in err and not (tmp_path/'out').exists()
+
+def test_an_empty_folder(tmp_path, capsys):
+    status, _, err = run(capsys, 'explain', tmp_path)
+    assert status == 1 and 'holds no picture' in err
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    "A torchvision network of five classes with its weights in every form that may be met."
+    folder = tmp_path_factory.mktemp('weights')
+    torch.manual_seed(0)
+    net = squeezenet1_1(num_classes=5).eval()
+    state = net.state_dict()
+    save_file(state, folder/'net.safetensors')
+    torch.save(state, folder/'net.pt')
+    torch.save(dict(state_dict={f'module.{k}': v for k, v in state.items()}, epoch=3), folder/'wrapped.pth')
+    torch.save(net, folder/'whole.pt')
+    (folder/'damaged.safetensors').write_bytes((folder/'net.safetensors').read_bytes()[:99])
+    return folder, net
+
+@pytest.mark.parametrize('name', ['net.safetensors', 'net.pt', 'wrapped.pth'])
+def test_weights_from_a_file(small, name):
+    folder, net = small
+    got = load_network('squeezenet1_1', folder/name)
+    x = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(got(x), net(x))
+    assert got.vocab is None and not got.training and got.transform(Image.new('RGB', (300, 200))).shape == (3, 224, 224)
+
+def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
+    status, said, _ = run(capsys, 'explain', photos/'cat.png', '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--target', 3, '--out', tmp_path)
+    assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam.png').exists()
+
+class Trap:
+    "What it would do when unpickled must never happen."
+    def __reduce__(self): return print, ('the pickle ran',)
+
+def test_a_pickle_is_never_run(small, tmp_path, capsys):
+    (tmp_path/'trap.pt').write_bytes(pickle.dumps(Trap()))
+    torch.save(dict(a=Trap()), tmp_path/'trap2.pt')
+    for path in (tmp_path/'trap.pt', tmp_path/'trap2.pt', small[0]/'whole.pt', small[0]/'damaged.safetensors'):
+        with pytest.raises(CamError, match='more than tensors, or is damaged'): read_state(path)
+    assert 'the pickle ran' not in capsys.readouterr().out
+
+def test_weights_that_do_not_fit(small):
+    with pytest.raises(CamError, match='do not fit a resnet18'): load_network('resnet18', small[0]/'net.pt')
+    with pytest.raises(CamError, match='do not fit a pets network'): load_network('pets', small[0]/'net.pt')
+    torch.save([1, 2], small[0]/'list.pt')
+    with pytest.raises(CamError, match='no state dict'): read_state(small[0]/'list.pt')
+
+def test_default_weights_without_a_network(monkeypatch):
+    from torchvision.models import _api
+    def offline(*a, **k): raise OSError('no route')
+    monkeypatch.setattr(_api, 'load_state_dict_from_url', offline)
+    with pytest.raises(CamError, match='cannot be downloaded.*no route.*--weights FILE'): load_network('squeezenet1_1', 'DEFAULT')
+
+def test_app_stays_on_this_computer(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(subprocess, 'call', lambda command: calls.append(command) or 0)
+    assert cli.main(['app', '--port', '9123', '--no-browser']) == 0
+    command = calls[0]
+    assert {'--Voila.ip=127.0.0.1', '--Voila.port=9123', '--Voila.open_browser=False', '--VoilaConfiguration.strip_sources=True',
+            '--VoilaConfiguration.file_allowlist=[]'} <= set(command) and command[3].endswith('data/explorer.ipynb')
+    assert 'http://127.0.0.1:9123' in capsys.readouterr().out
+
+def test_help_is_quick_and_needs_no_torch():
+    code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, '-c', code], text=True).strip() == 'False'
