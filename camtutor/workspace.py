@@ -12,7 +12,7 @@ from pathlib import Path
 import copy, json, re
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises.progress import dated, replace as write
+from camtutor.exercises.record import dated, replace as write
 from camtutor.exercises.stubs import blank
 
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours

@@ -15,7 +15,7 @@ from importlib import import_module
 import sys
 
 from camtutor.errors import CamError
-from camtutor.exercises import progress as store
+from camtutor.exercises import record as store
 from camtutor.exercises.cards import Card, Table, STATES, show, verdict_card
 from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade
 

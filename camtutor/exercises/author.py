@@ -59,7 +59,7 @@ def given_away(e, hint):
     "Lines of the solution that stand in a hint."
     if e.kind != 'function': return [str(e.reference)] if squeezed(str(e.reference)) in squeezed(hint) and len(str(e.reference)) > 1 else []
     stub = set(map(squeezed, blank(e.solution, e.name).splitlines()))
-    body = [l for l in e.solution.splitlines() if squeezed(l) not in stub and len(squeezed(l)) > 24]
+    body = [l for l in e.solution.splitlines() if squeezed(l) not in stub and len(squeezed(l)) > 16]
     return [l.strip() for l in body if squeezed(l).removeprefix('return') in squeezed(hint)]
 
 def squeezed(text): return re.sub(r'[\s`]', '', text)

@@ -191,7 +191,7 @@ def surgery(answer):
 
 def train_head(net:nn.Sequential, # (body, head)
                x:Tensor, y:Tensor, # pictures and their classes
-               steps:int=60, lr:float=.05
+               steps:int=30, lr:float=.05
               )->list: # the loss at each step
     "Fit the head alone: the body keeps its weights and its running statistics."
     net.eval()
@@ -204,7 +204,7 @@ def train_head(net:nn.Sequential, # (body, head)
         losses.append(loss.item())
     return losses
 
-def train_head_features(net, x, y, steps=60, lr=.05):
+def train_head_features(net, x, y, steps=30, lr=.05):
     with torch.no_grad(): A = net[0].eval()(x)
     opt, losses = torch.optim.AdamW(net[1].parameters(), lr=lr), []
     for _ in range(steps):
@@ -214,7 +214,7 @@ def train_head_features(net, x, y, steps=60, lr=.05):
         opt.zero_grad()
         losses.append(loss.item())
     return losses
-def train_head_sgd(net, x, y, steps=60, lr=.05):
+def train_head_sgd(net, x, y, steps=30, lr=.05):
     net.requires_grad_(False)[1].requires_grad_(True)
     net.eval()
     opt = torch.optim.SGD(net[1].parameters(), 10*lr, momentum=.9)
@@ -235,10 +235,10 @@ def fitting(net, params, x, y, steps, sign=1):
         opt.step()
         losses.append(loss.item())
     return losses
-def trains_all(net, x, y, steps=60, lr=.05): return fitting(net.eval(), net.parameters(), x, y, steps)
-def trains_in_train_mode(net, x, y, steps=60, lr=.05): return fitting(net.train(), net[1].parameters(), x, y, steps)
-def trains_uphill(net, x, y, steps=60, lr=.05): return fitting(net.eval(), net[1].parameters(), x, y, steps, -1)
-def trains_not(net, x, y, steps=60, lr=.05): return [F.cross_entropy(net.eval()(x), y).item() for _ in range(steps)]
+def trains_all(net, x, y, steps=30, lr=.05): return fitting(net.eval(), net.parameters(), x, y, steps)
+def trains_in_train_mode(net, x, y, steps=30, lr=.05): return fitting(net.train(), net[1].parameters(), x, y, steps)
+def trains_uphill(net, x, y, steps=30, lr=.05): return fitting(net.eval(), net[1].parameters(), x, y, steps, -1)
+def trains_not(net, x, y, steps=30, lr=.05): return [F.cross_entropy(net.eval()(x), y).item() for _ in range(steps)]
 
 def learns(answer):
     body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
@@ -428,7 +428,7 @@ EXERCISES = (
         why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
     Exercise('2.7', 'Train the head alone',
         'Write `train_head(net, x, y, steps, lr)`: fit `net[1]` to the classes `y` with an optimiser of your choice; return the list of losses. Weights and batch norm of the body stay as they are.',
-        train_head, trials=(Trial('Sixteen pictures of two classes, 60 steps', learns),),
+        train_head, trials=(Trial('Sixteen pictures of two classes, 30 steps', learns),),
         mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters. Give it those of the head.'),
                   Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running statistics. They are no parameters: only `eval()` keeps them still.'),
                   Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),

@@ -1,9 +1,9 @@
 """Run a learner's code under a limit of time and memory, in the same thread, on any platform.
 
 A watchdog thread looks every 20 ms. Over the limit it raises inside the running code (`PyThreadState_SetAsyncExc`),
-again and again until the code ends, so that a bare `except:` in a loop cannot swallow it. This stops anything that
-comes back to Python: an endless loop, a list that grows, a thousand slow steps. A single call into C is only stopped
-when it returns. One single allocation too large for the machine is refused by the system on Linux, where the address
+again and again until the code ends. An `except:` in an endless loop may catch that; then the next line of the learner's
+code raises once more, which is the line inside the `except:`. This stops anything that comes back to Python: an endless
+loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns. One single allocation too large for the machine is refused by the system on Linux, where the address
 space is capped for the time of the run; on macOS and Windows it is left to PyTorch and the system.
 """
 import ctypes, sys, threading, time
@@ -12,8 +12,22 @@ import psutil
 GB = 2**30
 STEP = .02
 
-class TimeLimit(BaseException): "The code ran longer than allowed."
-class MemoryLimit(BaseException): "The code took more memory than allowed."
+class Limit(BaseException):
+    "Made in the thread that is to be stopped."
+    def __init__(self):
+        super().__init__()
+        insist(type(self), sys._getframe(1))
+
+class TimeLimit(Limit): "The code ran longer than allowed."
+class MemoryLimit(Limit): "The code took more memory than allowed."
+
+def insist(error, frame):
+    "Let the next line of the code that is running raise as well, unless that code is ours."
+    def again(frame, event, arg):
+        if frame.f_code.co_filename != __file__: raise error
+    if frame.f_code.co_filename == __file__: return
+    sys.settrace(again)
+    while frame and frame.f_code is not guarded.__code__: frame.f_trace, frame = again, frame.f_back
 
 def guarded(run, # called without arguments
             seconds:float=5., # more than this raises TimeLimit inside `run`
@@ -23,9 +37,12 @@ def guarded(run, # called without arguments
     memory = min(memory, psutil.virtual_memory().available//2)
     dog = Watchdog(threading.get_ident(), seconds, memory)
     dog.start()
+    tracer = sys.gettrace()
     with address_space(memory + GB):
         try: return run()
-        finally: dog.stop()
+        finally:
+            dog.stop()
+            sys.settrace(tracer)
 
 class Watchdog(threading.Thread):
     "Raises in thread `tid` once a limit is passed; holds the limits and whether it is over."

@@ -1,0 +1,368 @@
+"Exercises: every one sound, every mistake recognised; the engine's states, limits, progress file and cards."
+import json, subprocess, sys, textwrap, threading, time
+from dataclasses import replace
+
+import pytest, torch
+from torch import nn
+
+import camtutor.exercises as exs
+from camtutor.errors import CamError
+from camtutor.exercises import Exercise, Mistake, Trial, author, ex, exercises, find, grade, progress_table, store
+from camtutor.exercises.cards import Card, verdict_card
+from camtutor.exercises.core import attempt, difference, same_answer
+from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
+from camtutor.exercises.stubs import blank, is_stub
+
+ALL = exercises()
+IMPORTANT = '1.3 1.6 1.8 2.3 2.8 3.2 3.4 3.5 4.3 5.3 6.8'.split()
+
+@pytest.fixture(autouse=True)
+def progress_file(tmp_path, monkeypatch):
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'mine'/'progress.json'))
+    store._pending.clear()
+    yield tmp_path/'mine'/'progress.json'
+    exs.unuse()
+
+# The exercises themselves
+
+@pytest.mark.parametrize('id', ALL)
+def test_sound(id):
+    "Stub: not attempted; reference, alternatives and the library's own: correct; each mistake: its own diagnosis; hints."
+    assert author.faults(ALL[id]) == []
+
+def test_enough():
+    code = [e for e in ALL.values() if e.kind == 'function']
+    assert len(code) >= 30 and {e.chapter for e in code} == {f'0{i}' for i in range(1, 7)}
+    assert all(len(ALL[i].also) >= 2 for i in IMPORTANT)
+    assert [i for i in ALL] == [e.id for e in ALL.values()] and len({e.title for e in code}) == len(code)
+
+def broken(**change): return author.faults(replace(ALL['2.4'], **change))
+
+def test_the_guard_can_fail():
+    e = ALL['2.4']
+    assert broken() == []
+    assert any('passes' in f for f in broken(mistakes=e.mistakes + (Mistake(e.reference, 'This is said to be wrong, but it is not.'),)))
+    assert any('not recognised' in f for f in broken(mistakes=e.mistakes + (Mistake(lambda m, b: 1/0, 'This behaves like the next one below.'),
+                                                                            Mistake(lambda m, b: 2/0, 'And so this can never be reached.'))))
+    assert any('the reference is' in f for f in broken(trials=(Trial('impossible', lambda f: f(torch.zeros(1, 1, 2, 2), torch.zeros(1)), torch.ones(1, 1)),)))
+    assert any('hints' in f for f in broken(hints=e.hints[:2])) and any('hints' in f for f in broken(hints=(*e.hints[:2], ' ')))
+    assert any('away' in f for f in broken(hints=(*e.hints[:2], 'Write `return m.mean((2,3)) + bias`.')))
+    assert any('wrong versions' in f for f in broken(mistakes=e.mistakes[:2]))
+    assert any('alternative' in f for f in broken(also=(lambda m, bias: m.sum((2, 3)) + bias,)))
+
+def test_check_command(capsys):
+    from camtutor.cli import main
+    assert main(['check', '1.4', '2.13']) == 0
+    assert [l.split()[1] for l in capsys.readouterr().out.splitlines()] == ['1.4', '2.13']
+
+# States
+
+def written(source, name):
+    "A learner's function, with its source known to linecache as in a notebook."
+    import linecache
+    source = textwrap.dedent(source).lstrip()
+    linecache.cache['<cell 7>'] = len(source), None, source.splitlines(True), '<cell 7>'
+    scope = dict(torch=torch, nn=nn)
+    exec(compile(source, '<cell 7>', 'exec'), scope)
+    return scope[name]
+
+def test_raised_shows_the_learners_line_only():
+    f = written('''
+        def cam(weight, A):
+            size = A.shape[-1]
+            out = torch.zeros(size)
+            return out @ weight
+        ''', 'cam')
+    v = grade(ALL['2.3'], f)
+    text = str(verdict_card(v))
+    assert v.state == 'raised' and v.where.line == 'return out @ weight' and v.where.number == 4
+    assert 'out = tensor (2,) float32' in text and 'weight = tensor (3, 2) float32' in text
+    assert 'camtutor/' not in text and 'Traceback' not in text and 'size mismatch' in text.lower() or 'mat1 and mat2' in text
+
+def test_raised_in_a_helper_of_the_learners():
+    f = written('''
+        def helper(A): return A.nonsense
+        def cam(weight, A): return helper(A)
+        ''', 'cam')
+    v = grade(ALL['2.3'], f)
+    assert v.state == 'raised' and v.where.line.startswith('def helper') and 'nonsense' in v.where.message
+
+def test_wrong_names_the_mistake_in_other_code():
+    "A mistake is recognised by what it does, not by how it is written."
+    v = grade(ALL['3.2'], lambda A, g: sum(g[:, c].mean((1, 2))[:, None, None]*A[:, c] for c in range(A.shape[1])))
+    assert v.state == 'wrong' and 'without the ReLU' in v.mistake.diagnosis
+    v = grade(ALL['3.2'], lambda acts, grads: torch.relu((acts*grads).sum(dim=1)))
+    assert 'HiResCAM' in v.mistake.diagnosis
+
+def test_wrong_without_a_known_mistake_says_where():
+    v = grade(ALL['3.2'], lambda A, g: torch.full((len(A), *A.shape[2:]), 7.))
+    assert v.state == 'wrong' and v.mistake is None and 'by hand' in v.message and 'should be 0 at' in v.message
+    assert 'shape' in grade(ALL['3.2'], lambda A, g: torch.zeros(3)).message
+    assert 'float64' in grade(ALL['3.2'], lambda A, g: ALL['3.2'].reference(A, g).double()).message
+    assert 'return' in grade(ALL['3.2'], lambda A, g: None if A.sum() else 0).message
+    assert 'tensor' in grade(ALL['3.2'], lambda A, g: [1, 2]).message
+
+def test_signature():
+    assert 'order (A, g)' in grade(ALL['3.2'], lambda g, A: A).message
+    assert 'grad_cam(A, g)' in grade(ALL['3.2'], lambda A: A).message
+    assert 'target' in grade(ALL['3.3'], lambda out: out).message
+    assert 'class' in grade(ALL['1.3'], lambda module: 1).message
+    assert grade(ALL['2.3'], lambda w, acts: torch.einsum('kc,ncij->nkij', w, acts)).state == 'correct' # other names will do
+
+def test_correct_but_slow():
+    from camtutor.exercises.ch02 import cam_loops
+    v = grade(ALL['2.3'], cam_loops)
+    assert v.state == 'slow' and v.passed and 'times as long' in v.message
+
+def test_stubs():
+    assert is_stub(written('def f(x):\n    "Doc"\n    ...', 'f')) and is_stub(written('def f(x): pass', 'f'))
+    assert not is_stub(written('def f(x): return x', 'f')) and not is_stub(written('def f(x): raise KeyError', 'f'))
+    assert blank('def f(x, # a\n      y): # b\n    "Doc"\n    z = x\n    return z') == 'def f(x, # a\n      y): # b\n    "Doc"\n    ...'
+    assert blank('def f(x): return x') == 'def f(x): ...'
+    assert blank('class A:\n    "D"\n    k = 1\n    def f(self): return 1\n    @property\n    def g(self):\n        "G"\n        return 2') == \
+        'class A:\n    "D"\n    k = 1\n    def f(self): ...\n    @property\n    def g(self):\n        "G"\n        ...'
+    assert 'secret' not in blank('@secret\ndef f(x):\n    secret = 1\n    return secret')
+
+def test_a_verdict_repeats_and_leaves_the_session_alone():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    def noisy(A, g):
+        torch.set_grad_enabled(False)
+        return torch.rand(len(A), *A.shape[2:])
+    a, b = grade(ALL['3.2'], noisy), grade(ALL['3.2'], noisy)
+    assert a.message == b.message and torch.equal(before, torch.get_rng_state()) and torch.is_grad_enabled()
+
+def test_prints_are_kept_for_the_card(capsys):
+    def talks(A, g):
+        print('shape', tuple(A.shape))
+        return A[:, 0]
+    v = grade(ALL['3.2'], talks)
+    assert v.printed.startswith('shape (1, 2, 2, 2)') and 'It printed' in str(verdict_card(v)) and capsys.readouterr().out == ''
+
+# Limits
+
+def test_endless_loops_are_stopped():
+    def endless():
+        while True: pass
+    def stubborn():
+        while True:
+            try: sum(range(1000))
+            except: pass
+    def very_stubborn():
+        while True:
+            try:
+                while True:
+                    try: torch.zeros(3).sum()
+                    except BaseException: n = 1
+            except: n = 2
+    for f in (endless, stubborn, very_stubborn):
+        start = time.monotonic()
+        with pytest.raises(TimeLimit): guarded(f, .3)
+        assert time.monotonic() - start < 10 and sys.gettrace() is None
+
+def test_growing_memory_is_stopped():
+    def grows():
+        kept = []
+        while True: kept.append(bytearray(10**6))
+    with pytest.raises(MemoryLimit): guarded(grows, 30., 100*2**20)
+
+def test_one_huge_tensor_is_refused():
+    v = attempt(lambda f: f(), lambda: torch.zeros(10**11))
+    assert v.error.stopped == 'memory'
+
+def watchdogs(): return [t for t in threading.enumerate() if type(t).__name__ == 'Watchdog']
+
+def test_limits_leave_nothing_behind():
+    for _ in range(20): assert guarded(lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError): guarded(lambda: 1/0)
+    end = time.monotonic() + 10
+    while watchdogs() and time.monotonic() < end: time.sleep(.01)
+    assert watchdogs() == []
+
+def test_loop_card():
+    f = written('def count_hooks(model):\n    while True: n = 1', 'count_hooks')
+    v = grade(ALL['1.4'], f, seconds=.3)
+    text = str(verdict_card(v))
+    assert v.state == 'raised' and 'longer than it may' in text and 'while True: n = 1' in text and v.mistake is None
+
+def test_in_another_thread():
+    "Kernels may run cells in a thread that is not the main one."
+    found = []
+    def work():
+        def endless(model):
+            while True: pass
+        found.append(grade(ALL['1.4'], endless, seconds=.3).state)
+        found.append(grade(ALL['1.4'], ALL['1.4'].reference).state)
+    t = threading.Thread(target=work)
+    t.start()
+    t.join(30)
+    assert found == ['raised', 'correct']
+
+# Questions
+
+def test_values():
+    assert same_answer(' The Mean. ', 'the mean') and same_answer([1, 2], (1, 2)) and same_answer(torch.Size([1, 2]), (1, 2)) and same_answer(2.501, 2.5)
+    assert not same_answer(True, 1) and not same_answer('1', 1) and not same_answer((1,), (1, 2))
+    assert grade(ALL['1.12'], ...).state == 'not attempted' and grade(ALL['1.12'], (1, 2)).state == 'wrong'
+    with pytest.raises(CamError, match='not an option'): grade(ALL['1.13'], 'something else')
+
+def test_choice_replies():
+    e = ALL['1.13']
+    assert sorted(e.options) == sorted([e.reference, *(m.answer for m in e.mistakes)])
+    for m in e.mistakes: assert m.diagnosis.split('`')[0][:30] in exs.reply_to('1.13', m.answer)
+    assert 'correct' in exs.reply_to('1.13', e.reference)
+
+def test_the_right_option_is_not_always_in_one_place():
+    places = {e.options.index(e.reference) for e in ALL.values() if e.kind == 'choice'}
+    assert len(places) >= 3
+
+def test_answer_and_decorator_are_not_mixed_up():
+    with pytest.raises(CamError, match='ex.answer'): ex('1.5')
+    with pytest.raises(CamError, match='@ex'): ex.answer('1.4', 3)
+    with pytest.raises(CamError, match="'3.2'"): ex('3.22')
+
+# What a learner sees
+
+def test_fallback_and_answers(capsys):
+    import camtutor.hooks as lib
+    @ex('1.9')
+    def get_layer(model, layer): ...
+    assert get_layer is lib.get_layer and 'not attempted' in capsys.readouterr().out
+    @ex('1.9')
+    def get_layer(model, layer): return 3
+    assert get_layer is lib.get_layer and "library's" in capsys.readouterr().out
+    def mine(model, layer): return layer if isinstance(layer, nn.Module) else model.get_submodule(layer)
+    assert ex('1.9')(mine) is mine and 'correct' in capsys.readouterr().out
+
+def test_hints_and_solution(capsys):
+    def shown():
+        return capsys.readouterr().out
+    ex.hint('3.2'); assert 'hint 1' in shown()
+    ex.hint('3.2'); assert 'hint 2' in shown()
+    ex.hint('3.2', 1); assert 'hint 1' in shown()
+    ex.hint('3.2'); assert 'hint 3' in shown()
+    ex.hint('3.2'); assert 'hint 3' in shown()
+    with pytest.raises(CamError): ex.hint('3.2', 4)
+    ex.solution('3.2'); assert 'einsum' not in shown()
+    for left in (2, 1, 0):
+        ex('3.2')(lambda A, g: A)
+        shown()
+        ex.solution('3.2')
+        assert ('einsum' in shown()) == (left == 0)
+    ex.solution('3.4'); assert 'autograd' not in shown()
+    ex.solution('3.4', reveal=True); assert 'autograd' in shown()
+
+def test_next_progress_reset(capsys, progress_file):
+    ex.next(); assert 'exercise 1.1' in capsys.readouterr().out
+    ex('1.1')(ALL['1.1'].reference); ex.answer('1.5', 3); ex.answer('1.15', 'layers and graphs')
+    capsys.readouterr()
+    ex.next(); assert 'exercise 1.2' in capsys.readouterr().out
+    ex.progress(); assert '3 of' in (out := capsys.readouterr().out) and '✓1.1 ○1.2' in out
+    ex('1.1')(lambda shapes: 3)
+    assert store.read()[0]['1.1']['state'] == 'correct' # a pass is not taken back
+    ex.reset('1.1'); assert '1.1' not in store.read()[0] and '1.5' in store.read()[0]
+    ex.reset(); assert store.read()[0] == {} and len(list(progress_file.parent.glob('progress-*.json'))) == 1
+
+def test_use_and_unuse(capsys):
+    import camtutor.gradcam as gc, camtutor.explain as explain
+    theirs = gc.grad_cam
+    with pytest.raises(CamError, match='run its cell'): exs._answers.clear(); ex.use('3.2')
+    def mine(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1)
+    ex('3.2')(mine)
+    ex.use('3.2')
+    assert gc.grad_cam is mine and explain.grad_cam is mine and 'not right yet' in capsys.readouterr().out
+    assert grade(ALL['3.2'], ALL['3.2'].reference).passed
+    ex('3.2')(ALL['3.2'].reference) # checked against the library's own while the learner's is in use
+    assert gc.grad_cam is mine
+    ex.unuse()
+    assert gc.grad_cam is theirs and explain.grad_cam is theirs
+    with pytest.raises(CamError, match='not part of the library'): ex.use('3.4')
+
+def test_cards_are_html_in_a_notebook(monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+    shell = InteractiveShell.instance()
+    try:
+        with capture_output() as out: shell.run_cell("from camtutor.exercises import ex\n@ex('2.3')\ndef cam(weight, A): ...", store_history=False)
+        data = out.outputs[0].data
+        assert '<b>○ Exercise 2.3' in data['text/html'] and '○ Exercise 2.3' in data['text/plain'] and '<' not in data['text/plain']
+    finally: InteractiveShell.clear_instance()
+
+def test_html_is_escaped():
+    v = grade(ALL['2.3'], written('def cam(weight, A): raise ValueError("<script>&")', 'cam'))
+    assert '&lt;script&gt;' in verdict_card(v)._repr_html_() and '<script>' not in verdict_card(v)._repr_html_()
+
+# The progress file
+
+def test_damaged_file_is_kept_aside(progress_file, capsys):
+    for text in ('{"version": 2, "exerc', '[1, 2]', '{"version": 2}', '\x00', '{"version": 2, "exercises": {"1.1": 3}}'):
+        progress_file.parent.mkdir(exist_ok=True)
+        progress_file.write_text(text)
+        ex('1.4')(ALL['1.4'].reference)
+        assert 'is damaged; it is kept as' in capsys.readouterr().out.replace('\n  ', ' ')
+        assert store.read()[0]['1.4']['state'] == 'correct'
+        progress_file.unlink()
+    kept = sorted(p.read_text() for p in progress_file.parent.glob('progress-*.json'))
+    assert len(kept) == 5 and '[1, 2]' in kept
+
+def test_bytes_that_are_no_text(progress_file):
+    progress_file.parent.mkdir()
+    progress_file.write_bytes(b'\xff\xfe\x00bad')
+    assert 'damaged' in store.read()[1] and not progress_file.exists()
+
+def test_older_and_newer_versions(progress_file):
+    progress_file.parent.mkdir()
+    progress_file.write_text('{"1.1": "correct", "2.3": "wrong"}') # version 1
+    done, note = store.read()
+    assert note == '' and done['1.1']['state'] == 'correct' and done['2.3']['failures'] == 0
+    store.note_answer('2.3', 'correct')
+    data = json.loads(progress_file.read_text())
+    assert data['version'] == store.VERSION and set(data['exercises']) == {'1.1', '2.3'}
+    progress_file.write_text('{"version": 99, "everything": "else"}')
+    done, note = store.read()
+    assert done == {} and 'newer camtutor (version 99)' in note
+    assert [p.read_text() for p in progress_file.parent.glob('progress-*.json')] == ['{"version": 99, "everything": "else"}']
+
+def test_full_disk(progress_file, monkeypatch, capsys):
+    store.note_answer('1.1', 'correct')
+    before = progress_file.read_text()
+    def full(fd): raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as m:
+        m.setattr(store.os, 'fsync', full)
+        ex('1.4')(ALL['1.4'].reference)
+        assert 'could not be saved' in (out := capsys.readouterr().out) and 'No space left on device' in out and 'correct' in out
+        assert store.read()[0]['1.4']['state'] == 'correct' # known in this session
+        assert progress_file.read_text() == before and [p.name for p in progress_file.parent.glob('.*.tmp')] == []
+    store.note_answer('1.5', 'wrong')
+    assert set(json.loads(progress_file.read_text())['exercises']) == {'1.1', '1.4', '1.5'} # saved once there is room
+
+def test_folder_that_cannot_be_made(tmp_path, monkeypatch, capsys):
+    (tmp_path/'file').write_text('')
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'file'/'progress.json'))
+    ex('1.4')(ALL['1.4'].reference)
+    assert 'could not be saved' in capsys.readouterr().out
+    ex.progress()
+    assert '1 of' in capsys.readouterr().out
+
+def test_sessions_at_once(progress_file):
+    "Two processes and this one, 30 answers each: none is lost."
+    code = '''import sys
+from camtutor.exercises import store
+for i in range(30): assert store.note_answer(f"{sys.argv[1]}.{i}", "correct")[1] == ""'''
+    running = [subprocess.Popen([sys.executable, '-c', code, str(n)]) for n in range(2)]
+    while not progress_file.exists() and any(p.poll() is None for p in running): time.sleep(.01)
+    for i in range(30): store.note_answer(f'2.{i}', 'correct')
+    assert [p.wait(120) for p in running] == [0, 0]
+    done = json.loads(progress_file.read_text())['exercises']
+    assert len(done) == 90 and all(d['tries'] == 1 for d in done.values())
+
+def test_progress_table():
+    table = progress_table({'1.1': dict(state='correct'), '1.2': dict(state='wrong')})
+    assert '✓1.1 ✗1.2 ○1.3' in str(table) and f'1/{len(ALL)}' not in str(table)
+    assert '<progress max=' in table._repr_html_()
+
+def test_difference_in_words():
+    t = torch.zeros(2, 2)
+    assert difference(t, t) == '' and 'shape (2, 2)' in difference(torch.zeros(4), t) and 'None' in difference(None, t)
+    assert difference({'a': 1}, {'a': 2}) == 'a should be 2, but it is 1.' and difference((1., 2), (1., 2)) == ''
+    assert 'parts' in difference((1,), (1, 2)) and 'nan' in difference(torch.full((2, 2), float('nan')), t)
