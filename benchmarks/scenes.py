@@ -41,7 +41,8 @@ def probe(x, y):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     half = len(x) // 2; third = half * 2 // 3
-    fit = lambda c, a: make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000, tol=1e-3)).fit(x[:a], y[:a])
+    linear = lambda c: make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000, tol=1e-3))
+    fit = lambda c, n: linear(c).fit(x[:n], y[:n])
     best = max((3e-4, 3e-3, 3e-2, .3), key=lambda c: fit(c, third).score(x[third:half], y[third:half]))
     return fit(best, half).score(x[half:], y[half:])
 

