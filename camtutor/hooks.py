@@ -22,7 +22,7 @@ def _copy(o):
     if isinstance(o, dict): return {k: _copy(v) for k, v in o.items()}
     return type(o)(map(_copy, o)) if type(o) in (tuple, list) else o
 
-# %% ../nbs/01_hooks.ipynb #004a2a92
+# %% ../nbs/01_hooks.ipynb #004a6575
 class Hook:
     "While in place, `stored` is a detached copy of the last output of `module`, and `fired` counts its outputs."
     def __init__(self, module:nn.Module): # any layer of a network, see `get_layer`
@@ -44,7 +44,7 @@ class Hook:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #0008c2dc
+# %% ../nbs/01_hooks.ipynb #0059e881
 @contextmanager
 def eval_mode(model:nn.Module): # a network
     "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back."
@@ -55,7 +55,7 @@ def eval_mode(model:nn.Module): # a network
     finally:
         for m, mode in modes: m.training = mode
 
-# %% ../nbs/01_hooks.ipynb #00635d02
+# %% ../nbs/01_hooks.ipynb #0063d760
 class Hooks:
     "One hook for each of `modules`; `stored` is the list of what they caught, in the same order."
     def __init__(self,
@@ -76,7 +76,7 @@ class Hooks:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #0007edca
+# %% ../nbs/01_hooks.ipynb #00800ec0
 def get_layer(model:nn.Module, # a network
               layer):          # a name as in `model.named_modules()`, or a module of it
     "The module of `model` that `layer` names; an `nn.Sequential` is one layer."
@@ -146,7 +146,7 @@ def feature_layers(
                                 f"for a batch {tuple(x.shape)}, or all of them ran more than once.")
     return {o.name: o.shape for o in (_pick(list(g)) for _, g in groupby(outs, key=lambda o: o.nr))}
 
-# %% ../nbs/01_hooks.ipynb #009e4f63
+# %% ../nbs/01_hooks.ipynb #009f62c6
 class HookBwd(Hook):
     "While in place, `stored` is a copy of the last gradient that came back to the output of `module`."
     def see(self, module, args, out):

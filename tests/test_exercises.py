@@ -232,7 +232,8 @@ def test_fallback_and_answers(capsys):
     def get_layer(model, layer): return 3
     assert get_layer is lib.get_layer and "library's" in capsys.readouterr().out
     def mine(model, layer): return layer if isinstance(layer, nn.Module) else model.get_submodule(layer)
-    assert ex('1.9')(mine) is mine and 'correct' in capsys.readouterr().out
+    assert ex('1.9')(mine) is lib.get_layer and 'ex.use("1.9")' in capsys.readouterr().out
+    assert ex('1.4')(count := (lambda model: sum(len(m._forward_hooks) for m in model.modules()))) is count # not in the library
 
 def test_hints_and_solution(capsys):
     def shown():
@@ -263,19 +264,20 @@ def test_next_progress_reset(capsys, progress_file):
     ex.reset('1.1'); assert '1.1' not in store.read()[0] and '1.5' in store.read()[0]
     ex.reset(); assert store.read()[0] == {} and len(list(progress_file.parent.glob('progress-*.json'))) == 1
 
-def test_use_and_unuse(capsys):
+def test_use_and_unuse(capsys, monkeypatch):
     import camtutor.gradcam as gc, camtutor.explain as explain
-    theirs = gc.grad_cam
+    theirs, main = gc.grad_cam, sys.modules['__main__']
+    monkeypatch.setattr(main, 'grad_cam', theirs, raising=False)
     with pytest.raises(CamError, match='run its cell'): exs._answers.clear(); ex.use('3.2')
     def mine(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1)
     ex('3.2')(mine)
     ex.use('3.2')
-    assert gc.grad_cam is mine and explain.grad_cam is mine and 'not right yet' in capsys.readouterr().out
+    assert gc.grad_cam is mine and explain.grad_cam is mine and main.grad_cam is mine and 'not right yet' in capsys.readouterr().out
     assert grade(ALL['3.2'], ALL['3.2'].reference).passed
     ex('3.2')(ALL['3.2'].reference) # checked against the library's own while the learner's is in use
     assert gc.grad_cam is mine
     ex.unuse()
-    assert gc.grad_cam is theirs and explain.grad_cam is theirs
+    assert gc.grad_cam is theirs and explain.grad_cam is theirs and main.grad_cam is theirs
     with pytest.raises(CamError, match='not part of the library'): ex.use('3.4')
 
 def test_cards_are_html_in_a_notebook(monkeypatch):

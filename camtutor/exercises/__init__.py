@@ -26,14 +26,12 @@ _used = {} # by id: (the library's, the learner's) while `use` is on
 
 def ex(id:str # of the exercise: "3.2"
       ): # a decorator
-    "Check the function or class below, show a card, and keep the progress."
+    "Check the function or class below, show a card, keep the progress. Where the library has it, its name stays the library's: see `use`."
     e = find(id)
     if e.kind != 'function': raise CamError(f'{id} is a question: answer it with ex.answer("{id}", …).')
     def check(answer):
-        v = judge(e, answer)
-        if v.state == 'not attempted': return library_or(e, answer)
-        _answers[e.id] = answer
-        return answer if v.passed else library_or(e, answer)
+        if judge(e, answer).state != 'not attempted': _answers[e.id] = answer
+        return library_of(e) if e.library else answer
     return check
 
 def judge(e, answer)->Verdict:
@@ -44,7 +42,6 @@ def judge(e, answer)->Verdict:
     return v
 
 def library_of(e): return getattr(import_module(e.library), e.name)
-def library_or(e, answer): return library_of(e) if e.library else answer
 
 def answer(id:str, # of a question
            value # a number, a shape, an option or a text
@@ -130,7 +127,7 @@ def reset(id:str=None # one exercise; all of them if left out
 # The library on the learner's own function
 
 def use(id:str):
-    "Let the whole library, explorer included, run on your own answer."
+    "Let this notebook and the whole library, explorer included, run on your own answer."
     e = find(id)
     if not e.library: raise CamError(f'Exercise {id} is not part of the library, so nothing would use it.')
     if e.id not in _answers: raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
@@ -138,7 +135,7 @@ def use(id:str):
     _used[e.id] = library_of(e), _answers[e.id]
     swap(*_used[e.id])
     right = grade_quietly(e)
-    show(Card(f'The library now runs on your {e.name}.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
+    show(Card(f'Notebook and library now run on your {e.name}.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
               *([] if right else [('p', 'It is not right yet: what you see now is your version.')]))))
 
 def grade_quietly(e):
@@ -161,9 +158,9 @@ def suspended():
         for theirs, mine in _used.values(): swap(theirs, mine)
 
 def swap(old, new):
-    "Put `new` in the place of `old` in every module of the library."
+    "Put `new` in the place of `old` in the notebook and in every module of the library."
     for name, module in list(sys.modules.items()):
-        if name.startswith('camtutor.') and not name.startswith('camtutor.exercises'):
+        if name == '__main__' or name.startswith('camtutor.') and not name.startswith('camtutor.exercises'):
             for k, v in list(vars(module).items()):
                 if v is old: setattr(module, k, new)
 

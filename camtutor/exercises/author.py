@@ -64,6 +64,20 @@ def given_away(e, hint):
 
 def squeezed(text): return re.sub(r'[\s`]', '', text)
 
+def section(number:str)->list: # of (cell type, source)
+    "The cells of the section `## Exercises` of a chapter."
+    mine = [e for e in exercises().values() if e.chapter == number and e.kind != 'choice']
+    first = mine[0].id
+    intro = ('Write the body of a function and run its cell: it is checked at once, and a wrong answer is told apart from other wrong answers. '
+             f'`ex.hint("{first}")` gives a hint, three in all; `ex.solution("{first}")` the solution, after a pass or three tries; `ex.progress()` shows how far you are.')
+    cells = [('markdown', intro), ('code', 'from camtutor.exercises import ex')]
+    for e in mine: cells += [('markdown', f'**Exercise {e.id}** {e.title}{"" if e.title[-1] in ".?!" else "."} {e.task}'), ('code', e.stub)]
+    return cells
+
+def asked(number:str)->list: # of (cell type, source)
+    "The multiple-choice cells at the head of a chapter's section `## Questionnaire`."
+    return [('code', f'ex.ask("{e.id}")') for e in exercises().values() if e.chapter == number and e.kind == 'choice']
+
 def check(ids=())->int: # how many exercises have a fault
     "Print a line for each exercise, and its faults."
     bad = 0

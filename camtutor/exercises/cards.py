@@ -57,8 +57,12 @@ def new_parts(v):
     return [('p', f'{how} `ex.hint("{e.id}")` helps.')] + fallback(v)
 
 def fallback(v):
-    if not v.exercise.library: return []
-    return [('p', f'Until yours is right, `{v.exercise.name}` in this notebook is the library\'s, so that the cells below run.')]
+    "What stands under the name of the answer in the cells below: the library's, where it has one."
+    e = v.exercise
+    if not e.library: return []
+    if v.state in ('correct', 'slow'):
+        return [('p', f'The cells below go on with the library\'s `{e.name}`, which also explains wrong input. `ex.use("{e.id}")` puts yours in its place, here and under the sliders.')]
+    return [('p', f'The cells below run with the library\'s `{e.name}`.')]
 
 def raised_parts(v):
     w = v.where
@@ -76,7 +80,7 @@ def right_parts(v):
     e = v.exercise
     body = [('p', v.message + ' It counts; can you do without the loop?')] if v.state == 'slow' else []
     body += [('p', e.why)] if e.why else []
-    return body + ([('fold', ('The reference, to compare', e.solution))] if e.kind == 'function' else [])
+    return body + ([('fold', ('The reference, to compare', e.solution))] if e.kind == 'function' else []) + fallback(v)
 
 def written_parts(v):
     return [('p', 'A model answer, beside yours:'), ('p', v.exercise.solution), ('p', v.exercise.why),
