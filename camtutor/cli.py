@@ -37,17 +37,20 @@ def check(args):
     return min(author.check(args.ids), 1)
 
 LOOPBACK = '127.0.0.1'
+WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8'   # all that the page needs of JupyterLab's extensions
 
 def app(args):
     "Serve the explorer as a page of its own, for this computer alone."
     from importlib.util import find_spec
     if find_spec('voila') is None: raise CamError("camtutor app: Voilà is not installed. Install it with: pip install 'camtutor[course]'.")
     page = Path(__file__).resolve().parent/'data'/'explorer.ipynb'
-    options = dict(Voila=dict(ip=args.host, port=args.port, port_retries=0, open_browser=not args.no_browser),
-                   VoilaConfiguration=dict(strip_sources=True, show_tracebacks=False, file_allowlist='[]'),
-                   MappingKernelManager=dict(cull_idle_timeout=1800, cull_interval=60))
+    options = [('Voila.ip', args.host), ('Voila.port', args.port), ('Voila.port_retries', 0), ('Voila.open_browser', not args.no_browser), ('Voila.log_level', 'WARN'),
+               ('VoilaConfiguration.template', 'camtutor'), ('VoilaConfiguration.strip_sources', True), ('VoilaConfiguration.show_tracebacks', False),
+               ('VoilaConfiguration.file_allowlist', 'no file^'), *(('VoilaConfiguration.extension_allowlist', e) for e in WIDGETS),
+               ('MappingKernelManager.cull_idle_timeout', 1800), ('MappingKernelManager.cull_interval', 60)]
     print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)
-    try: return subprocess.call([sys.executable, '-m', 'voila', str(page)] + [f'--{c}.{k}={v}' for c, o in options.items() for k, v in o.items()])
+    try: return subprocess.call([sys.executable, '-m', 'voila', str(page), *(f'--{name}={value}' for name, value in options)],
+                                env=dict(os.environ, JUPYTER_PATH=os.pathsep.join([str(page.parent.parent), os.environ.get('JUPYTER_PATH', '')])))
     except KeyboardInterrupt: return 0
 
 def explain_photos(args):
