@@ -1,0 +1,222 @@
+"A learner's workspace: nothing of the solutions in it, nothing of the learner's lost, and it runs, solved and unsolved."
+import json, re
+from pathlib import Path
+
+import nbformat, pytest
+from nbclient import NotebookClient
+
+from camtutor import workspace
+from camtutor.cli import main
+from camtutor.errors import CamError
+from camtutor.exercises import author, exercises, find
+from camtutor.workspace import start, workspace_cells, workspace_text
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT/'nbs').glob('0[1-6]_*.ipynb'))
+
+def md(source): return dict(cell_type='markdown', id='a', metadata={}, source=source)
+def printed(text): return dict(output_type='stream', name='stdout', text=text)
+def code(source, *outputs): return dict(cell_type='code', id='b', metadata={}, source=source, outputs=list(map(printed, outputs)), execution_count=3)
+def sources(cells): return [''.join(c['source']) for c in cells]
+def squeezed(text): return re.sub(r'\s', '', text)
+
+# What becomes of a cell
+
+SMALL = [md('# Title'), md('Prose.'),
+         code('#| export\n#| ex 9.1\ndef f(x, # in\n     ): # out\n    "Doc"\n    secret = x\n    return secret', 'an output'),
+         code('#| solution 9.1\nsecret = 1'), code('#| hide\nf(2)', 'kept'), code('#| default_exp cam'),
+         md('## Exercises'), md('**Exercise 9.1** Write f.'), code('@ex("9.1")\ndef f(x): ...'), md('**Exercise 9.2** More.'), code('@ex("9.2")\ndef g(x): ...')]
+
+def test_cells():
+    cells = workspace_cells(SMALL)
+    assert sources(cells)[1].startswith('This is your own copy') and sources(cells)[2] == 'from camtutor.exercises import ex'
+    assert sources(cells)[3:] == ['Prose.', '**Exercise 9.1** Write f.', '@ex("9.1")\ndef f(x, # in\n     ): # out\n    "Doc"\n    ...', 'f(2)',
+                                  '## Exercises', '**Exercise 9.2** More.', '@ex("9.2")\ndef g(x): ...']
+    blanked = next(c for c in cells if ''.join(c['source']).startswith('@ex("9.1")'))
+    assert blanked['outputs'] == [] and blanked['execution_count'] is None
+    assert next(c for c in cells if ''.join(c['source']) == 'f(2)')['outputs'] == [printed('kept')]
+
+def test_a_chapter_without_exercises_stays_as_it_is():
+    cells = [md('# T'), code('1 + 1', '2')]
+    assert workspace_cells(cells) == [dict(c, source=[c['source']]) for c in cells]
+
+def test_the_source_is_not_changed():
+    before = json.dumps(SMALL)
+    workspace_cells(SMALL)
+    assert json.dumps(SMALL) == before
+
+def test_one_function_of_several():
+    cell = code('#| ex 9.3 g\ndef f(x): return x\ndef g(x): return 2*x')
+    assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
+
+def test_directives_survive_cleaning_and_stay_out_of_the_package(tmp_path):
+    from fastcore.nbio import dict2nb
+    from nbdev.clean import clean_nb
+    for path in CHAPTERS:
+        nb = dict2nb(json.loads(path.read_text()))
+        clean_nb(nb)
+        theirs = [c.source for c in nb.cells if '#| ex ' in c.source or '#| solution ' in c.source]
+        mine = [s for s in sources(json.loads(path.read_text())['cells']) if '#| ex ' in s or '#| solution ' in s]
+        assert theirs == mine
+    for module in (ROOT/'camtutor').glob('*.py'): assert not re.search(r'^#\|', module.read_text(encoding='utf8'), re.M)
+
+# The chapters
+
+@pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
+def test_chapter_and_exercises_are_in_step(path):
+    "The section of exercises is the one that the exercises' module makes, and every directive names an exercise of this chapter."
+    cells = json.loads(path.read_text(encoding='utf8'))['cells']
+    pairs = [(c['cell_type'], ''.join(c['source'])) for c in cells]
+    first = pairs.index(('markdown', '## Exercises')) + 1
+    made = author.section(path.name[:2])
+    assert pairs[first:first + len(made)] == made, f'python tools/exercises.py writes the section of {path.name}'
+    assert set(author.asked(path.name[:2])) <= set(pairs[first + len(made):])
+    for c in cells:
+        for name in ('ex', 'solution'):
+            if words := workspace.directive(dict(c, source=''.join(c['source'])), name): assert find(words[0]).chapter == path.name[:2]
+
+def test_every_exercise_of_the_library_is_blanked_somewhere():
+    "What a chapter exports and an exercise asks for is taken out of the learner's copy."
+    named = {i for p in CHAPTERS for i in re.findall(r'^#\| ex ([\d.]+)', '\n'.join(sources(json.loads(p.read_text())['cells'])), re.M)}
+    assert {e.id for e in exercises().values() if e.library} == named
+
+TAUGHT = { # lines that earlier steps of a ladder show, and that are not what the exercise asks for
+    '1.3': ['def __init__(self, module): self.handle = module.register_forward_hook(self.see)', 'def see(self, module, args, out): self.stored = out.detach().clone()'],
+}
+
+@pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
+def test_nothing_of_the_solutions_is_left(path):
+    "No line longer than a few words of what was taken out stands anywhere in the learner's copy."
+    cells = json.loads(path.read_text(encoding='utf8'))['cells']
+    out = '\n'.join(squeezed(''.join(c['source']) + json.dumps(c.get('outputs', ''))) for c in workspace_cells(cells))
+    for c in cells:
+        c = dict(c, source=''.join(c['source']))
+        if exercise := workspace.directive(c, 'ex'):
+            kept = {squeezed(l) for l in workspace.blanked_cell(c, *exercise)['source'].splitlines()}
+            gone = [l for l in c['source'].splitlines() if len(squeezed(l)) > 30 and squeezed(l) not in kept and not l.startswith('#|')]
+            assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out and l.strip() not in TAUGHT.get(exercise[0], [])] == []
+
+def run(path, folder, monkeypatch):
+    "Run a notebook as a learner does; its progress goes to a file beside it."
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(folder/'progress.json'))
+    nb = nbformat.read(path, 4)
+    nb.cells = [c for c in nb.cells if not c.source.startswith('#| eval: false')]
+    NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(folder)))).execute()
+    return nb
+
+@pytest.mark.parametrize('stem', ['01_hooks', '02_cam', '03_gradcam'])
+def test_runs_unsolved(stem, tmp_path, monkeypatch):
+    start(tmp_path, ROOT/'nbs')
+    nb = run(tmp_path/f'{stem}.ipynb', tmp_path, monkeypatch)
+    shown = '\n'.join(o.data.get('text/plain', '') for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o)
+    asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"', '\n\n'.join(c.source for c in nb.cells), re.M)
+    assert len(asked) > 8 and all(f'○ Exercise {i} ·' in shown for i in asked)
+    assert not (tmp_path/'progress.json').exists() # looking is no try
+
+def test_runs_solved(tmp_path, monkeypatch):
+    start(tmp_path, ROOT/'nbs')
+    path = tmp_path/'03_gradcam.ipynb'
+    nb, solved = nbformat.read(path, 4), []
+    for c in nb.cells:
+        if c.cell_type == 'code' and (m := re.match(r'@ex\("([\d.]+)"\)', c.source)):
+            c.source = f'{m[0]}\n{find(m[1]).solution}'
+            solved.append(m[1])
+    nbformat.write(nb, path)
+    run(path, tmp_path, monkeypatch)
+    done = json.loads((tmp_path/'progress.json').read_text())['exercises']
+    assert len(solved) >= 8 and {i: done[i]['state'] for i in solved} == {i: 'correct' for i in solved}
+
+# Writing them where a learner works
+
+@pytest.fixture
+def course(tmp_path):
+    "A small course and an empty place for a workspace."
+    nbs = tmp_path/'nbs'
+    nbs.mkdir()
+    write(nbs/'index.ipynb', md('# Front'))
+    write(nbs/'01_one.ipynb', *SMALL)
+    write(nbs/'02_two.ipynb', md('# Two'), code('2'))
+    return nbs, tmp_path/'mine'
+
+def write(path, *cells): path.write_text(json.dumps(dict(cells=list(cells), metadata={}, nbformat=4, nbformat_minor=5)))
+def said(done): return {name.split('.')[0]: what for what, name in done}
+
+def test_start_and_again(course):
+    nbs, mine = course
+    assert set(said(start(mine, nbs)).values()) == {'new'}
+    texts = {p.name: p.read_bytes() for p in mine.glob('*.ipynb')}
+    assert set(said(start(mine, nbs)).values()) == {'as it was'} and texts == {p.name: p.read_bytes() for p in mine.glob('*.ipynb')}
+    nbformat.validate(nbformat.read(mine/'01_one.ipynb', 4))
+
+def test_a_changed_file_is_never_touched(course):
+    nbs, mine = course
+    start(mine, nbs)
+    theirs = '{"my own work": "even if it is no notebook'
+    (mine/'01_one.ipynb').write_text(theirs)
+    write(nbs/'01_one.ipynb', md('# One, newer')) # and the course moves on
+    write(nbs/'02_two.ipynb', md('# Two, newer'))
+    write(nbs/'03_three.ipynb', md('# Three'))
+    for _ in range(2):
+        done = said(start(mine, nbs))
+        assert done['01_one'] == 'yours, left alone' and (mine/'01_one.ipynb').read_text() == theirs
+    assert 'newer' in (mine/'02_two.ipynb').read_text() and (mine/'03_three.ipynb').exists()
+
+def test_saved_outputs_count_as_the_learners(course):
+    nbs, mine = course
+    start(mine, nbs)
+    nb = nbformat.read(mine/'02_two.ipynb', 4)
+    nb.cells[1].outputs = [nbformat.v4.new_output('stream', text='2')]
+    nbformat.write(nb, mine/'02_two.ipynb')
+    assert said(start(mine, nbs))['02_two'] == 'yours, left alone'
+
+def test_fresh_keeps_the_old(course):
+    nbs, mine = course
+    start(mine, nbs)
+    (mine/'01_one.ipynb').write_text('first try')
+    assert said(start(mine, nbs, '01'))['01_one'].startswith('new; yours is kept as 01_one-')
+    (mine/'01_one.ipynb').write_text('second try')
+    start(mine, nbs, '01_one.ipynb')
+    kept = [p.read_text() for p in mine.glob('01_one-*.ipynb')]
+    assert sorted(kept) == ['first try', 'second try'] and '@ex("9.1")' in (mine/'01_one.ipynb').read_text().replace('\\"', '"')
+
+def test_a_file_that_was_there_before_is_the_learners(course):
+    nbs, mine = course
+    mine.mkdir()
+    (mine/'02_two.ipynb').write_text('mine already')
+    assert said(start(mine, nbs))['02_two'] == 'yours, left alone' and (mine/'02_two.ipynb').read_text() == 'mine already'
+
+def test_a_damaged_note_makes_everything_the_learners(course):
+    nbs, mine = course
+    start(mine, nbs)
+    for text in ('{', '[]', '\x00'):
+        (mine/workspace.NOTE).write_text(text)
+        write(nbs/'02_two.ipynb', md(f'# Two {text!r}'))
+        assert said(start(mine, nbs))['02_two'] == 'yours, left alone'
+
+def test_an_interrupted_start_goes_on(course, monkeypatch):
+    nbs, mine = course
+    real = workspace.write
+    def breaks(file, text):
+        if file.name == '02_two.ipynb': raise OSError(28, 'No space left on device')
+        real(file, text)
+    with monkeypatch.context() as m:
+        m.setattr(workspace, 'write', breaks)
+        with pytest.raises(CamError, match='No space left'): start(mine, nbs)
+    assert not (mine/'02_two.ipynb').exists()
+    assert said(start(mine, nbs)) == {'index': 'as it was', '01_one': 'as it was', '02_two': 'new'}
+
+def test_places_where_it_cannot_be(course, tmp_path, capsys):
+    nbs, mine = course
+    (tmp_path/'file').write_text('')
+    for place in (tmp_path/'file', nbs, nbs/'inside'):
+        with pytest.raises(CamError): start(place, nbs)
+    with pytest.raises(CamError, match='3 notebooks|0 notebooks'): start(mine, nbs, '9')
+    with pytest.raises(CamError, match='2 notebooks'): start(mine, nbs, '0')
+    assert main(['start', str(tmp_path/'file')]) == 1 and 'is a file' in capsys.readouterr().err
+
+def test_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not main(['start']) and (tmp_path/'my-camtutor'/'01_hooks.ipynb').exists()
+    assert '01_hooks.ipynb: new' in capsys.readouterr().out
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'p.json'))
+    assert not main(['progress']) and f'0 of {len(exercises())} exercises done' in capsys.readouterr().out
