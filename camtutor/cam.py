@@ -15,16 +15,18 @@ from .errors import CamError
 from .hooks import eval_mode
 from .show import upsample
 
-# %% ../nbs/02_cam.ipynb #0039dc74
+# %% ../nbs/02_cam.ipynb #003b650a
 def _fit(weight, A):
     "The common dtype of weight (K,C) and activations (N,C,h,w), if they fit."
     if weight.ndim != 2 or A.ndim != 4 or weight.shape[1] != A.shape[1]:
-        raise CamError(f"CAM: weight {tuple(weight.shape)} and activations {tuple(A.shape)} do not fit; they must be (K,C) and "
-                       "(N,C,h,w) with the same C. Hook the layer that global average pooling reads; for one image keep N with A[None].")
-    if weight.device != A.device: raise CamError(f"CAM: the weight is on {weight.device}, the activations on {A.device}. Move one of them.")
+        raise CamError(f"CAM: weight {tuple(weight.shape)} and activations {tuple(A.shape)} do not fit; they must be "
+                       "(K,C) and (N,C,h,w) with the same C. Hook the layer that global average pooling reads; "
+                       "for one image keep N with A[None].")
+    if weight.device != A.device:
+        raise CamError(f"CAM: the weight is on {weight.device}, the activations on {A.device}. Move one of them.")
     return torch.promote_types(weight.dtype, A.dtype)
 
-# %% ../nbs/02_cam.ipynb #003ae7df
+# %% ../nbs/02_cam.ipynb #003c83e2
 def cam(
     weight:Tensor, # the last Linear's weight (K,C)
     A:Tensor,      # the maps that are pooled for it (N,C,h,w)
@@ -113,7 +115,7 @@ def find_head(
     raise CamError(f"CAM of a {type(model).__name__}: {_why_not(seen)} CAM is exact only for pooling and one Linear. "
                    "Use Grad-CAM, which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and retrain_head.")
 
-# %% ../nbs/02_cam.ipynb #005e1d91
+# %% ../nbs/02_cam.ipynb #0060bb75
 def head_weight(
     model:nn.Module, # ends in global average pooling and one Linear
     x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
@@ -130,7 +132,7 @@ def _pair(m, mask, doing):
     if not m.isfinite().all(): raise CamError(f"{doing}: the maps hold NaN or infinite values.")
     return m.clamp(min=0), mask.to(m.device).bool()
 
-# %% ../nbs/02_cam.ipynb #007ea62d
+# %% ../nbs/02_cam.ipynb #0084591f
 def energy(
     m:Tensor,    # maps (N,H,W)
     mask:Tensor, # the truth (N,H,W), bool
@@ -140,7 +142,7 @@ def energy(
     total = m.sum((1, 2))
     return (m * mask).sum((1, 2)) / total.where(total > 0, 1)
 
-# %% ../nbs/02_cam.ipynb #0080b71b
+# %% ../nbs/02_cam.ipynb #008643f7
 def peak_inside(
     m:Tensor,    # maps (N,H,W)
     mask:Tensor, # the truth (N,H,W), bool
@@ -150,7 +152,7 @@ def peak_inside(
     top, where = m.flatten(1).max(1)
     return mask.flatten(1).gather(1, where[:, None])[:, 0] & (top > 0)
 
-# %% ../nbs/02_cam.ipynb #0085b20e
+# %% ../nbs/02_cam.ipynb #008b4dae
 def best_energy(
     mask:Tensor, # the truth (N,H,W), bool
     size,        # the grid to see it through, (h,w) or an int
@@ -160,7 +162,7 @@ def best_energy(
     grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)[:, 0]
     return energy(upsample(grid, mask.shape[-2:]), mask)
 
-# %% ../nbs/02_cam.ipynb #00a2c028
+# %% ../nbs/02_cam.ipynb #00a80f17
 def gap_head(
     body:nn.Module, # ends in maps (N,C,h,w); it is copied, not changed
     n_classes:int,  # K
@@ -189,13 +191,13 @@ def _last_linear(net):
         raise CamError(f"Retraining a head: expected nn.Sequential(body, head) as gap_head makes it, got {type(net).__name__}.")
     return net[1][-1].requires_grad_()
 
-# %% ../nbs/02_cam.ipynb #00a687d9
+# %% ../nbs/02_cam.ipynb #00ac55f1
 def retrain_head(
     net:nn.Sequential, # (body, head) as `gap_head` makes it; the last Linear is trained in place
     batches,           # (x, y) pairs: a DataLoader or a list
     steps=300,         # steps of AdamW, all pictures at once
     lr=.05,            # step size
-    wd=.01,            # weight decay
+    wd=.1,             # weight decay
 )->list:               # the loss after each step
     "Fit only the last Linear, on features that the frozen body computes once. `CamError` for another kind of network."
     linear, (feats, y) = _last_linear(net), _features(net, batches)
