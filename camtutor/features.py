@@ -17,7 +17,7 @@ from .errors import CamError
 from .hooks import Hook, eval_mode, get_layer
 from .show import colorize
 
-# %% ../nbs/06_feature_maps.ipynb #000ede38
+# %% ../nbs/06_feature_maps.ipynb #000e8cdb
 _PER = {'channel': lambda A: A.amax((1, 2), keepdim=True), 'layer': lambda A: A.amax()}
 
 def channel_maps(
@@ -43,7 +43,7 @@ def feature_grid(
     tiles = colorize(channel_maps(A, per), cmap)
     return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1] // 16), pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #001a8c16
+# %% ../nbs/06_feature_maps.ipynb #001a32f2
 def _pca(A):
     "The first three principal components over all places of the batch, each stretched to [0,1]."
     flat = A.movedim(1, -1).reshape(-1, A.shape[1])
@@ -101,7 +101,7 @@ def kernel_spectrum(
         raise CamError(f"A spectrum of kernels: got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and size at least {max(w.shape[-2:])}.")
     return torch.fft.fftshift(torch.fft.fft2(w.detach().float(), (size, size)).abs().sum(1), dim=(-2, -1))
 
-# %% ../nbs/06_feature_maps.ipynb #00344ab8
+# %% ../nbs/06_feature_maps.ipynb #0034d5bf
 def dead_channels(
     A:Tensor, # activations (N,C,h,w) of many pictures
     eps=1e-6, # what counts as nothing
@@ -132,7 +132,7 @@ def top_activations(
     place = place.gather(0, image)
     return Top(value.T, image.T, torch.stack([place.T // A.shape[3], place.T % A.shape[3]], -1))
 
-# %% ../nbs/06_feature_maps.ipynb #00443c34
+# %% ../nbs/06_feature_maps.ipynb #00445736
 def part_energy(
     A:Tensor,    # activations (N,C,h,w)
     mask:Tensor, # the part's mask in each picture (N,H,W), bool
@@ -144,7 +144,7 @@ def part_energy(
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])[:, 0]
     return torch.einsum('nchw,nhw->c', A, share) / A.sum((0, 2, 3)).clamp(min=1e-12)
 
-# %% ../nbs/06_feature_maps.ipynb #00510436
+# %% ../nbs/06_feature_maps.ipynb #005155c9
 @contextmanager
 def ablate_channels(
     model:nn.Module, # a network

@@ -9,7 +9,7 @@ The text and the stub of an exercise whose cell is blanked are moved from the en
 """
 from hashlib import sha256
 from pathlib import Path
-import copy, json, re
+import ast, copy, json, re
 
 from camtutor.errors import CamError, nearest
 from camtutor.exercises.record import dated, replace as write
@@ -54,11 +54,19 @@ def is_question(cell, id): return cell['cell_type'] == 'markdown' and cell['sour
 def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith(f'@ex("{id}")')
 
 def blanked_cell(cell, id, name=''):
-    "The cell of exercise `id`: `@ex` above the stub of its function, no output."
-    kept = '\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|'))
+    "The cell of exercise `id`: `@ex` above the stub of its function; no output, and no private helpers, which would tell half of it."
+    kept = without_private('\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|')))
     source = blank(kept, name).strip('\n')
     at = re.search(rf'^(def|class) {name}' if name else r'^(def|class) ', source, re.M).start()
     return dict(cell, source=f'{source[:at]}@ex("{id}")\n{source[at:]}', outputs=[], execution_count=None)
+
+def without_private(source):
+    "Python source without the functions, classes and constants whose name begins with an underscore."
+    lines = source.splitlines()
+    for n in reversed(ast.parse(source).body):
+        names = [n.name] if hasattr(n, 'name') else [t.id for t in getattr(n, 'targets', []) if isinstance(t, ast.Name)]
+        if names and all(m.startswith('_') for m in names): del lines[min([n.lineno] + [d.lineno for d in getattr(n, 'decorator_list', [])])-1:n.end_lineno]
+    return '\n'.join(lines)
 
 def without_directives(cell):
     "A cell without the lines that only the author's tools read; `#| eval: false` stays, since it warns."

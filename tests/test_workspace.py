@@ -49,6 +49,10 @@ def test_one_function_of_several():
     cell = code('#| ex 9.3 g\ndef f(x): return x\ndef g(x): return 2*x')
     assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
 
+def test_private_helpers_go_with_the_body():
+    cell = code('#| ex 9.3 g\n_HOW = {1: 2}\ndef _help(x):\n    return x\ndef f(x): return x\ndef g(x): return _help(x)')
+    assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
+
 def test_directives_survive_cleaning_and_stay_out_of_the_package(tmp_path):
     from fastcore.nbio import dict2nb
     from nbdev.clean import clean_nb

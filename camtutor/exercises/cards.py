@@ -27,7 +27,7 @@ class Card:
 
 def html(kind, text):
     if kind == 'fold': return f'<details><summary>{escape(text[0])}</summary>{html("code", text[1])}</details>'
-    if kind == 'code': return f'<pre style="margin:.4em 0;overflow-x:auto">{escape(text)}</pre>'
+    if kind == 'code': return f'<pre style="margin:.4em 0;overflow-x:auto;white-space:pre">{escape(text)}</pre>'
     return '<div style="margin:.3em 0">' + re.sub(r'`([^`]+)`', r'<code>\1</code>', escape(text)).replace('\n', '<br>') + '</div>'
 
 def plain(kind, text):
@@ -46,6 +46,7 @@ def verdict_card(v:Verdict, note='', solution=False)->Card:
     "The card for one graded answer."
     e = v.exercise
     icon, words, colour = STATES[v.state]
+    if v.where and v.where.stopped: words = 'your code was stopped'
     body = dict(raised=raised_parts, wrong=wrong_parts, correct=right_parts, slow=right_parts, written=written_parts).get(v.state, new_parts)(v)
     if v.printed: body.append(('fold', ('It printed', v.printed[:2000].rstrip())))
     if note: body.append(('p', note))
@@ -66,8 +67,8 @@ def fallback(v):
 
 def raised_parts(v):
     w = v.where
-    if w.stopped == 'time': first = [('p', 'Your code was stopped: it ran longer than it may. Is there a loop that does not end?')]
-    elif w.stopped == 'memory': first = [('p', 'Your code was stopped: it asked for more memory than it may. Is something growing, or a shape multiplied out?')]
+    if w.stopped == 'time': first = [('p', 'It ran longer than it may. Is there a loop that does not end?')]
+    elif w.stopped == 'memory': first = [('p', 'It asked for more memory than it may. Is something growing, or a shape multiplied out?')]
     else: first = [('p', f'{w.kind}: {w.message}')]
     line = [('code', '\n'.join([f'{w.number:>4}  {w.line}', *(f'      {x}' for x in w.values)]))] if w.line else []
     return first + line + [('p', 'Tried with: ' + v.message)] + diagnosis(v) + nudge(v) + fallback(v)
