@@ -12,7 +12,7 @@ from camtutor.exercises import author, exercises, find
 from camtutor.workspace import start, workspace_cells, workspace_text
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = sorted((ROOT/'nbs').glob('0[1-6]_*.ipynb'))
+CHAPTERS = sorted((ROOT/'nbs').glob('0[0-6]_*.ipynb'))
 
 def md(source): return dict(cell_type='markdown', id='a', metadata={}, source=source)
 def printed(text): return dict(output_type='stream', name='stdout', text=text)
