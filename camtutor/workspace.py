@@ -33,32 +33,34 @@ def workspace_text(path:Path)->str:
 def workspace_cells(cells:list)->list: # of notebook cells, new ones
     "The cells of a learner's copy: exercises blanked, solutions and nbdev's directives gone."
     cells = [dict(copy.deepcopy(c), source=''.join(c['source'])) for c in cells]
-    blanked = [i for c in cells for i in directive(c, 'ex')[:1]]
-    asked = {i: k for i in blanked for k, c in enumerate(cells) if is_question(c, i)}
-    moved, out = {k for k in asked.values()}, []
-    for k, c in enumerate(cells):
-        if directive(c, 'solution') or k in moved or any(is_stub_cell(c, i) for i in blanked): continue
-        if exercise := directive(c, 'ex'):
-            if exercise[0] in asked: out.append(cells[asked[exercise[0]]])
-            c = blanked_cell(c, *exercise)
+    blanked = [id for c in cells for id, _ in directives(c, 'ex')]
+    asked = {id: c for id in blanked for c in cells if c['cell_type'] == 'markdown' and c['source'].startswith(f'**Exercise {id}**')}
+    out = []
+    for c in cells:
+        if directives(c, 'solution') or c in asked.values() or any(is_stub_cell(c, id) for id in blanked): continue
+        if here := directives(c, 'ex'):
+            out += [asked[id] for id, _ in here if id in asked]
+            c = blanked_cell(c, here)
         out.append(without_directives(c))
     out = [c for c in out if c['source'].strip()]
     if blanked: out[1:1] = [new_cell('markdown', WELCOME, 'welcome'), new_cell('code', 'from camtutor.exercises import ex', 'welcome-ex')]
     return [dict(c, source=c['source'].splitlines(keepends=True)) for c in out]
 
-def directive(cell, name)->list: # its words; empty if the cell has none
-    found = re.search(rf'^#\|\s*{name}\s+(.+)$', cell['source'], re.M) if cell['cell_type'] == 'code' else None
-    return found[1].split() if found else []
+def directives(cell, what)->list: # of (exercise, name of a function or '')
+    "The exercises that a cell's directives `#| ex` or `#| solution` name."
+    found = re.findall(rf'^#\|\s*{what}\s+([\d.]+)[ \t]*(\w*)', cell['source'], re.M) if cell['cell_type'] == 'code' else []
+    return [tuple(f) for f in found]
 
-def is_question(cell, id): return cell['cell_type'] == 'markdown' and cell['source'].startswith(f'**Exercise {id}**')
 def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith(f'@ex("{id}")')
 
-def blanked_cell(cell, id, name=''):
-    "The cell of exercise `id`: `@ex` above the stub of its function; no output, and no private helpers, which would tell half of it."
-    kept = without_private('\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|')))
-    source = blank(kept, name).strip('\n')
-    at = re.search(rf'^(def|class) {name}' if name else r'^(def|class) ', source, re.M).start()
-    return dict(cell, source=f'{source[:at]}@ex("{id}")\n{source[at:]}', outputs=[], execution_count=None)
+def blanked_cell(cell, here):
+    "A cell of exercises: `@ex` above the stub of each function; no output, and no private helpers, which would tell half of it."
+    source = without_private('\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|')))
+    for id, name in here:
+        source = blank(source, name).strip('\n')
+        at = re.search(rf'^(def|class) {name}', source, re.M).start()
+        source = f'{source[:at]}@ex("{id}")\n{source[at:]}'
+    return dict(cell, source=source, outputs=[], execution_count=None)
 
 def without_private(source):
     "Python source without the functions, classes and constants whose name begins with an underscore."

@@ -1,5 +1,5 @@
 "A learner's workspace: nothing of the solutions in it, nothing of the learner's lost, and it runs, solved and unsolved."
-import json, re
+import itertools, json, re
 from pathlib import Path
 
 import nbformat, pytest
@@ -14,9 +14,10 @@ from camtutor.workspace import start, workspace_cells, workspace_text
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT/'nbs').glob('0[0-6]_*.ipynb'))
 
-def md(source): return dict(cell_type='markdown', id='a', metadata={}, source=source)
+ids = (f'c{i}' for i in itertools.count())
+def md(source): return dict(cell_type='markdown', id=next(ids), metadata={}, source=source)
 def printed(text): return dict(output_type='stream', name='stdout', text=text)
-def code(source, *outputs): return dict(cell_type='code', id='b', metadata={}, source=source, outputs=list(map(printed, outputs)), execution_count=3)
+def code(source, *outputs): return dict(cell_type='code', id=next(ids), metadata={}, source=source, outputs=list(map(printed, outputs)), execution_count=3)
 def sources(cells): return [''.join(c['source']) for c in cells]
 def squeezed(text): return re.sub(r'\s', '', text)
 
@@ -49,6 +50,10 @@ def test_one_function_of_several():
     cell = code('#| ex 9.3 g\ndef f(x): return x\ndef g(x): return 2*x')
     assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
 
+def test_several_exercises_in_one_cell():
+    cell = code('#| export\n#| ex 9.3 g\n#| ex 9.4 h\ndef g(x): return 2*x\ndef k(x): return x\ndef h(x):\n    "Doc"\n    return 3*x')
+    assert sources(workspace_cells([md('# T'), cell]))[-1] == '@ex("9.3")\ndef g(x): ...\ndef k(x): return x\n@ex("9.4")\ndef h(x):\n    "Doc"\n    ...'
+
 def test_private_helpers_go_with_the_body():
     cell = code('#| ex 9.3 g\n_HOW = {1: 2}\ndef _help(x):\n    return x\ndef f(x): return x\ndef g(x): return _help(x)')
     assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
@@ -77,7 +82,7 @@ def test_chapter_and_exercises_are_in_step(path):
     assert set(author.asked(path.name[:2])) <= set(pairs[first + len(made):])
     for c in cells:
         for name in ('ex', 'solution'):
-            if words := workspace.directive(dict(c, source=''.join(c['source'])), name): assert find(words[0]).chapter == path.name[:2]
+            for id, _ in workspace.directives(dict(c, source=''.join(c['source'])), name): assert find(id).chapter == path.name[:2]
 
 def test_every_exercise_of_the_library_is_blanked_somewhere():
     "What a chapter exports and an exercise asks for is taken out of the learner's copy."
@@ -95,10 +100,10 @@ def test_nothing_of_the_solutions_is_left(path):
     out = '\n'.join(squeezed(''.join(c['source']) + json.dumps(c.get('outputs', ''))) for c in workspace_cells(cells))
     for c in cells:
         c = dict(c, source=''.join(c['source']))
-        if exercise := workspace.directive(c, 'ex'):
-            kept = {squeezed(l) for l in workspace.blanked_cell(c, *exercise)['source'].splitlines()}
+        if here := workspace.directives(c, 'ex'):
+            kept = {squeezed(l) for l in workspace.blanked_cell(c, here)['source'].splitlines()}
             gone = [l for l in c['source'].splitlines() if len(squeezed(l)) > 30 and squeezed(l) not in kept and not l.startswith('#|')]
-            assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out and l.strip() not in TAUGHT.get(exercise[0], [])] == []
+            assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out and l.strip() not in TAUGHT.get(here[0][0], [])] == []
 
 def run(path, folder, monkeypatch):
     "Run a notebook as a learner does; its progress goes to a file beside it."
