@@ -6,13 +6,12 @@
 __all__ = ['grad_cam', 'class_numbers', 'class_score', 'layer_name', 'unwrap', 'as_maps', 'saying', 'Captured', 'capture',
            'last_layer']
 
-# %% ../nbs/03_gradcam.ipynb #000223ff
-import threading
+# %% ../nbs/03_gradcam.ipynb #00049eb8
+import threading, torch
 from contextlib import contextmanager
 from math import log
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, ref
-import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from .errors import CamError
@@ -70,11 +69,12 @@ def _check_not_softmax(out):
         raise CamError("the model ends in a softmax, and the gradient of a probability vanishes where the model is sure. "
                        "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, 5] if you mean the probability.")
 
-# %% ../nbs/03_gradcam.ipynb #0071d36f
+# %% ../nbs/03_gradcam.ipynb #0076da1a
 def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
+# %% ../nbs/03_gradcam.ipynb #0077cee6
 def _checked_score(score, out):
     "What a callable target returned: one finite score for each image, or K of them."
     n = len(out) if isinstance(out, Tensor) else None
@@ -146,14 +146,12 @@ class _Tap:
         self.acts[key] = out if out.requires_grad else out.detach().requires_grad_()
         return self.acts[key].clone()  # an in-place ReLU behind this layer changes the clone
 
-# %% ../nbs/03_gradcam.ipynb #000bb923
+# %% ../nbs/03_gradcam.ipynb #0082a38e
 @contextmanager
 def _hooked(tap):
     "The tap's hook on each of its modules, for the time being."
     handles = []
-    try:
-        for m in tap.mods: handles.append(m.register_forward_hook(tap.see))
-        yield
+    try: yield handles.extend(m.register_forward_hook(tap.see) for m in tap.mods)
     finally:
         for h in handles: h.remove()
 
@@ -228,23 +226,23 @@ def as_maps(
     if grid: return a[:, extra:].unflatten(1, grid).movedim(-1, 1)
     raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; (N,C,h,w) or tokens (N,T,C) do. Give an earlier layer.")
 
-# %% ../nbs/03_gradcam.ipynb #00111271
+# %% ../nbs/03_gradcam.ipynb #00903db1
 def _laid_out(name, a, g, size):
     "Activations and gradient of one layer as maps; refused if the score does not depend on them."
     if g is None: raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the model behind it "
                                  "runs under torch.no_grad. Give a layer on the way to the score.")
     try: A, G = as_maps(a, size), torch.stack([as_maps(k, size) for k in g]) if g.ndim > a.ndim else as_maps(g, size)
     except CamError as e: raise CamError(f"the layer {name!r} is not spatial: {e}") from None
-    if a.ndim == 3 and not G.any():
-        raise CamError(f"behind the layer {name!r} only its class token is read, so no image patch has a gradient. Give a layer in front of the last attention.")
-    return A.detach(), G
+    if a.ndim > 3 or G.any(): return A.detach(), G
+    raise CamError(f"behind the layer {name!r} only its class token is read, so no image patch has a gradient. Give a layer in front of the last attention.")
 
-# %% ../nbs/03_gradcam.ipynb #001559d9
+# %% ../nbs/03_gradcam.ipynb #0091dc9c
 def _key(model, layer):
     "A module, or 'input' for the batch, unless a layer has that name."
     if isinstance(layer, str) and layer == 'input' and not hasattr(model, 'input'): return 'input'
     return get_layer(model, layer)
 
+# %% ../nbs/03_gradcam.ipynb #00920a53
 def _score_gradients(tap, keys, out, target):
     for k in keys:
         if k not in tap.acts: raise CamError(f"the layer {layer_name(tap.model, k)!r} never ran in this forward pass. Give one that the model uses.")
@@ -297,14 +295,13 @@ def capture(
         acts, grads = map(list, zip(*(_laid_out(n, a, g, x.shape[-2:]) for n, (a, g) in zip(names, pairs))))
     return Captured(out, acts, grads) if many else Captured(out, acts[0], grads[0])
 
-# %% ../nbs/03_gradcam.ipynb #00bbfed5
+# %% ../nbs/03_gradcam.ipynb #00c81ec6
 def _token_layers(model, x):
     "Modules that put out tokens (N,T,C) which fit on a grid, once each, in order."
     seen = []
     def see(m, args, out):
         if isinstance(out, Tensor) and out.ndim == 3 and out.shape[1] > 3 and _grid(out.shape[1], x.shape[-2:])[0]: seen.append(m)
-    every = _Tap(model, list(model.modules()))
-    every.see = see
+    (every := _Tap(model, list(model.modules()))).see = see
     with _quiet(model), _hooked(every): _run(model, x)
     return [m for m in seen if seen.count(m) == 1]
 
