@@ -16,9 +16,9 @@ from camtutor.exercises.record import dated, replace as write
 from camtutor.exercises.stubs import blank
 
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
-WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write; '
-           'each is checked the moment its cell runs, and until it is right the library\'s own stands in for it. '
-           '`ex.hint("…")`, `ex.progress()` and `ex.next()` help.')
+WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, and each is '
+           'checked the moment its cell runs. The cells below go on with the library\'s version all the same, so a chapter runs to its end '
+           'unsolved; `ex.use("…")` puts yours in its place. `ex.hint("…")`, `ex.next()` and `ex.progress()` help.')
 
 def chapters(nbs:Path)->dict: # file name -> path
     "The notebooks that a workspace holds: the front page and the numbered chapters."
