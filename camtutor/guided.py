@@ -48,7 +48,7 @@ def _check_signed(g, clip):
 
 def _what(g): return f'a tensor {tuple(g.shape)}, not all of it finite' if isinstance(g, Tensor) else f'a {type(g).__name__}'
 
-# %% ../nbs/04_guided_backprop.ipynb #00206a46
+# %% ../nbs/04_guided_backprop.ipynb #002b5e78
 def strength(g:Tensor)->Tensor: # signed pixels (N,3,H,W) -> (N,H,W)
     "The largest absolute value of each pixel's channels (N,H,W). Simonyan et al., 2013."
     return g.abs().amax(1)
@@ -201,7 +201,7 @@ def pixel_grad(
     unit = _unit(model, layer, channel, whole, weigh) if layer is not None else nullcontext(target)
     with unit as target, ReLURule(rule) if rule else nullcontext(): return capture(model, x, 'input', target).grads
 
-# %% ../nbs/04_guided_backprop.ipynb #006a9303
+# %% ../nbs/04_guided_backprop.ipynb #0089b557
 def saliency(
     model:nn.Module, x:Tensor,             # a network, and its normalised batch (N,3,H,W)
     target=None,                           # a class, see `class_score`
@@ -210,7 +210,7 @@ def saliency(
     "The gradient of a score at the pixels (N,3,H,W). `CamError` for bad input. Simonyan et al., 2013."
     with saying('Saliency'): return pixel_grad(model, x, target, None, layer, channel, whole)
 
-# %% ../nbs/04_guided_backprop.ipynb #006be6a6
+# %% ../nbs/04_guided_backprop.ipynb #008aefec
 def guided_backprop(
     model:nn.Module, x:Tensor,             # a network with ReLUs, and its normalised batch (N,3,H,W)
     target=None,                           # a class, see `class_score`
@@ -254,7 +254,7 @@ def cascade(
         scramble(get_layer(model, name), seed + i)
         yield name, model
 
-# %% ../nbs/04_guided_backprop.ipynb #009648a4
+# %% ../nbs/04_guided_backprop.ipynb #00c5ce76
 def rank_correlation(
     a:Tensor, # pictures or maps, N first
     b:Tensor, # same shape
