@@ -48,10 +48,10 @@ def app(args):
                ('VoilaConfiguration.template', 'camtutor'), ('VoilaConfiguration.strip_sources', True), ('VoilaConfiguration.show_tracebacks', False),
                ('VoilaConfiguration.file_allowlist', 'no file^'), *(('VoilaConfiguration.extension_allowlist', e) for e in WIDGETS),
                ('MappingKernelManager.cull_idle_timeout', 1800), ('MappingKernelManager.cull_interval', 60)]
+    os.environ['JUPYTER_PATH'] = os.pathsep.join([str(page.parent.parent), os.environ.get('JUPYTER_PATH', '')])   # the page's template
+    from voila.app import Voila
     print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)
-    try: return subprocess.call([sys.executable, '-m', 'voila', str(page), *(f'--{name}={value}' for name, value in options)],
-                                env=dict(os.environ, JUPYTER_PATH=os.pathsep.join([str(page.parent.parent), os.environ.get('JUPYTER_PATH', '')])))
-    except KeyboardInterrupt: return 0
+    Voila.launch_instance([str(page), *(f'--{name}={value}' for name, value in options)])
 
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."

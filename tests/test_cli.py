@@ -103,12 +103,14 @@ def test_default_weights_without_a_network(monkeypatch):
     with pytest.raises(CamError, match='cannot be downloaded.*no route.*--weights FILE'): load_network('squeezenet1_1', 'DEFAULT')
 
 def test_app_stays_on_this_computer(monkeypatch, capsys):
+    from voila.app import Voila
     calls = []
-    monkeypatch.setattr(subprocess, 'call', lambda command, env: calls.append(command) or 0)
-    assert cli.main(['app', '--port', '9123', '--no-browser']) == 0
+    monkeypatch.setattr(Voila, 'launch_instance', calls.append)
+    monkeypatch.setenv('JUPYTER_PATH', '')
+    assert not cli.main(['app', '--port', '9123', '--no-browser'])
     command = calls[0]
     assert {'--Voila.ip=127.0.0.1', '--Voila.port=9123', '--Voila.open_browser=False', '--VoilaConfiguration.strip_sources=True',
-            '--VoilaConfiguration.file_allowlist=no file^'} <= set(command) and command[3].endswith('data/explorer.ipynb')
+            '--VoilaConfiguration.file_allowlist=no file^'} <= set(command) and command[0].endswith('data/explorer.ipynb')
     assert 'http://127.0.0.1:9123' in capsys.readouterr().out
 
 def test_help_is_quick_and_needs_no_torch():

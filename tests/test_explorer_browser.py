@@ -1,0 +1,388 @@
+"The explorer in Chromium: in a JupyterLab and as a Voilà page. Screenshots are left in artefacts/."
+import base64, io, json, os, re, statistics, sys
+import numpy as np, psutil, pytest
+from PIL import Image
+from camtutor.explorer import Explorer, drive
+from camtutor.panel import MAX_UPLOAD
+from camtutor.pets import load_pets
+from camtutor.scenes import scene
+from lab import free_port, open_notebook, run_cell, serving, shoot
+
+pytestmark = pytest.mark.browser
+
+CELLS = ('''import os
+print('kernel', os.getpid())
+from camtutor.explorer import Explorer
+Explorer(outline='animal')''', '''import time, torch
+from camtutor.explain import METHODS, Method
+def slow(model, x, target, layer):
+    for i in range(200): m = torch.stack([model(x)[:, target]] * 4, 1).reshape(1, 2, 2); time.sleep(.02)
+    return m
+METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200)
+Explorer(show='class method', outline=None)''', '''from torchvision.models import resnet50
+torch.manual_seed(0)
+net = resnet50()
+net.fc.weight.data.abs_()   # so that no class's map is empty
+Explorer(net, [torch.randn(1, 3, 224, 224)], show='class layer', classes='all')''')
+
+class View:
+    "One explorer on a page, as a person sees it."
+    def __init__(self, page, root): self.page, self.root = page, root
+    def find(self, css): return self.root.locator(css)
+    def slider(self, name): return self.find(f'[role=slider][aria-label="{name}"]')
+    def menu(self, name): return self.find(f'.ct-row:has(.widget-label:text-is("{name}")) select')
+    def button(self, text): return self.find(f'button:has-text("{text}")')
+    def tab(self, text): self.find(f'.ct-tabs button:has-text("{text}")').click()
+    def caption(self): return self.find('[role=status]').first.inner_text()
+    def readout(self, name): return self.find(f'.ct-row:has(.widget-label:text-is("{name}")) .widget-readout').inner_text()
+
+    def until(self, text, css='[role=status]'):
+        "Wait for a text to be seen; the whole text then."
+        self.find(css).filter(has_text=text).first.wait_for(timeout=20_000)
+        return self.find(css).first.inner_text()
+
+    def until_code(self, text):
+        "Wait until the line of Python says so: the state has reached the kernel and come back."
+        self.root.locator('.ct-code code').filter(has_text=text).wait_for(state='attached', timeout=20_000)
+
+    def picture(self, i=0):
+        "The decoded picture that the browser shows."
+        js = 'async i => { const b = await (await fetch(i.src)).arrayBuffer(); return btoa(String.fromCharCode(...new Uint8Array(b))) }'
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(self.find('img.widget-image').nth(i).evaluate(js))))).astype(int)
+
+    def press(self, name, *keys):
+        self.slider(name).focus()
+        for k in keys: self.page.keyboard.press(k)
+
+    def watch(self):
+        "Measure, inside the browser, from a key press to the first frame after the new picture has been decoded."
+        self.find('img.widget-image').first.evaluate('''img => {
+          window.times = []; let start = 0;
+          window.addEventListener('keydown', () => { start = performance.now() }, true);
+          img.addEventListener('load', () => { const s = start; start = 0; if (s) requestAnimationFrame(() => window.times.push(performance.now() - s)) })}''')
+
+    def timed(self, name, key):
+        "Milliseconds from one key press to the new picture."
+        n = self.page.evaluate('window.times.length')
+        self.press(name, key)
+        self.page.wait_for_function(f'window.times.length > {n}', timeout=10_000)
+        return self.page.evaluate('window.times[window.times.length - 1]')
+
+@pytest.fixture(scope='module')
+def notebook(page, lab):
+    "The notebook with all three explorers' cells, the first of them run."
+    open_notebook(page, lab, 'explorer.ipynb', *CELLS)
+    run_cell(page, 0, 'img.widget-image')
+    return page
+
+@pytest.fixture
+def view(notebook):
+    "The first explorer, at its first picture."
+    v = View(notebook, notebook.locator('.jp-CodeCell').nth(0).locator('.ct'))
+    notebook.set_viewport_size(dict(width=1280, height=1100))
+    v.tab('Pictures')
+    v.find('.ct-thumb-0').click()
+    v.until('cat (')
+    return v
+
+@pytest.fixture(scope='module')
+def library():
+    "The same explorer without a browser: what the picture has to be."
+    ex = Explorer(outline='animal')
+    def picture(**state):
+        drive(ex, picture=0, **state)
+        return np.asarray(Image.open(io.BytesIO(ex.panel.images[0].value))).astype(int)
+    return picture
+
+def same(a, b): return a.shape == b.shape and np.abs(a - b).max() <= 4
+
+def report(title, times):
+    times = sorted(times)
+    median, p95 = statistics.median(times), times[int(.95 * (len(times) - 1))]
+    print(f'\n{title}: median {median:.0f} ms, 95 of 100 below {p95:.0f} ms, {len(times)} key presses')
+    return median, p95
+
+def test_arrow_keys_move_class_and_layer(view, library):
+    shoot(view.page, 'explorer-1280')
+    before = view.picture()
+    assert same(before, library(class_='cat', layer='0.7'))
+    view.press('Class', 'ArrowRight')
+    view.until('dog (')
+    view.press('Layer', 'ArrowLeft')
+    assert 'at 0.6, 8×8' in view.until('at 0.6')
+    assert view.readout('Class').startswith('dog · ') and view.readout('Layer') == '0.6 · 8×8'
+    after = view.picture()
+    assert not same(after, before) and same(after, library(class_='dog', layer='0.6'))
+    view.press('Layer', 'End')
+    view.until('at 0.7')
+
+def test_a_drag_ends_where_it_is_let_go(view, library):
+    box = view.slider('Class').bounding_box()
+    track = view.find('.ct-row:has(.widget-label:text-is("Class")) .noUi-base').bounding_box()
+    x, y = box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
+    view.page.mouse.move(x, y)
+    view.page.mouse.down()
+    view.page.mouse.move(track['x'] + track['width'], y, steps=40)
+    view.page.mouse.up()
+    view.until('rabbit (')
+    assert view.readout('Class').startswith('rabbit') and same(view.picture(), library(class_='rabbit', layer='0.7'))
+
+def test_many_key_presses_at_once_collapse_into_the_last(view, library):
+    view.press('Class', *['ArrowRight', 'ArrowLeft'] * 40, *['ArrowLeft'] * 3, 'ArrowRight', 'ArrowRight')
+    view.until('dog (')
+    assert view.readout('Class').startswith('dog') and same(view.picture(), library(class_='dog', layer='0.7'))
+
+def test_key_press_to_picture(view):
+    view.watch()
+    keys = [('Class', 'ArrowRight'), ('Layer', 'ArrowLeft'), ('Class', 'ArrowRight'), ('Layer', 'ArrowLeft'), ('Class', 'ArrowLeft'),
+            ('Layer', 'ArrowRight'), ('Class', 'ArrowLeft'), ('Layer', 'ArrowRight')]
+    for k in keys: view.timed(*k)
+    median, p95 = report('the shipped network at 128 px (wanted: 60 and 120)', [view.timed(*k) for k in keys * 8])
+    assert median < 150 and p95 < 400
+
+SWEEP = '''async (root, [moves, names]) => {   // up and down the classes, every tenth time to another layer; each answer is waited for
+  const handle = name => root.querySelector(`[role=slider][aria-label="${name}"]`), status = root.querySelector('[role=status]').closest('.widget-html');
+  const press = (name, key) => handle(name).dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+  const seen = want => new Promise((yes, no) => {
+    const late = setTimeout(() => no(new Error('lost: ' + want)), 10000);
+    const look = () => { if (status.textContent.includes(want)) { clearTimeout(late); watch.disconnect(); yes() } };
+    const watch = new MutationObserver(look);
+    watch.observe(status, {subtree: true, childList: true, characterData: true});
+    look() });
+  let at = Math.round(handle('Class').getAttribute('aria-valuenow')), step = 1, done = 0;
+  for (let i = 0; i < moves; i++) {
+    if (!names[at + step]) step = -step;
+    at += step;
+    press('Class', step > 0 ? 'ArrowRight' : 'ArrowLeft');
+    await seen(`for ${names[at]} (`);
+    done++;
+    if (i % 10 == 9) { press('Layer', i % 20 < 10 ? 'ArrowLeft' : 'ArrowRight'); await seen(i % 20 < 10 ? 'at 0.6' : 'at 0.7') }
+  }
+  return done }'''
+
+def test_five_hundred_moves(view, notebook):
+    "No event is lost, and the kernel's memory does not grow."
+    kernel = psutil.Process(int(re.search(r'kernel (\d+)', notebook.locator('.jp-CodeCell').nth(0).inner_text())[1]))
+    view.press('Class', 'Home')
+    view.until('for bear (')
+    def sweep(n): assert view.root.evaluate(SWEEP, [n, load_pets().vocab]) == n
+    sweep(60)
+    before = kernel.memory_info().rss
+    sweep(500)
+    after = kernel.memory_info().rss
+    print(f'\n500 moves: {before / 2**20:.0f} MB before, {after / 2**20:.0f} MB after')
+    assert after < 1.05 * before
+
+def choose(view, name, data):
+    with view.page.expect_file_chooser() as chooser: view.find('.widget-upload').click()
+    chooser.value.set_files([dict(name=name, mimeType='image/jpeg', buffer=data)])
+
+def drop(view, name, data):
+    view.find('.ct-drop').evaluate('''(zone, [name, data]) => {
+      const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0)), t = new DataTransfer();
+      t.items.add(new File([bytes], name, {type: 'image/jpeg'}));
+      for (const kind of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(kind, {dataTransfer: t, bubbles: true, cancelable: true}))}''',
+      [name, base64.b64encode(data).decode()])
+
+def photo(seed=77, species='fox'):
+    f = io.BytesIO()
+    Image.fromarray(scene(seed, species, 256).image).save(f, 'jpeg', quality=95)
+    return f.getvalue()
+
+def test_uploads_good_and_bad(view):
+    view.tab('Your own photo')
+    before = view.picture()
+    choose(view, 'bad.jpg', b'this is no picture')
+    said = view.until('That did not work', '[role=alert]')
+    assert 'bad.jpg' in said and 'no image that can be read' in said and same(view.picture(), before)
+    shoot(view.page, 'explorer-bad-upload')
+    choose(view, 'my fox.jpg', photo())
+    view.until_code("'my fox.jpg'")
+    view.find('[role=alert]').wait_for(state='detached')
+    chosen = view.picture()
+    assert not same(chosen, before)
+    drop(view, 'empty.jpg', b'')
+    assert 'empty' in view.until('empty.jpg', '[role=alert]')
+    drop(view, 'my dog.jpg', photo(78, 'dog'))
+    view.until_code("'my dog.jpg'")
+    choose(view, 'huge.jpg', bytes(MAX_UPLOAD + 1))
+    assert 'at most' in view.until('huge.jpg', '[role=alert]')
+    view.press('Class', 'Home')
+    assert 'bear (' in view.until('bear (')
+
+def test_make_a_scene(view):
+    view.tab('Make a scene')
+    view.menu('Animal').select_option('cat')
+    view.menu('Place').select_option('sofa')
+    view.press('Seed', 'ArrowRight')
+    view.until_code('scene(8')
+    view.press('Class', 'Home')
+    view.until('bear (')
+    sofa = view.picture()
+    view.menu('Place').select_option('grass')
+    view.until_code('grass')
+    view.tab('Save')
+    line = view.find('.ct-code code').inner_text()
+    assert line == "explain(load_pets(), scene(8, species='cat', background='grass'), 'grad_cam', layer='0.7', target='bear').raw"
+    assert not same(view.picture(), sofa)
+    view.tab('Make a scene')
+    view.menu('Second').select_option('dog')
+    view.menu('Outline').locator('option:has-text("dog")').wait_for(state='attached')
+    shoot(view.page, 'explorer-scene')
+    view.menu('Second').select_option('no other animal')
+
+def test_two_classes_and_difference(view):
+    view.button('Two classes').click()
+    view.find('[role=status]').nth(1).wait_for()
+    view.press('Against', 'End')
+    view.find('[role=status]').nth(1).filter(has_text='rabbit (').wait_for()
+    shoot(view.page, 'explorer-two-classes')
+    assert not same(view.picture(0), view.picture(1))
+    view.button('Difference').click()
+    view.until('minus rabbit')
+    view.button('One class').click()
+    view.page.wait_for_function('!document.querySelector(".ct [role=status]").textContent.includes("minus")')
+
+def test_grids(view):
+    view.tab('All methods')
+    view.button('Draw all methods').click()
+    view.find('figcaption:has-text("Guided Grad-CAM")').wait_for(timeout=30_000)
+    assert view.find('.ct-grid img').count() >= 6
+    shoot(view.page, 'explorer-methods')
+    view.tab('All layers')
+    view.button('Draw all layers').click()
+    view.find('figcaption:has-text("0.7 · 8×8")').wait_for(timeout=30_000)
+    view.menu('Method').select_option('Saliency')
+    view.until('Saliency for')
+    view.button('Draw all layers').click()
+    assert 'as a whole' in view.until('as a whole', '[role=alert]')
+    view.menu('Method').select_option('Grad-CAM')
+    view.until('Grad-CAM for')
+
+def test_save_and_copy(view):
+    view.tab('Save')
+    view.button('Copy').click()
+    view.button('Copied').wait_for()
+    assert view.page.evaluate('navigator.clipboard.readText()') == view.find('.ct-code code').inner_text()
+    view.button('Make the files').click()
+    with view.page.expect_download() as got: view.find('a:has-text("Picture")').click()
+    assert got.value.suggested_filename == 'cat-grad_cam-cat.png'
+    saved = np.asarray(Image.open(got.value.path())).astype(int)
+    assert saved.shape == view.picture().shape and np.abs(saved - view.picture()).mean() < 3   # PNG beside JPEG
+    with view.page.expect_download() as got: view.find('a:has-text("Numbers")').click()
+    assert np.loadtxt(got.value.path(), delimiter=',').shape == (8, 8)
+
+def test_by_keyboard_alone(view):
+    "Tab reaches every control in order; Enter and arrows work them."
+    view.slider('Class').focus()
+    seen = []
+    for _ in range(40):
+        seen.append(view.page.evaluate('''() => { const e = document.activeElement, l = e.labels && e.labels[0];
+          return e.getAttribute('aria-label') || (l && l.textContent) || e.textContent.trim() || e.title }'''))
+        if seen[-1].endswith('rabbit and fox'): break
+        view.page.keyboard.press('Tab')
+    wanted = ['Class', 'Top 5', 'All', 'Layer', 'Method', 'One class', 'Two classes', 'Opacity', 'Colours', 'Hold this range', 'Outline',
+              'Pictures', 'Make a scene', 'Save', '✓ cat', 'rabbit']
+    places = [seen.index(w) for w in wanted]
+    assert places == sorted(places) and '' not in seen
+    view.page.keyboard.press('Enter')
+    view.find('.ct-thumb-9:has-text("✓")').wait_for()
+    assert view.find('.ct-on').count() == 1
+
+def test_screen_readers_get_names_values_and_states(view):
+    tree = view.root.aria_snapshot()
+    for line in ('slider "Class"', 'slider "Layer"', 'slider "Opacity"', 'combobox "Method"', 'combobox "Outline"', 'status: Grad-CAM for'): assert line in tree
+    assert re.search(r'button "One class" \[pressed\]', tree) and 'button "Two classes" [pressed]' not in tree
+    assert 'slider:' not in tree and '- slider\n' not in tree
+    assert view.slider('Class').get_attribute('aria-valuetext').startswith('cat · ')
+
+def test_a_narrow_window_wraps(view):
+    view.page.set_viewport_size(dict(width=600, height=1500))
+    view.button('Two classes').click()
+    view.find('[role=status]').nth(1).wait_for()
+    assert view.root.evaluate('e => e.scrollWidth <= e.clientWidth + 1')
+    boxes = [view.find(css).first.bounding_box() for css in ('.ct-stage', '.ct-side', '.ct-tabs', '.ct-thumbs')]
+    assert all(b['x'] >= 0 and b['x'] + b['width'] <= 600 for b in boxes)
+    assert boxes[1]['y'] >= boxes[0]['y'] + boxes[0]['height']
+    shoot(view.page, 'explorer-600')
+    view.button('One class').click()
+    view.find('[role=status]').nth(1).wait_for(state='hidden')
+
+def test_a_dear_method_shows_progress_and_stops(notebook):
+    notebook.set_viewport_size(dict(width=1280, height=1100))
+    run_cell(notebook, 1)
+    view = View(notebook, notebook.locator('.jp-CodeCell').nth(1).locator('.ct'))
+    view.find('img.widget-image').first.wait_for(timeout=30_000)
+    view.menu('Method').select_option('Slow')
+    view.button('Stop').wait_for()
+    view.page.wait_for_function("document.querySelectorAll('.jp-CodeCell')[1].querySelector('.progress-bar').offsetWidth > 4")
+    shoot(notebook, 'explorer-dear')
+    view.button('Stop').click()
+    assert re.search(r'Stopped after \d+ of about 200', view.until('Stopped', '[role=alert]'))
+    view.menu('Method').select_option('Grad-CAM')
+    view.press('Class', 'Home')
+    view.until('Grad-CAM for bear (')
+
+def test_resnet50(notebook):
+    run_cell(notebook, 2)
+    view = View(notebook, notebook.locator('.jp-CodeCell').nth(2).locator('.ct'))
+    view.find('img.widget-image').first.wait_for(timeout=60_000)
+    view.watch()
+    for k in ('ArrowLeft', 'ArrowRight'): view.timed('Layer', k)
+    keys = [('Class', 'ArrowRight'), ('Layer', 'ArrowLeft'), ('Class', 'ArrowRight'), ('Layer', 'ArrowRight')]
+    median, _ = report('a ResNet-50 at 224 px (wanted: 90)', [view.timed(*k) for k in keys * 6])
+    assert median < 250
+
+def test_no_error_in_the_console(notebook): assert notebook.errors == []
+
+# ---- the page of its own
+@pytest.fixture(scope='module')
+def app(tmp_path_factory):
+    root, port = tmp_path_factory.mktemp('app'), free_port()
+    command = [sys.executable, '-m', 'camtutor.cli', 'app', '--port', str(port), '--no-browser']
+    with serving(command, f'http://127.0.0.1:{port}/voila/static/voila.js', root): yield f'http://127.0.0.1:{port}/'
+
+def visit(browser, app):
+    "A visitor of their own, and the addresses they asked for."
+    page = browser.new_context(viewport=dict(width=1280, height=900)).new_page()
+    page.errors, page.asked = [], []
+    page.on('console', lambda m: page.errors.append(m.text) if m.type == 'error' else None)
+    page.on('pageerror', lambda e: page.errors.append(str(e)))
+    page.on('request', lambda r: page.asked.append(r.url))
+    page.goto(app)
+    page.wait_for_selector('.ct img.widget-image', timeout=120_000)
+    return page, json.loads(page.locator('#jupyter-config-data').inner_text())['kernelId'] if page.locator('#jupyter-config-data').count() else None
+
+EXECUTE = '''([kernel]) => new Promise(done => {
+  const ws = new WebSocket(`ws://${location.host}/api/kernels/${kernel}/channels?session_id=test`), seen = [];
+  const send = kind => ws.send(JSON.stringify({channel: 'shell', header: {msg_id: kind, username: '', session: 'test', msg_type: kind, version: '5.3'},
+    parent_header: {}, metadata: {}, content: {code: "open('/tmp/never', 'w')", silent: false}}));
+  ws.onmessage = e => { try { const m = JSON.parse(e.data); seen.push([(m.parent_header || {}).msg_id, m.header.msg_type]) } catch (x) {} };
+  ws.onopen = () => { send('execute_request'); send('kernel_info_request') };
+  setTimeout(() => done(seen), 3000)})'''
+
+def test_the_page(browser, app, library, tmp_path):
+    page, kernel = visit(browser, app)
+    view = View(page, page.locator('.ct'))
+    assert same(view.picture(), library(class_='cat', layer='0.7'))
+    view.press('Class', 'ArrowRight')
+    view.until('dog (')
+    assert same(view.picture(), library(class_='dog', layer='0.7'))
+    view.tab('Your own photo')
+    choose(view, 'my fox.jpg', photo())
+    view.until_code("'my fox.jpg'")
+    view.tab('Pictures')
+    shoot(page, 'app-1280')
+    assert page.locator('.cm-editor, .CodeMirror, .jp-InputPrompt, pre:has-text("import")').count() == 0
+    assert 'import' not in page.content().split('camtutor.explorer')[0][-200:] and 'Explorer(outline' not in page.content()
+    assert all(u.startswith((app, 'data:', 'blob:')) for u in page.asked), [u for u in page.asked if not u.startswith(app)]
+    for path in ('lab', 'tree', 'api/contents', 'voila/files/explorer.ipynb', 'voila/files/pets.safetensors', 'terminals/1'):
+        assert page.request.get(app + path).status in (403, 404)
+    replies = page.evaluate(EXECUTE, [kernel])
+    assert ['kernel_info_request', 'kernel_info_reply'] in replies and not any(parent == 'execute_request' for parent, _ in replies)
+    assert page.errors == []
+    other, kernel2 = visit(browser, app)
+    assert kernel and kernel2 and kernel != kernel2
+    page.set_viewport_size(dict(width=600, height=1400))
+    shoot(page, 'app-600')
+    for p in (page, other): p.context.close()
