@@ -249,13 +249,13 @@ def _score_gradients(tap, keys, out, target):
     with torch.enable_grad(): score = class_score(out, target)
     return _gradients(score, [tap.acts[k] for k in keys])
 
-# %% ../nbs/03_gradcam.ipynb #0012e814
+# %% ../nbs/03_gradcam.ipynb #0093d1f7
 @contextmanager
 def saying(action): # for example "Grad-CAM at 'layer4'"
     "Begin the message of a `CamError` from inside with what was being done; of several, the outermost is named."
     try: yield
     except CamError as e:
-        reason = getattr(e, 'reason', str(e))
+        reason = getattr(e, 'reason', str(e).removeprefix('get_layer: '))
         told = CamError(reason if reason.startswith(action) else f'{action}: {reason}')
         told.reason = reason
         raise told from e.__cause__
