@@ -94,6 +94,30 @@ def test_wrong_names_the_mistake_in_other_code():
     v = grade(ALL['3.2'], lambda acts, grads: torch.relu((acts*grads).sum(dim=1)))
     assert 'HiResCAM' in v.mistake.diagnosis
 
+def test_a_mistake_that_raises_is_named_too():
+    class Mine:
+        def __init__(self, layer): self.h = layer.register_forward_hook(self.keep)
+        def keep(self, layer, a, b): self.stored = b.clone().detach()
+        def __enter__(self): return self
+        def __exit__(self): self.h.remove()
+    assert '*exc' in grade(ALL['1.3'], Mine).mistake.diagnosis
+    def mine(head, A, target):
+        A = A.clone().requires_grad_(True)
+        head(A)[:, target].backward()
+        return A.grad
+    v = grade(ALL['3.4'], mine)
+    assert v.state == 'raised' and 'Add them up' in str(verdict_card(v)) and v.where.line == 'head(A)[:, target].backward()'
+
+def test_advice_by_name():
+    def engine(model, x, layers, target=None):
+        kept = []
+        h = model.get_submodule(layers).register_forward_hook(lambda m, i, o: kept.append(o))
+        out = model(x)
+        h.remove()
+        return out, kept[0], torch.autograd.grad(out[:, target].sum(), kept)[0]
+    v = grade(ALL['3.5'], engine)
+    assert 'below the layer' in v.message and 'under `no_grad`' in v.message
+
 def test_wrong_without_a_known_mistake_says_where():
     v = grade(ALL['3.2'], lambda A, g: torch.full((len(A), *A.shape[2:]), 7.))
     assert v.state == 'wrong' and v.mistake is None and 'by hand' in v.message and 'should be 0 at' in v.message
@@ -159,6 +183,19 @@ def test_endless_loops_are_stopped():
         start = time.monotonic()
         with pytest.raises(TimeLimit): guarded(f, .3)
         assert time.monotonic() - start < 10 and sys.gettrace() is None
+
+def test_an_import_is_left_to_finish(tmp_path, monkeypatch):
+    "Half a module would spoil the session for good."
+    (tmp_path/'slow_to_import.py').write_text('import time\nend = time.monotonic() + .5\nwhile time.monotonic() < end: sum(range(99))\nready = True\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    def imports():
+        import slow_to_import
+        return slow_to_import.ready
+    assert guarded(imports, .1)
+    def then_loops():
+        import slow_to_import
+        while True: pass
+    with pytest.raises(TimeLimit): guarded(then_loops, .1)
 
 def test_growing_memory_is_stopped():
     def grows():

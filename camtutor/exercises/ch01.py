@@ -128,6 +128,8 @@ class Swallows(Hook):
 class OnlyWhenWell(Hook):
     def __exit__(self, kind, *exc):
         if kind is None: self.remove()
+class ExitTakesNothing(Hook):
+    def __exit__(self): self.remove()
 class HookView(Hook):
     def see(self, module, args, out): self.stored = out.detach()
 
@@ -428,6 +430,11 @@ def no_finally(model):
     model.eval()
     yield model
     for m, mode in modes: m.training = mode
+def eval_generator(model):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    yield model
+    for m, mode in modes: m.training = mode
 @contextmanager
 def eval_stays(model): yield model.eval()
 @contextmanager
@@ -575,6 +582,7 @@ EXERCISES = (
                   Mistake(EntersNothing, '`as h` is what `__enter__` returns, and yours returns nothing. Return `self`.'),
                   Mistake(Swallows, 'An `__exit__` that returns something true swallows the error: the learner\'s typo would vanish without a word. Return nothing.'),
                   Mistake(OnlyWhenWell, 'After an error the hook stays. `__exit__` is called then too, with the error as arguments; clean up in any case.'),
+                  Mistake(ExitTakesNothing, '`__exit__` is given three arguments, about the error if there was one: take them, as `*exc` for example.'),
                   Mistake(HookView, '`stored` shares its memory with the layer\'s output, and the in-place ReLU behind it has changed it. `clone()` it.')),
         hints=('A context manager is any object with two methods, `__enter__` and `__exit__`.',
                '`__enter__` returns what `as` binds; `__exit__` takes three arguments, or `*exc`.',
@@ -665,6 +673,7 @@ EXERCISES = (
         mistakes=(Mistake(back_to_train, 'Afterwards everything trains, also the part that was frozen before. Remember how each module was.'),
                   Mistake(top_mode_only, 'You remember one mode for the whole model, but its parts can differ: a frozen batch norm in a network that trains.'),
                   Mistake(no_finally, 'After an error the modes stay changed: what comes after a `yield` is skipped then. Put it into `finally`.'),
+                  Mistake(eval_generator, 'A function with `yield` makes a generator. `@contextmanager`, between `@ex` and `def`, makes it usable in a `with`.'),
                   Mistake(eval_stays, 'Nothing sets the modes back.'), Mistake(yields_nothing, '`as` gets what you `yield`: the model.')),
         hints=('`model.modules()` lists all modules; each has a flag `training`.',
                'Write down pairs of module and mode; set all to False; `yield`; set them back.',

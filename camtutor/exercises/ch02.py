@@ -87,6 +87,7 @@ def cam_mean(weight, A): return cam(weight, A)/A.shape[1]
 def cam_classes_first(weight, A): return torch.einsum('kc,ncij->knij', weight, A)
 def cam_transposed(weight, A): return torch.einsum('kc,ncij->nkji', weight, A)
 def cam_all_images(weight, A): return torch.einsum('kc,ncij->kij', weight, A)
+def cam_at_sign(weight, A): return weight @ A
 def cam_softmax(weight, A): return cam(weight, A).softmax(1)
 def cam_min_max(weight, A):
     m = cam(weight, A)
@@ -285,6 +286,9 @@ def energy_batch(m, mask):
 def energy_0_by_0(m, mask):
     m = m.clamp(min=0)
     return (m*mask).sum((1, 2))/m.sum((1, 2))
+def energy_indexed(m, mask):
+    m = m.clamp(min=0)
+    return m[mask].sum()/m.sum()
 def energy_area(m, mask):
     m = m.clamp(min=0)
     return ((m > 0) & mask).sum((1, 2))/(m > 0).sum((1, 2)).clamp(min=1)
@@ -393,6 +397,7 @@ EXERCISES = (
                   Mistake(cam_classes_first, 'The result is (K,N,h,w). The letters after the arrow decide: pictures first.'),
                   Mistake(cam_transposed, 'Rows and columns are exchanged: the last two letters after the arrow are in the wrong order.'),
                   Mistake(cam_all_images, 'The batch is summed away: the letter of the pictures is missing after the arrow.'),
+                  Mistake(cam_at_sign, '`@` multiplies along the last two axes, rows and columns here. The channels are axis 1: flatten the places first, or say with einsum which axis is meant.'),
                   Mistake(cam_softmax, 'There is a softmax over the classes in it. Keep the scores; they are what adds up to the logit.'),
                   Mistake(cam_min_max, 'The maps are stretched to 0…1. That belongs to drawing; here the numbers have a meaning.')),
         hints=('Give every axis a letter: k classes, c channels, n pictures, i rows, j columns.', 'A letter that is missing after the arrow is summed over: here only c.', 'Two groups before the arrow, `kc` and `ncij`; after it, pictures, classes, rows, columns.'),
@@ -445,6 +450,7 @@ EXERCISES = (
                   Mistake(energy_density, 'You divide by the area of the mask: that is how bright the map is inside. Divide by the map\'s own total.'),
                   Mistake(energy_batch, 'All pictures share one total. Each map has its own: sum over the two axes of places only.'),
                   Mistake(energy_0_by_0, 'For a map without positive values you divide 0 by 0, which gives nan. It should be 0.'),
+                  Mistake(energy_indexed, '`m[mask]` puts the pixels of all pictures in one row, and the batch is lost. `m*mask` keeps the shape.'),
                   Mistake(energy_area, 'You count places. A strong place weighs more than a weak one: add up the values.')),
         hints=('First the positive part.', 'A boolean mask times a map leaves the part inside.', 'Sum inside over sum of all, each over the last two axes; take care of a total of 0.'),
         why='With exact masks "it looks at the cat" becomes a number, to be read beside the uniform and the best possible one.', also=(energy_loop, energy_nan)),

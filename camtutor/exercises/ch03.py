@@ -59,6 +59,8 @@ def min_max_for_relu(A, g):
     m = no_relu(A, g)
     low, high = m.amin((1, 2), True), m.amax((1, 2), True)
     return (m - low)/(high - low)
+def no_keepdim(A, g): return (g.mean((2, 3))*A).sum(1).relu()
+def total(A, g): return (g.mean((2, 3), keepdim=True)*A).sum().relu()
 def channel_kept(A, g): return grad_cam(A, g)[:, None]
 def normalised(A, g):
     m = grad_cam(A, g)
@@ -133,6 +135,9 @@ def gradients_softmax(head, A, target):
 def gradients_first(head, A, target):
     A = A.detach().requires_grad_()
     return torch.autograd.grad(head(A)[0, target], A)[0]
+def gradients_no_sum(head, A, target):
+    A = A.detach().requires_grad_()
+    return torch.autograd.grad(head(A)[:, target], A)[0]
 def gradients_marks(head, A, target):
     A.requires_grad_()
     return torch.autograd.grad(head(A)[:, target].sum(), A)[0]
@@ -238,6 +243,11 @@ def captured(inplace, name='0.3', target=1, outer=torch.enable_grad):
                 'grad mode is as before': grad_on == (outer is torch.enable_grad),
                 'a graph was recorded below the layer': any(below) if name != '0.0' else False}
     return run
+
+TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.', 'hooks left': 'Keep the handle; remove it in `finally`.',
+        'parameters with a .grad left': '`backward()` fills them. `torch.autograd.grad` gives only what you ask for.',
+        'a graph was recorded below the layer': 'Run under `no_grad`, and switch grad on in the hook, on a detached tensor that requires a gradient.',
+        'grad mode is as before': 'A `with` puts it back.', 'parameters that can learn': 'Change no flag of somebody else\'s network.'}
 
 # 3.6 several layers
 
@@ -419,6 +429,8 @@ EXERCISES = (
                   Mistake(batch_summed, 'The weights of all pictures are added together: the letter n of the weights is not the one of the maps.'),
                   Mistake(wrong_axis, 'You average the gradient over channels. Average over places: one weight for each channel.'),
                   Mistake(min_max_for_relu, 'You stretch from lowest to highest where the ReLU belongs. Then zero has no meaning any more: a map of evidence against looks like evidence for.'),
+                  Mistake(no_keepdim, 'The weights have the shape (N,C), and PyTorch lines that up with the last two axes, rows and columns: an error, or a wrong map where the sizes happen to agree. Use `keepdim=True`, or an einsum.'),
+                  Mistake(total, '`sum()` without an axis adds up everything. Only the channels are summed: axis 1.'),
                   Mistake(channel_kept, 'There is an axis too many: channels are added up, so theirs is gone. (N,h,w).'),
                   Mistake(normalised, 'You divide by the maximum. That belongs to drawing; here the strength is information.')),
         hints=('Three steps: weights, weighted sum, cut.', 'The weights are a mean over the two axes of places, (N,C).', 'The sum over c of `nc` times `nchw` is an einsum; a ReLU follows.'),
@@ -444,14 +456,15 @@ EXERCISES = (
                   Mistake(gradients_one_by_one, 'It is right, but the head runs once for each image. Images do not mix, so the sum of their scores has all gradients in it.'),
                   Mistake(gradients_all_classes, 'You add up all classes. One column is wanted.'), Mistake(gradients_softmax, 'You go back from the probability. Take the score before softmax.'),
                   Mistake(gradients_first, 'Only the first image\'s score is used; the others\' gradient is 0.'),
+                  Mistake(gradients_no_sum, 'A gradient belongs to a single number, and you ask for that of N scores. Add them up: each image keeps its own gradient.'),
                   Mistake(gradients_marks, 'The caller\'s `A` now has `requires_grad`. Work on `A.detach()`, which is a tensor of your own.')),
         hints=('Image 1\'s score does not depend on image 2\'s activations.', 'So the gradient of the sum of the scores is, image by image, each one\'s own.', 'Detach, `requires_grad_()`, head, one column, sum, `torch.autograd.grad`.'),
         why='A batch of 32 costs one backward pass, not 32.', also=(gradients_ones, gradients_one_hot)),
     Exercise('3.5', 'The engine',
         'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
         capture, library='camtutor.gradcam',
-        trials=(Trial('The second convolution, class 1', captured(False)), Trial('In front of an in-place ReLU', captured(True)), Trial('A class for each picture', captured(True, target=[0, 2, 1])),
-                Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad)), Trial('The first layer', captured(True, '0.0'))),
+        trials=(Trial('The second convolution, class 1', captured(False), says=TIDY), Trial('In front of an in-place ReLU', captured(True), says=TIDY), Trial('A class for each picture', captured(True, target=[0, 2, 1]), says=TIDY),
+                Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad), says=TIDY), Trial('The first layer', captured(True, '0.0'), says=TIDY)),
         mistakes=(Mistake(capture_leaves_hook, 'The hook is still on the layer. Keep its handle and remove it in `finally`.'),
                   Mistake(capture_no_clone, 'An in-place ReLU behind the layer writes into what you kept. Hand a `clone()` on.'),
                   Mistake(capture_whole_graph, 'The graph reaches down to the picture: time and memory for nothing. Run under `no_grad`, and switch grad on in the hook.'),

@@ -155,6 +155,10 @@ def saliency_marks(model, x, target=None):
     x.requires_grad_()
     out = model(x)
     return torch.autograd.grad((out.amax(1) if target is None else out[:, target]).sum(), x)[0]
+def saliency_no_sum(model, x, target=None):
+    x = x.clone().requires_grad_()
+    out = model(x)
+    return torch.autograd.grad(out.amax(1) if target is None else out[:, target], x)[0]
 def saliency_abs(model, x, target=None): return saliency(model, x, target).abs()
 def saliency_softmax(model, x, target=None): return saliency(lambda x: model(x).softmax(1), x, target)
 def saliency_every_class(model, x, target=None):
@@ -378,6 +382,7 @@ EXERCISES = (
     Exercise('4.5', 'The gradient at the pixels', 'Write `saliency(model, x, target=None)`: the signed gradient of each image\'s score at its own pixels (N,3,H,W). None means each image\'s top class. Leave nothing behind.', saliency, library='camtutor.guided',
         trials=(Trial('Three pictures, class 1', pixels(1)), Trial('Three pictures, each its top class', pixels(None)), Trial('In-place ReLUs', pixels(0, True))),
         mistakes=(Mistake(saliency_backward, '`backward()` has filled the `.grad` of every parameter. `torch.autograd.grad(score, x)` does not.'), Mistake(saliency_marks, 'The caller\'s `x` is marked with `requires_grad` now. Work on a copy.'),
+                  Mistake(saliency_no_sum, 'A gradient belongs to a single number, and you ask for that of N scores. Add them up: images do not mix.'),
                   Mistake(saliency_abs, 'The sign is gone. Take it off only when you draw.'), Mistake(saliency_softmax, 'You go back from the probability. Take the score before softmax.'),
                   Mistake(saliency_every_class, 'You add up all classes.'), Mistake(saliency_one_map, 'You reduce to one number a pixel. That is a step of its own: give all three channels.'),
                   Mistake(saliency_times_input, 'You multiply by the picture. That is a method too, "gradient × input"; here the gradient alone.')),

@@ -29,7 +29,7 @@ class Trial:
     title:str # says what is tried: 'A 2 × 2 map worked by hand'
     run:Callable # answer -> what is compared: tensors, numbers, texts, and tuples or dicts of them
     want:object = same_as_reference # what it should give; left out, what the reference gives
-    says:str = '' # what to tell the learner, besides the difference, when this fails
+    says:object = '' # what to tell the learner, besides the difference, when this fails; by name, if a dict is compared
 
 @dataclass(frozen=True)
 class Mistake:
@@ -177,7 +177,9 @@ def problem(e, trial, got:Outcome):
     if got.error:
         if got.error.line or got.error.stopped: return 'raised', f'{trial.title}.'
         return 'wrong', f'{trial.title}: {got.error.kind}: {got.error.message}'
-    if diff := difference(got.value, expected(e, trial)): return 'wrong', ' '.join(filter(None, [f'{trial.title}: {diff}', trial.says]))
+    if diff := difference(got.value, expected(e, trial)):
+        says = trial.says if isinstance(trial.says, str) else next((v for k, v in trial.says.items() if diff.startswith(k)), '')
+        return 'wrong', f'{trial.title}: {diff} {says}'.rstrip()
 
 def recognise(e, answer, outcomes, seconds)->Mistake|None:
     "The mistake of the bank that behaves as `answer` does on every trial."

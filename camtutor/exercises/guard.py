@@ -3,7 +3,8 @@
 A watchdog thread looks every 20 ms. Over the limit it raises inside the running code (`PyThreadState_SetAsyncExc`),
 again and again until the code ends. An `except:` in an endless loop may catch that; then the next line of the learner's
 code raises once more, which is the line inside the `except:`. This stops anything that comes back to Python: an endless
-loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns. One single allocation too large for the machine is refused by the system on Linux, where the address
+loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns, and an import is
+left to finish (half a module would spoil the session); its time is not counted. One single allocation too large for the machine is refused by the system on Linux, where the address
 space is capped for the time of the run; on macOS and Windows it is left to PyTorch and the system.
 """
 import ctypes, sys, threading, time
@@ -55,7 +56,8 @@ class Watchdog(threading.Thread):
 
     def run(self):
         while not self.over.wait(STEP):
-            if self.process.memory_info().rss > self.most: self.throw(MemoryLimit)
+            if importing(sys._current_frames().get(self.tid)): self.until += STEP
+            elif self.process.memory_info().rss > self.most: self.throw(MemoryLimit)
             elif time.monotonic() > self.until: self.throw(TimeLimit)
 
     def throw(self, error):
@@ -72,6 +74,11 @@ class Watchdog(threading.Thread):
                 break
             except (TimeLimit, MemoryLimit) as e: arrived = e
         if arrived and not isinstance(sys.exc_info()[1], (TimeLimit, MemoryLimit)): raise arrived
+
+def importing(frame)->bool:
+    "Is an import going on in this frame or in one that it was called from?"
+    while frame and not frame.f_code.co_filename.startswith('<frozen importlib'): frame = frame.f_back
+    return frame is not None
 
 def set_async(tid, error):
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(tid), ctypes.py_object(error) if error else None)

@@ -19,7 +19,9 @@ class Raised:
     stopped:str = '' # 'time' or 'memory', if the watchdog ended it
 
     @property
-    def what(self): return self.kind, re.sub(r'0x\w+|\d+', '#', self.message)[:60]
+    def what(self):
+        "Its kind and message without names and numbers, which differ from one person's code to another's."
+        return self.kind, re.sub(r"'[^']*'|[\w.<>]+\(\)|0x\w+|\d+", '…', self.message)[:60]
 
 def raised(e:BaseException)->Raised:
     "The part of `e` that a learner can use."
