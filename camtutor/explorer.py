@@ -184,7 +184,7 @@ def known_parts(s)->dict: # a Scene -> part -> mask (H,W) bool
     if len(s.species) > 1: masks |= {f'animal {i + 1}: {name}': s.mask('animal', i + 1) for i, name in enumerate(s.species)}
     return {p: m for p, m in masks.items() if m.any()}
 
-# %% ../nbs/tools/explorer.ipynb #000f3ab9
+# %% ../nbs/tools/explorer.ipynb #000fa71c
 PICTURES = [dict(seed=s, species=n, background=b) for s, n, b in (
     (3, 'cat', 'sofa'), (12, 'dog', 'grass'), (5, 'rabbit', 'carpet'), (8, 'fox', 'snow'), (21, 'bear', 'brick'), (2, 'pig', 'grass'),
     (6, 'mouse', 'wood'), (9, 'elephant', 'beach'), (31, ('cat', 'dog'), 'carpet'), (14, ('rabbit', 'fox'), 'grass'))]
@@ -204,7 +204,7 @@ class Explorer:
         self.vocab = [str(v) for v in vocab] if vocab is not None else _vocab(model)
         self.sources = list(PICTURES if images is None else images if isinstance(images, (list, tuple)) else [images])
         self.busy, self.driven, self.error, self.job, self.held = False, False, None, None, None
-        self.cache, self.subject, self.layers, self.chosen = None, None, {}, 0
+        self.cache, self.subject, self.layers, self.chosen, self.outline = None, None, {}, 0, ''
         self._build([show] if isinstance(show, str) and show in SECTIONS else show.split() if isinstance(show, str) else show)
         drive(self, **start)
 
@@ -280,7 +280,7 @@ def take(self:Explorer,
     self.offer(keep)
     self.redraw()
 
-# %% ../nbs/tools/explorer.ipynb #00142605
+# %% ../nbs/tools/explorer.ipynb #00143f23
 def set_options(slider, options, wanted):
     "New options for a slider or menu, staying with the wanted value if it is among them."
     if tuple(slider.options) != tuple(options): slider.options = options
@@ -298,7 +298,7 @@ def offer(self:Explorer, keep=False):
     set_options(c['class_'], classes, c['class_'].value if keep else order[0])
     set_options(c['class2'], classes, c['class2'].value if keep else order[min(1, len(order) - 1)])
     set_options(c['layer'], layers, c['layer'].value if c['layer'].value in self.layers else self.last if self.last in self.layers else layers[-1][1])
-    set_options(c['outline'], [('none', None), *((p, p) for p in self.subject.masks)], c['outline'].value)
+    set_options(c['outline'], [('none', ''), *((p, p) for p in self.subject.masks)], self.outline)
     self.busy = False
 
 @patch
@@ -412,12 +412,12 @@ def colours(self:Explorer, cmap):
     "Nine bytes triples along a colour map."
     return (_table(cmap)[::31] * 255).round().int().tolist()
 
-# %% ../nbs/tools/explorer.ipynb #0019cdb6
+# %% ../nbs/tools/explorer.ipynb #00192f37
 @patch
 def truth(self:Explorer, m):
     "The map against the chosen part: energy and peak, beside the uniform and the best possible figure."
     part = self.value('outline')
-    if part is None: return ''
+    if not part: return ''
     mask, _, uniform, best = self.known(part, m)
     big = upsample(m.float(), mask.shape[-2:])
     return truth_html(part, energy(big, mask).item(), uniform, best, peak_inside(big, mask).item())
@@ -515,14 +515,14 @@ def halt(self:Explorer):
     if job.thread.is_alive(): job.thread.join()
     show_when(self.panel.working, False)
 
-# %% ../nbs/tools/explorer.ipynb #001e5127
+# %% ../nbs/tools/explorer.ipynb #001e999b
 @patch
 def _listen(self:Explorer):
     "Which control does what."
     p, c = self.panel, self.panel.controls
-    acts = dict.fromkeys(('class_', 'class2', 'layer', 'compare', 'opacity', 'cmap', 'outline'), self.redraw)
+    acts = dict.fromkeys(('class_', 'class2', 'layer', 'compare', 'opacity', 'cmap'), self.redraw)
     acts |= dict.fromkeys(('species', 'pose', 'background', 'pattern', 'second', 'seed'), self.make)
-    acts |= dict(method=self.choose_method, classes=self.refill, find=self.find, scale=self.hold)
+    acts |= dict(method=self.choose_method, classes=self.refill, find=self.find, scale=self.hold, outline=self.choose_outline)
     for name, act in acts.items(): c[name].observe(self.answer(act, 'pane_alert' if act == self.make else 'alert'), 'value')
     for i, b in enumerate(p.thumbs.children): b.on_click(self.answer(lambda _, i=i: self.pick(i), 'pane_alert'))
     p.upload.observe(self.answer(self.uploaded, 'pane_alert'), 'value')
@@ -537,7 +537,7 @@ def answer(self:Explorer, act, place):
         if not self.busy: self.guard(act, change, place=place)
     return listener
 
-# %% ../nbs/tools/explorer.ipynb #00208f7d
+# %% ../nbs/tools/explorer.ipynb #001f1683
 @patch
 def pick(self:Explorer, i:int):
     "Go to picture number `i` of the list."
@@ -551,7 +551,7 @@ def make(self:Explorer, change=None):
     "Draw the scene that the controls describe. The class stays, so that one sees what a change does to it."
     species, second = self.value('species'), self.value('second')
     recipe = dict(seed=self.value('seed'), species=(species, second) if second else species,
-                  **{k: self.value(k) for k in ('background', 'pose', 'pattern')})
+                  **{k: self.value(k) or None for k in ('background', 'pose', 'pattern')})
     fresh = self.chosen is not None
     self.chosen = None
     self.take(self.study(recipe), keep=not fresh)
@@ -611,12 +611,18 @@ def go_to(self:Explorer, control, k):
     if k not in [v for _, v in c[control].options]: c['classes'].value = 'all'
     c[control].value = k
 
-# %% ../nbs/tools/explorer.ipynb #0023cb13
+# %% ../nbs/tools/explorer.ipynb #00221cb6
 @patch
 def choose_method(self:Explorer, change):
     "Cheap methods follow the drag; for dear ones the sliders wait until they are let go."
     dear = METHODS[change['new']].forward_passes > DEAR
     for name in ('class_', 'class2', 'layer', 'seed'): self.panel.controls[name].continuous_update = not dear
+    self.redraw()
+
+@patch
+def choose_outline(self:Explorer, change):
+    "Remember the part, for the next picture that has it."
+    self.outline = change['new']
     self.redraw()
 
 @patch
@@ -699,7 +705,7 @@ def _ipython_display_(self:Explorer): show_widget(self.panel.root, self.static()
 @patch
 def __repr__(self:Explorer): return f"Explorer({self.subject.title}: {self.name(self.value('class_'))} at {self.value('layer')}, {METHODS[self.value('method')].title})"
 
-# %% ../nbs/tools/explorer.ipynb #00273c18
+# %% ../nbs/tools/explorer.ipynb #0026dd26
 def drive(explorer:Explorer,
           **state # controls by name: picture=2, class_='cat', layer='0.6', method=, compare=, class2=, opacity=, cmap=, scale=, outline=, species=, background=, …
          )->Explorer:
@@ -717,7 +723,7 @@ def set(self:Explorer, name, wanted):
     if name == 'upload': return self.guard(self.receive, wanted)
     if name not in self.panel.controls: raise CamError(f'Driving the explorer: there is no control {name!r}. {nearest(name, [*self.panel.controls, "picture", "upload"])}')
     if name in ('class_', 'class2'): return self.go_to(name, self.number(wanted))
-    control = self.panel.controls[name]
+    control, wanted = self.panel.controls[name], '' if wanted is None else wanted
     values = [v for _, v in getattr(control, '_options_full', ())]
     if values and wanted not in values: raise CamError(f'Driving the explorer: {name} cannot be {wanted!r}. {nearest(wanted, values)}')
     control.value = wanted

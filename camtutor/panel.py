@@ -19,7 +19,8 @@ CSS = '''<style>
 .ct .ct-view {flex:1 1 220px; max-width:384px; overflow:visible}
 .ct .widget-image {width:100%; height:auto; border-radius:8px; display:block; margin:0; background:#8882}
 .ct .widget-html, .ct .widget-html-content {line-height:1.45; height:auto; overflow:visible}
-.ct .ct-wide, .ct .ct-wide .widget-html-content {width:100%}
+.ct .ct-wide {width:auto; margin:2px}
+.ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
 .ct .ct-row {width:100%; margin:3px 0; height:auto; overflow:visible}
 .ct .ct-row > .widget-label {flex:0 0 6.2em; width:6.2em; font-weight:600; text-align:left}
 .ct .ct-row .widget-readout {min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
@@ -57,7 +58,7 @@ CSS = '''<style>
 .ct-code code {flex:1; white-space:pre-wrap; overflow-wrap:anywhere; background:#8881; color:inherit; padding:6px 10px; border-radius:6px; font-size:12px}
 .ct a.ct-file, .ct button.ct-copy {display:inline-block; border:1px solid #5b4b8a; border-radius:6px; padding:4px 12px; margin:2px 8px 2px 0;
   color:inherit; background:transparent; text-decoration:none; font:inherit; cursor:pointer}
-@container (max-width:640px) {.ct .ct-row .widget-readout {min-width:7.5em; max-width:9em} .ct .ct-row > .widget-label {flex-basis:5em; width:5em}}
+@container (max-width:640px) {.ct .ct-row .widget-readout {min-width:7.5em; max-width:9em} .ct .ct-row > .widget-label {flex-basis:5.8em; width:5.8em}}
 </style>'''
 
 # Jupyter's sliders have no accessible name and no drop zone of their own: this gives both, and serves the copy buttons
@@ -178,7 +179,7 @@ class Panel:
             opacity=_row(w.FloatSlider(look['opacity'], min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
             cmap=_menu('Colours', CMAPS, value=look['cmap']),
             scale=_choice('Range', [('Each map its own', 'own'), ('Hold this range', 'hold')]),
-            outline=_menu('Outline', [('none', None)]),
+            outline=_menu('Outline', [('none', '')]),
             species=None, pose=None, background=None, pattern=None, second=None, seed=None)
         self._scene(scenes)
         self._stage()
@@ -186,11 +187,11 @@ class Panel:
         self.root = self._root()
 
     def _scene(self, o):
-        c, free = self.controls, [('as the seed has it', None)]
+        c, free = self.controls, [('as the seed has it', '')]
         c.update(species=_menu('Animal', o.get('species', ())), pose=_menu('Pose', free + [(p, p) for p in o.get('poses', ())]),
                  background=_menu('Place', free + [(p, p) for p in o.get('backgrounds', ())]),
                  pattern=_menu('Fur', free + [(p, p) for p in o.get('patterns', ())]),
-                 second=_menu('Second', [('no other animal', None)] + [(s, s) for s in o.get('species', ())]),
+                 second=_menu('Second', [('no other animal', '')] + [(s, s) for s in o.get('species', ())]),
                  seed=_row(w.IntSlider(7, min=0, max=199, description='Seed'), 'ct-short'))
 
     def _stage(self):
@@ -203,6 +204,7 @@ class Panel:
         show_when(self.views[1], False)
         self.progress = _row(w.IntProgress(description='Working'))
         self.stop = _button('Stop', 'stop the method that is running')
+        self.progress.layout.flex = '1 1 auto'
         self.working = w.HBox([self.progress, self.stop])
         show_when(self.working, False)
 

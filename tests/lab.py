@@ -70,10 +70,16 @@ def open_notebook(page, lab, name, *cells):
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', timeout=90_000)
 
 def run_cell(page, number=0, wait_for=None):
-    "Run a cell as a person does, and wait for something to appear below it."
-    page.locator('.jp-CodeCell').nth(number).locator('.cm-content').click()
-    page.keyboard.press('Shift+Enter')
-    if wait_for: page.wait_for_selector(wait_for, timeout=120_000)
+    "Run a cell as a person does, once more if JupyterLab was not ready to hear it, and wait for something to appear below it."
+    from playwright.sync_api import TimeoutError
+    cell = page.locator('.jp-CodeCell').nth(number)
+    for seconds in (5, 10, 20, 40):
+        cell.locator('.cm-content').click()
+        page.keyboard.press('Shift+Enter')
+        try: cell.locator('.jp-InputPrompt').filter(has_not_text='[ ]:').wait_for(timeout=1000 * seconds)
+        except TimeoutError: continue
+        break
+    if wait_for: cell.locator(wait_for).first.wait_for(timeout=180_000)
 
 def shoot(page, name):
     "A screenshot among the artefacts."

@@ -211,7 +211,9 @@ def test_a_scene_follows_its_controls(ex, net):
     drive(ex, second='dog')
     assert ex.subject.title == 'cat and dog' and 'animal 2: dog' in ex.subject.masks
     drive(ex, outline='animal 2: dog', second=None)
-    assert ex.value('outline') is None
+    assert ex.value('outline') == ''          # no such animal any more
+    drive(ex, second='dog')
+    assert ex.value('outline') == 'animal 2: dog'   # it is remembered
 
 def jpeg(size=(300, 200)):
     f = io.BytesIO()

@@ -316,6 +316,7 @@ def test_a_dear_method_shows_progress_and_stops(notebook):
     view.menu('Method').select_option('Slow')
     view.button('Stop').wait_for()
     view.page.wait_for_function("document.querySelectorAll('.jp-CodeCell')[1].querySelector('.progress-bar').offsetWidth > 4")
+    view.button('Stop').scroll_into_view_if_needed()
     shoot(notebook, 'explorer-dear')
     view.button('Stop').click()
     assert re.search(r'Stopped after \d+ of about 200', view.until('Stopped', '[role=alert]'))
