@@ -36,7 +36,7 @@ def load_plain()->nn.Sequential: # with .vocab and .transform
     net.vocab, net.transform = meta['vocab'], Prepare(meta['size'], meta['mean'], meta['std'])
     return net.eval()
 
-# %% ../nbs/05_deconvnet.ipynb #0003b4f7
+# %% ../nbs/05_deconvnet.ipynb #00222f8e
 def unpool(
     y:Tensor,   # (N,C,h,w)
     idx:Tensor, # switches (N,C,h,w): where in each flattened (H,W) the maximum was
@@ -48,7 +48,7 @@ def unpool(
                        "values and switches must have one shape, with the same N and C as the result.")
     return y.new_zeros(shape).flatten(2).scatter_add_(2, idx.flatten(2), y.flatten(2)).view(shape)
 
-# %% ../nbs/05_deconvnet.ipynb #0004b3e1
+# %% ../nbs/05_deconvnet.ipynb #0033cd22
 def filter_back(
     y:Tensor,       # (N,D,h,w)
     conv:nn.Conv2d, # a convolution C -> D
@@ -178,7 +178,7 @@ def _square(v, name):
     if len(set(v)) == 1: return v[0]
     raise CamError(f"Receptive field: {name!r} has {v} rows and columns; only square windows are known here.")
 
-# %% ../nbs/05_deconvnet.ipynb #006413e9
+# %% ../nbs/05_deconvnet.ipynb #0069f80d
 def strongest(
     A:Tensor,    # activations (N,C,h,w)
     channel:int, # which channel
