@@ -84,7 +84,7 @@ def _checked_score(score, out):
     if not score.is_floating_point(): raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. Return scores, not classes.")
     return _check_finite(score)
 
-# %% ../nbs/03_gradcam.ipynb #0072b7dd
+# %% ../nbs/03_gradcam.ipynb #00775b79
 def class_score(
     out:Tensor,  # what the model gave: scores (N,K), before any softmax
     target=None, # None (each image's top class) | int | N ints | callable out -> (N,) or (K,N)
@@ -277,7 +277,7 @@ def _captured(model, x, keys, target):
         grads = _score_gradients(tap, keys, out, target)
     return tree_map(lambda o: o.detach() if isinstance(o, Tensor) else o, out), zip([tap.acts[k] for k in keys], grads)
 
-# %% ../nbs/03_gradcam.ipynb #0013ae9d
+# %% ../nbs/03_gradcam.ipynb #00971db9
 def capture(
     model:nn.Module, # any network; `DataParallel` and compiled ones are unwrapped
     x:Tensor,        # normalised batch (N,3,H,W), on the model's device
