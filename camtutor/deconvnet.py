@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-# %% ../nbs/05_deconvnet.ipynb #00042814
+# %% ../nbs/05_deconvnet.ipynb #0004419d
 from .errors import CamError, nearest
 from .gradcam import saying
-from .guided import pixel_grad, signed_image
+from .guided import pixel_grad, signed_image, unit_mask
 from .hooks import eval_mode
 
 # %% ../nbs/05_deconvnet.ipynb #00093cb9
@@ -61,8 +61,8 @@ def filter_back(
              zip(shape[2:], y.shape[2:], conv.stride, conv.padding, conv.dilation, conv.kernel_size)]
     return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, short, conv.groups, conv.dilation)
 
-# %% ../nbs/05_deconvnet.ipynb #004178ec
-def _batchnorm_back(y, m, seen): return y * (m.weight / (m.running_var + m.eps).sqrt())[:, None, None]
+# %% ../nbs/05_deconvnet.ipynb #004129ea
+def _batchnorm_back(y, m, seen): return y * ((1 if m.weight is None else m.weight) / (m.running_var + m.eps).sqrt())[:, None, None]
 def _average_back(y, m, seen):
     h, w = seen.shape[2:]
     if h % y.shape[2] or w % y.shape[3]: raise CamError(f"{m} on maps {h}×{w}: its windows differ in size. Use `deconvnet`.")

@@ -240,14 +240,14 @@ def scramble(module:nn.Module, seed=0): # changed in place
         order, sign = torch.randperm(p.numel(), generator=gen), torch.randint(2, p.shape, generator=gen) * 2 - 1
         p.copy_(p.flatten()[order.to(p.device)].view_as(p) * sign.to(p.device))
 
-# %% ../nbs/04_guided_backprop.ipynb #00bb9ec9
+# %% ../nbs/04_guided_backprop.ipynb #00bc96a4
 def cascade(
     model:nn.Module, # a network; it is copied, not changed
     layers=None,     # names, bottom first; None = all modules that hold weights
     seed=0,          # of the scrambling
 ):                   # yields (name, model): first (None, an untouched copy)
     "The network again and again, each time with one more layer scrambled, from the top. After Adebayo et al., 2018."
-    model = deepcopy(model)
+    with torch.inference_mode(False): model = deepcopy(model)
     if layers is None: layers = [n for n, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))]
     yield None, model
     for i, name in enumerate(reversed(layers)):
