@@ -132,9 +132,8 @@ def test_picture_is_the_library_s_own(ex, net):
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_equals_explain(ex, net, method):
     drive(ex, method=method, class_='cat', layer='0.7')
-    e = eval(ex.line().removesuffix('.raw'), dict(explain=explain, load_pets=load_pets, scene=scene))
-    got = ex.raw(net.vocab.index('cat'))
-    check_tensor(got, e.raw if METHODS[method].kind == 'map' else e.map, rtol=1e-3, atol=1e-6)
+    want = eval(ex.line(), dict(explain=explain, load_pets=load_pets, scene=scene))   # the line of Python that is copied
+    check_tensor(ex.raw(net.vocab.index('cat')), want, rtol=1e-3, atol=1e-6)
     assert METHODS[method].title in ex.panel.captions[0].value
 
 def test_captions_name_class_probability_layer_and_range(ex, net):
@@ -299,10 +298,11 @@ def test_torchvision_network_with_photos_and_arrays():
     assert ex.value('classes') == 'top' and len(ex.panel.controls['class_'].options) == 5
     assert 'scene' not in ex.panel.panes and ex.value('layer') == 'layer4'
     drive(ex, class_='thing 7', layer='layer3', outline='animal')
-    assert ex.mask('animal').shape == (1, 64, 64)
+    mask = ex.seen(ex.subject.masks['animal'])
+    assert mask.shape == (1, 64, 64)
     want = torch.from_numpy(scene(1, 'cat').mask())[None, None].float()
     seen = T.functional.center_crop(T.functional.resize(want, [80, 80], antialias=True), [64, 64])[0] > .5
-    assert (ex.mask('animal') != seen).float().mean() < .02   # the mask is cropped as the picture is
+    assert (mask != seen).float().mean() < .02   # the mask is cropped as the picture is
     drive(ex, picture=1)
     assert ex.subject.title == 'picture 2' and 'transform=transform' in ex.line() and 'target=' in ex.line()
     ex.panel.controls['find'].value = 'thing 21'
