@@ -1,0 +1,98 @@
+"""Guided backprop side by side: this library, the plain gradient, pytorch-grad-cam and Captum.
+
+python -m benchmarks.pixels              everything (about six minutes on two quiet cores); table and JSON go to docs/
+python -m benchmarks.pixels --quick      ResNet-18 and the course's network, few rounds, printed only
+
+All run in one process, in turn, in another order each round; what counts are ratios to the plain gradient within a round: their median, and
+the range between the quartiles. The plain gradient is torch.autograd.grad of the score at the pixels, nothing else. pytorch-grad-cam takes one
+image a call, so it is called once for each; Captum cannot hook in-place ReLUs, so its network has them switched off outside of the clock.
+"""
+import argparse, json, os, random, warnings
+from pathlib import Path
+warnings.filterwarnings('ignore')
+import torch
+from torch import nn
+from benchmarks.gradcam import OURS, about, network, race, ratios
+
+PLAIN, SALIENCY = 'plain gradient', 'camtutor, saliency'
+
+def plain(net, x, target):
+    def run():
+        leaf = x.clone().requires_grad_()
+        return torch.autograd.grad(net(leaf)[range(len(x)), target].sum(), leaf)[0]
+    return run
+
+def saliency(net, x, target):
+    from camtutor.guided import saliency
+    return lambda: saliency(net, x, target)
+
+def camtutor(net, x, target):
+    from camtutor.guided import guided_backprop
+    return lambda: guided_backprop(net, x, target)
+
+def pytorch_grad_cam(net, x, target):
+    from pytorch_grad_cam import GuidedBackpropReLUModel
+    model = GuidedBackpropReLUModel(net, device='cpu')
+    return lambda: [model(i[None].clone(), t) for i, t in zip(x, target)]
+
+def captum(net, x, target):
+    from captum.attr import GuidedBackprop
+    for m in net.modules():
+        if isinstance(m, nn.ReLU): m.inplace = False
+    method, targets = GuidedBackprop(net), torch.tensor(target)
+    return lambda: method.attribute(x.clone().requires_grad_(), target=targets)
+
+MAKERS = {PLAIN: plain, SALIENCY: saliency, OURS: camtutor, 'pytorch-grad-cam': pytorch_grad_cam, 'Captum': captum}
+
+def build(name):
+    if name != 'pets': return network(name)
+    from camtutor.pets import load_pets
+    return load_pets()
+
+def agree(name, size=64):
+    "All of them draw the same before they are timed (the largest difference over the largest value)."
+    x, target = torch.randn(1, 3, size, size), [3]
+    got = {k: make(build(name), x, target)() for k, make in MAKERS.items() if k not in (PLAIN, SALIENCY)}
+    got['pytorch-grad-cam'] = torch.from_numpy(got['pytorch-grad-cam'][0]).movedim(-1, 0)[None]
+    return max(((g - got[OURS]).abs().max() / got[OURS].abs().max()).item() for g in got.values())
+
+def rows(nets, batches, seconds, rounds):
+    out = []
+    for name in nets:
+        difference = agree(name)
+        for n in batches:
+            x = torch.randn(n, 3, *[128 if name == 'pets' else 224] * 2)
+            times = race(MAKERS, lambda: (build(name), x, [i % 8 for i in range(n)]), seconds, rounds)
+            out.append(dict(net=name, batch=n, difference=difference, to_plain=ratios(times, PLAIN), to_ours=ratios(times, OURS)))
+            print(table(out[-1:]).splitlines()[-1], flush=True)
+    return out
+
+def table(rows):
+    names = [n for n in MAKERS if n != PLAIN]
+    out = ['| | plain gradient | ' + ' | '.join('camtutor, guided' if n == OURS else n for n in names) + ' |', '|---|' + '---:|' * (len(names) + 1)]
+    for r in rows:
+        cells = [f"{t['ratio']:.2f} ({t['low']:.2f}–{t['high']:.2f})" for t in (r['to_plain'][n] for n in names)]
+        out.append(f"| {r['net']}, batch {r['batch']} | {r['to_plain'][PLAIN]['ms']:.0f} ms | " + ' | '.join(cells) + ' |')
+    return '\n'.join(out)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--quick', action='store_true', help='two networks, few rounds, nothing written')
+    p.add_argument('--out', type=Path, help='folder for the table and JSON (docs/, unless --quick)')
+    a = p.parse_args()
+    random.seed(0)
+    torch.manual_seed(0)
+    result = about() | dict(load_before=os.getloadavg()[0])
+    print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
+    result['rows'] = rows(['pets', 'resnet18'], [1, 4], 8, 15) if a.quick else rows(['pets', 'resnet18', 'resnet50', 'vgg16'], [1, 8], 45, 25)
+    worst = max(r['to_plain'][OURS]['ratio'] for r in result['rows'])
+    print(table(result['rows']), f"largest difference between the libraries' pictures: {max(r['difference'] for r in result['rows']):.1g}", sep='\n\n')
+    print('holds ' if worst <= 1.1 else 'FAILS ', f'guided backprop over the plain gradient, worst row <= 1.1 | measured {worst:.3f}')
+    out = a.out or (None if a.quick else Path('docs'))
+    if not out: return
+    out.mkdir(parents=True, exist_ok=True)
+    result |= dict(load_after=os.getloadavg()[0])
+    (out / 'pixels-benchmark.json').write_text(json.dumps(result, indent=1))
+    (out / 'pixels-benchmark.md').write_text(f"{result['cpu']}, {result['threads']} threads, PyTorch {result['torch']}. Time over the plain gradient.\n\n{table(result['rows'])}\n")
+
+if __name__ == '__main__': main()
