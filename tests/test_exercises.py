@@ -79,6 +79,15 @@ def test_raised_shows_the_learners_line_only():
     assert 'out = tensor (2,) float32' in text and 'weight = tensor (3, 2) float32' in text
     assert 'camtutor/' not in text and 'Traceback' not in text and 'size mismatch' in text.lower() or 'mat1 and mat2' in text
 
+def test_exit_is_an_exception_like_any_other():
+    v = grade(ALL['1.4'], written('import sys\ndef count_hooks(model): sys.exit(3)', 'count_hooks'))
+    assert v.state == 'raised' and v.where.kind == 'SystemExit'
+
+def test_the_stop_button_works():
+    def pressed(model): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): grade(ALL['1.4'], pressed)
+    assert grade(ALL['1.4'], ALL['1.4'].reference).passed
+
 def test_raised_in_a_helper_of_the_learners():
     f = written('''
         def helper(A): return A.nonsense
