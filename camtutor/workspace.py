@@ -17,7 +17,8 @@ from camtutor.exercises.stubs import blank
 
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
 WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, and each is '
-           'checked the moment its cell runs. The cells below go on with the library\'s version all the same, so a chapter runs to its end '
+           'checked the moment its cell runs. A docstring may promise more than that, such as messages for wrong input: the text '
+           'above the cell says what is asked. The cells below go on with the library\'s version all the same, so a chapter runs to its end '
            'unsolved; `ex.use("…")` puts yours in its place. `ex.hint("…")`, `ex.next()` and `ex.progress()` help.')
 
 def chapters(nbs:Path)->dict: # file name -> path
