@@ -508,8 +508,9 @@ class Explorer:
 
     def static(self)->str:
         "The state shown now as HTML, for readers of a saved page."
-        views = [f'<figure style="margin:0;max-width:384px">{picture_tag(i.value, "picture with its map")}<figcaption>{c.value}</figcaption></figure>'
-                 for i, c in zip(self.panel.images, self.panel.captions) if i.value]
+        def view(image, caption): return (f'<figure style="margin:0;max-width:384px">{picture_tag(image.value, "picture with its map")}'
+                                          f'<figcaption>{caption.value.partition("<div class=")[0]}</figcaption></figure>')
+        views = [view(i, c) for i, c, _ in zip(self.panel.images, self.panel.captions, self.shown_maps())]
         return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(views)}</div><p>Run this cell in Jupyter for the sliders.</p>'
 
     def _ipython_display_(self): show_widget(self.panel.root, self.static(), repr(self))
