@@ -7,8 +7,8 @@ from torch import nn
 
 import camtutor.exercises as exs
 from camtutor.errors import CamError
-from camtutor.exercises import Exercise, Mistake, Trial, author, ex, exercises, find, grade, progress_table, store
-from camtutor.exercises.cards import Card, verdict_card
+from camtutor.exercises import Exercise, Mistake, Trial, author, ex, exercises, grade, progress_table, store
+from camtutor.exercises.cards import verdict_card
 from camtutor.exercises.core import attempt, difference, same_answer
 from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub

@@ -9,7 +9,7 @@ from camtutor import workspace
 from camtutor.cli import main
 from camtutor.errors import CamError
 from camtutor.exercises import author, exercises, find
-from camtutor.workspace import start, workspace_cells, workspace_text
+from camtutor.workspace import start, workspace_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT/'nbs').glob('0[0-6]_*.ipynb'))

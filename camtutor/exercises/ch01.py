@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from camtutor.exercises.common import hooks_left, pictures, rand, seeded, tiny
+from camtutor.exercises.common import hooks_left, pictures, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 # 1.1 a hook as a note

@@ -3,7 +3,7 @@ import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from camtutor.exercises.common import copied, gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 g, A = torch.tensor([2., -1., 3., -4.]), torch.tensor([1., 5., -2., -3.])

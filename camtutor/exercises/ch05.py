@@ -2,7 +2,7 @@
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.exercises.common import gives, keeps, one_by_one, rand, seeded
+from camtutor.exercises.common import gives, rand, seeded
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 X = torch.tensor([[[[1., 2., 0., 7.], [4., 3., 5., 6.]]]])

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 A = torch.tensor([[[2., 0.], [4., -1.]], [[0., 0.], [0., 0.]], [[1., 1.], [8., 2.]]]) # three channels of one picture
