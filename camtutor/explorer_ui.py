@@ -15,7 +15,7 @@ from camtutor.explorer import FORMULAS, CamCache, map_layers, outlined, ring
 from camtutor.gradcam import last_layer, saying
 from camtutor.images import open_image
 from camtutor.panel import (MAX_UPLOAD, SECTIONS, Panel, alert_html, code_html, files_html, grid_html, picture_tag, scale_html, show_when,
-                            truth_html)
+                            small, truth_html)
 from camtutor.pets import load_pets
 from camtutor.scenes import BACKGROUNDS, PARTS, PATTERNS, POSES, SPECIES, Scene, scene
 from camtutor.show import as_images, colorize, overlay, to_jpeg, to_png, upsample
@@ -508,7 +508,7 @@ class Explorer:
 
     def static(self)->str:
         "The state shown now as HTML, for readers of a saved page."
-        def view(image, caption): return (f'<figure style="margin:0;max-width:384px">{picture_tag(image.value, "picture with its map")}'
+        def view(image, caption): return (f'<figure style="margin:0;max-width:256px">{picture_tag(small(image.value), "picture with its map")}'
                                           f'<figcaption>{caption.value.partition("<div class=")[0]}</figcaption></figure>')
         views = [view(i, c) for i, c, _ in zip(self.panel.images, self.panel.captions, self.shown_maps())]
         return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(views)}</div><p>Run this cell in Jupyter for the sliders.</p>'

@@ -1,8 +1,9 @@
 "The face of the explorer: its widgets and their layout. Nothing is computed here; `camtutor.explorer` listens and answers."
-import base64
+import base64, io
 from html import escape
 
 import ipywidgets as w
+from PIL import Image
 
 SECTIONS = ('class', 'layer', 'method', 'compare', 'look', 'truth', 'pictures', 'scene', 'photo', 'methods', 'layers', 'save')
 PANES = dict(pictures='Pictures', scene='Make a scene', photo='Your own photo', methods='All methods', layers='All layers', save='Save')
@@ -96,6 +97,13 @@ SCRIPT = '''(function (root) {
 })(this.closest('.ct'))'''
 
 def data_uri(data, mime): return f'data:{mime};base64,{base64.b64encode(data).decode()}'
+
+def small(jpeg, size=256):
+    "A smaller copy of a JPEG, for a saved page."
+    picture, out = Image.open(io.BytesIO(jpeg)), io.BytesIO()
+    picture.thumbnail((4 * size, size))
+    picture.save(out, 'jpeg', quality=75)
+    return out.getvalue()
 
 def picture_tag(jpeg, alt): return f'<img src="{data_uri(jpeg, "image/jpeg")}" alt="{escape(alt)}">'
 

@@ -5,7 +5,7 @@ import ipywidgets as w
 
 from camtutor.course import show_widget
 from camtutor.errors import CamError
-from camtutor.panel import CSS, SCRIPT, _html, _row, alert_html, picture_tag
+from camtutor.panel import CSS, SCRIPT, _html, _row, alert_html, picture_tag, small
 from camtutor.show import to_jpeg
 
 def control(name, choices):
@@ -51,7 +51,7 @@ class Play:
         except Exception as e: said = str(e) if isinstance(e, CamError) else f'{type(e).__name__}: {e}'
         self.alert.value = alert_html(said)
 
-    def static(self): return f'<figure style="margin:0">{picture_tag(self.image.value, "what the function draws")}<figcaption>{self.text.value}</figcaption></figure>'
+    def static(self): return f'<figure style="margin:0">{picture_tag(small(self.image.value), "what the function draws")}<figcaption>{self.text.value}</figcaption></figure>'
     def _ipython_display_(self): show_widget(self.root, self.static(), repr(self))
     def __repr__(self): return f'play({getattr(self.fn, "__name__", "function")}, {", ".join(f"{k}={v!r}" for k, v in self.values().items())})'
 
