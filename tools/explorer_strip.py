@@ -1,0 +1,61 @@
+"Take the README's picture of the explorer: docs/explorer.jpg. Needs Chromium."
+import io, sys, tempfile
+from pathlib import Path
+from PIL import Image
+from playwright.sync_api import sync_playwright
+root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root/'tests'))
+from lab import FLAGS, chromium, free_port, serving
+
+WIDE, GAP = 1200, 12
+
+def picture(locator): return Image.open(io.BytesIO(locator.screenshot())).convert('RGB')
+
+def frames(page):
+    "The whole explorer with two classes, and four pictures: a layer, a scene, the same scene elsewhere, a difference."
+    ct = page.locator('.ct')
+    def settle(): page.wait_for_timeout(700)
+    def press(name, *keys):
+        ct.locator(f'[role=slider][aria-label="{name}"]').focus()
+        for k in keys: page.keyboard.press(k)
+        settle()
+    def menu(name, value): ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value); settle()
+    ct.locator('.ct-thumb-8').click()
+    ct.get_by_role('button', name='Two classes').click(); settle()
+    whole = picture(ct)
+    ct.get_by_role('button', name='Difference').click(); settle()
+    small = [picture(ct.locator('.ct-view').first)]
+    ct.get_by_role('button', name='One class').click()
+    press('Layer', 'ArrowLeft', 'ArrowLeft')
+    small.append(picture(ct.locator('.ct-view').first))
+    press('Layer', 'End')
+    ct.get_by_role('button', name='Make a scene').click()
+    menu('Animal', 'fox')
+    for place in ('snow', 'sofa'):
+        menu('Place', place)
+        small.append(picture(ct.locator('.ct-view').first))
+    return whole, small
+
+def main():
+    port, home = free_port(), Path(tempfile.mkdtemp())
+    command = [sys.executable, '-m', 'camtutor.cli', 'app', '--port', str(port), '--no-browser']
+    with serving(command, f'http://127.0.0.1:{port}/voila/static/voila.js', home), sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=chromium(), args=FLAGS)
+        page = browser.new_page(viewport=dict(width=1280, height=1000))
+        page.goto(f'http://127.0.0.1:{port}/', timeout=120_000)
+        page.wait_for_selector('.ct img.widget-image', timeout=120_000)
+        page.wait_for_timeout(2000)
+        whole, small = frames(page)
+        browser.close()
+    whole = whole.resize((WIDE, round(whole.height * WIDE / whole.width)), Image.Resampling.LANCZOS)
+    side = (WIDE - 3 * GAP) // 4
+    small = [s.resize((side, round(s.height * side / s.width)), Image.Resampling.LANCZOS) for s in small]
+    strip = Image.new('RGB', (WIDE, whole.height + GAP + max(s.height for s in small)), 'white')
+    strip.paste(whole)
+    for i, s in enumerate(small): strip.paste(s, (i * (side + GAP), whole.height + GAP))
+    out = root/'docs'/'explorer.jpg'
+    out.parent.mkdir(exist_ok=True)
+    strip.save(out, quality=82)
+    print(out, strip.size, out.stat().st_size // 1024, 'KB')
+
+if __name__ == '__main__': main()
