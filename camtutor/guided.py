@@ -78,27 +78,27 @@ class RuledReLU(Function):
             if ctx.top < inf: A = A * (A < ctx.top)
             return RULES[ctx.rule](g, A), None, None, None
 
-# %% ../nbs/04_guided_backprop.ipynb #0051f042
+# %% ../nbs/04_guided_backprop.ipynb #006a7183
 def _relu(x, inplace=False): return 0, inf
 def _relu6(x, inplace=False): return 0, 6
 def _clamp(x, min=None, max=None): return min, inf if max is None else max
 def _hardtanh(x, min_val=-1., max_val=1., inplace=False): return min_val, max_val
 
 RANGES = dict(relu=_relu, relu6=_relu6, hardtanh=_hardtanh, clamp=_clamp, clip=_clamp, clamp_min=_clamp)
+RANGES |= {name + '_': f for name, f in RANGES.items()} # in place
 OTHERS = 'celu elu gelu hardswish leaky_relu mish prelu rrelu selu silu softplus tanh'.split()
 
-# %% ../nbs/04_guided_backprop.ipynb #0052c7b4
+# %% ../nbs/04_guided_backprop.ipynb #006b1cb1
 def relu_top(
     name:str, args, kwargs # a call, as a TorchFunctionMode sees it
 ):                         # its upper end: `inf`, or 6 for a ReLU6; None if it is no ReLU
     "Is this call a ReLU, and where does it end?"
-    name = name.rstrip('_')
     if name not in RANGES or 'out' in kwargs: return None
     low, top = RANGES[name](*args, **kwargs)
     known = isinstance(low, (int, float)) and isinstance(top, (int, float))
     return top if known and low == 0 < top else None
 
-# %% ../nbs/04_guided_backprop.ipynb #00559c62
+# %% ../nbs/04_guided_backprop.ipynb #006e8127
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that this thread calls goes back by `rule`. `CamError` at the end if there was none."
     def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'
@@ -116,13 +116,14 @@ class ReLURule(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, '__name__', '')
-        if name.rstrip('_') in OTHERS: self.others.add(name.rstrip('_'))
-        return _swap(self, func, name, args, dict(kwargs or {}))
+        if name in RANGES: return _swap(self, func, name, args, dict(kwargs or {}))
+        if name in OTHERS: self.others.add(name)
+        return func(*args, **(kwargs or {}))
 
-# %% ../nbs/04_guided_backprop.ipynb #0056d4a7
+# %% ../nbs/04_guided_backprop.ipynb #006f234b
 def _swap(rule, func, name, args, kwargs):
     "Call `func`, as a `RuledReLU` if it is a ReLU of floating-point numbers."
-    if 'input' in kwargs and name.rstrip('_') in RANGES: args = (kwargs.pop('input'), *args)
+    if 'input' in kwargs: args = (kwargs.pop('input'), *args)
     top = relu_top(name, args, kwargs)
     if top is None or not args[0].is_floating_point(): return func(*args, **kwargs)
     rule.met += 1
