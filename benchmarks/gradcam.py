@@ -28,8 +28,8 @@ def bare(net, x, layer, target):
     return run
 
 def camtutor(net, x, layer, target):
-    from camtutor.gradcam import capture, grad_cam
-    return lambda: grad_cam(*capture(net, x, layer, target)[1:])
+    from camtutor.gradcam import grad_cam_maps
+    return lambda: grad_cam_maps(net, x, layer, target)
 
 def pytorch_grad_cam(net, x, layer, target):
     from pytorch_grad_cam import GradCAM
@@ -45,10 +45,7 @@ def captum(net, x, layer, target):
 def torch_cam(net, x, layer, target):
     from torchcam.methods import GradCAM
     cam = GradCAM(net, target_layer=layer)
-    def run():
-        cam.enable_hooks() if hasattr(cam, 'enable_hooks') else None
-        return cam(list(target), net(x), normalized=False)
-    return run
+    return lambda: cam(list(target), net(x), normalized=False)
 
 SINGLE = {BARE: bare, OURS: camtutor, 'pytorch-grad-cam': pytorch_grad_cam, 'Captum': captum, 'torch-cam': torch_cam}
 
@@ -57,11 +54,8 @@ SINGLE = {BARE: bare, OURS: camtutor, 'pytorch-grad-cam': pytorch_grad_cam, 'Cap
 def every_bare(net, x, layers, classes): return bare(net, x, None, None)
 
 def every_camtutor(net, x, layers, classes):
-    from camtutor.gradcam import capture, grad_cam
-    def run():
-        seen = capture(net, x, layers, lambda out: out[:, classes].T)
-        return [grad_cam(A, g)[:, 0] for A, g in zip(seen.acts, seen.grads)]
-    return run
+    from camtutor.gradcam import grad_cam_maps
+    return lambda: grad_cam_maps(net, x, layers, lambda out: out[:, classes].T)
 
 def every_pytorch_grad_cam(net, x, layers, classes):
     "As its documentation says: a call for each layer, the classes as a batch."

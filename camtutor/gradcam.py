@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['grad_cam', 'class_numbers', 'class_score', 'layer_name', 'unwrap', 'as_maps', 'saying', 'Captured', 'capture',
-           'last_layer']
+           'grad_cam_maps', 'last_layer']
 
 # %% ../nbs/03_gradcam.ipynb #00049eb8
 import threading, torch
@@ -196,12 +196,12 @@ def _run(model, x):
         e.add_note(f"This came from the model itself, while it ran on a batch {tuple(x.shape)}, {x.dtype}, on {x.device}.")
         raise
 
-# %% ../nbs/03_gradcam.ipynb #000fe54f
-def _gradients(score, acts):
-    "Gradients of each row of `score` at all of `acts`, stacked if there are several rows."
+# %% ../nbs/03_gradcam.ipynb #00893461
+def _gradients(score, acts, again=False):
+    "Gradients of each row of `score` at all of `acts`, stacked if there are several rows. `again`: the graph is needed once more."
     if not score.requires_grad: return [None] * len(acts)
-    if score.ndim == 1: return torch.autograd.grad(score.sum(), acts, allow_unused=True)
-    rows = [torch.autograd.grad(s.sum(), acts, retain_graph=True, allow_unused=True) for s in score]
+    if score.ndim == 1: return torch.autograd.grad(score.sum(), acts, retain_graph=again, allow_unused=True)
+    rows = [_gradients(s, acts, again=True) for s in score]
     return [None if any(k is None for k in g) else torch.stack(g) for g in zip(*rows)]
 
 # %% ../nbs/03_gradcam.ipynb #008684eb
@@ -242,12 +242,18 @@ def _key(model, layer):
     if isinstance(layer, str) and layer == 'input' and not hasattr(model, 'input'): return 'input'
     return get_layer(model, layer)
 
-# %% ../nbs/03_gradcam.ipynb #00920a53
-def _score_gradients(tap, keys, out, target):
+# %% ../nbs/03_gradcam.ipynb #00914cfa
+def _asked(model, layers):
+    "The network, the layers as keys and as names, and whether they were given as a list."
+    many, model = isinstance(layers, (list, tuple)), unwrap(model)
+    keys = [_key(model, l) for l in (layers if many else [layers])]
+    if not keys: raise CamError("Capturing: the list of layers is empty. Give at least one name or module.")
+    return model, keys, [layer_name(model, k) for k in keys], many
+
+# %% ../nbs/03_gradcam.ipynb #009209a8
+def _check_ran(tap, keys):
     for k in keys:
         if k not in tap.acts: raise CamError(f"the layer {layer_name(tap.model, k)!r} never ran in this forward pass. Give one that the model uses.")
-    with torch.enable_grad(): score = class_score(out, target)
-    return _gradients(score, [tap.acts[k] for k in keys])
 
 # %% ../nbs/03_gradcam.ipynb #0093d1f7
 @contextmanager
@@ -260,6 +266,20 @@ def saying(action): # for example "Grad-CAM at 'layer4'"
         told.reason = reason
         raise told from e.__cause__
 
+# %% ../nbs/03_gradcam.ipynb #0096db5a
+@contextmanager
+def _forward(model, x, keys, target):
+    "The output, the score, and what each of `keys` put out, while the graph between them is there."
+    _check_batch(model, x)
+    tap = _Tap(model, {k for k in keys if k != 'input'})
+    with _quiet(model), _hooked(tap):
+        x = x.detach().clone()
+        out = _run(model, tap.keep('input', x) if 'input' in keys else x)
+        _check_ran(tap, keys)
+        with torch.enable_grad():
+            score, acts = class_score(out, target), [tap.acts[k] for k in keys]
+            yield tree_map(lambda o: o.detach() if isinstance(o, Tensor) else o, out), score, acts
+
 # %% ../nbs/03_gradcam.ipynb #0007e69c
 class Captured(NamedTuple):
     "What one forward and one backward pass left; acts and grads are lists if `layers` was one."
@@ -267,17 +287,7 @@ class Captured(NamedTuple):
     acts:Tensor  # activations (N,C,h,w) of each layer
     grads:Tensor # gradients of the score, same shape; (K,N,C,h,w) for K scores
 
-# %% ../nbs/03_gradcam.ipynb #0014d1c9
-def _captured(model, x, keys, target):
-    "The output, and for each of `keys` what it put out and its gradient."
-    tap = _Tap(model, {k for k in keys if k != 'input'})
-    with _quiet(model), _hooked(tap):
-        x = x.clone()
-        out = _run(model, tap.keep('input', x) if 'input' in keys else x)
-        grads = _score_gradients(tap, keys, out, target)
-    return tree_map(lambda o: o.detach() if isinstance(o, Tensor) else o, out), zip([tap.acts[k] for k in keys], grads)
-
-# %% ../nbs/03_gradcam.ipynb #00971db9
+# %% ../nbs/03_gradcam.ipynb #00984558
 def capture(
     model:nn.Module, # any network; `DataParallel` and compiled ones are unwrapped
     x:Tensor,        # normalised batch (N,3,H,W), on the model's device
@@ -285,15 +295,23 @@ def capture(
     target=None,     # see `class_score`
 )->Captured:         # out (N,K); acts and grads (N,C,h,w), lists of them if `layers` is one
     "Activations, and gradients of the score, from one forward and one backward pass in eval mode that leave nothing behind. `CamError` for bad input."
-    many, model = isinstance(layers, (list, tuple)), unwrap(model)
-    keys = [_key(model, l) for l in (layers if many else [layers])]
-    if not keys: raise CamError("Capturing: the list of layers is empty. Give at least one name or module.")
-    names = [layer_name(model, k) for k in keys]
+    model, keys, names, many = _asked(model, layers)
     with saying('Capturing at ' + ', '.join(map(repr, names))):
-        _check_batch(model, x)
-        out, pairs = _captured(model, x.detach(), keys, target)
-        acts, grads = map(list, zip(*(_laid_out(n, a, g, x.shape[-2:]) for n, (a, g) in zip(names, pairs))))
+        with _forward(model, x, keys, target) as (out, score, acts): grads = _gradients(score, acts)
+        acts, grads = map(list, zip(*(_laid_out(n, a, g, x.shape[-2:]) for n, a, g in zip(names, acts, grads))))
     return Captured(out, acts, grads) if many else Captured(out, acts[0], grads[0])
+
+# %% ../nbs/03_gradcam.ipynb #00b21c7a
+def grad_cam_maps(
+    model, x, layers, target=None, # see `capture`
+):                                 # out (N,K), and the maps (N,h,w) or, for K scores, (K,N,h,w); a list of them if `layers` is one
+    "Grad-CAM at several layers for several scores: `capture` and `grad_cam` in one, which keeps no gradient longer than it needs it."
+    model, keys, names, many = _asked(model, layers)
+    def maps_of(s, acts): return [grad_cam(*_laid_out(n, a, g, x.shape[-2:])) for n, a, g in zip(names, acts, _gradients(s, acts, again=True))]
+    with saying('Grad-CAM at ' + ', '.join(map(repr, names))), _forward(model, x, keys, target) as (out, score, acts):
+        if score.ndim == 1: maps = maps_of(score, acts)
+        else: maps = [torch.stack(m) for m in zip(*(maps_of(s, acts) for s in score))]
+    return out, maps if many else maps[0]
 
 # %% ../nbs/03_gradcam.ipynb #00c81ec6
 def _token_layers(model, x):
@@ -305,7 +323,7 @@ def _token_layers(model, x):
     with _quiet(model), _hooked(every): _run(model, x)
     return [m for m in seen if seen.count(m) == 1]
 
-# %% ../nbs/03_gradcam.ipynb #00bc0148
+# %% ../nbs/03_gradcam.ipynb #00ccff39
 def _last_read(model, x, mods):
     "The last of `mods` from whose places, not only a class token, the output has a gradient."
     tap = _Tap(model, mods)
@@ -313,8 +331,9 @@ def _last_read(model, x, mods):
     tap.see = see
     with _quiet(model), _hooked(tap):
         out = _run(model, x)
-        with torch.enable_grad(): score = sum(t.float().square().sum()[None] for t in tree_leaves(out) if isinstance(t, Tensor) and t.requires_grad)
-        grads = _gradients(score, list(tap.acts.values())) if isinstance(score, Tensor) else []
+        with torch.enable_grad():
+            score = sum(t.float().square().sum()[None] for t in tree_leaves(out) if isinstance(t, Tensor) and t.requires_grad)
+            grads = _gradients(score, list(tap.acts.values())) if isinstance(score, Tensor) else []
     found = [m for m, g in zip(tap.acts, grads) if g is not None and as_maps(g, x.shape[-2:]).any()]
     return layer_name(model, found[-1]) if found else None
 

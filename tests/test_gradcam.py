@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.gradcam import as_maps, capture, class_score, grad_cam, last_layer, unwrap
+from camtutor.gradcam import as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, unwrap
 
 X = torch.tensor([[[[1., 2], [3, 4]]]])
 
@@ -280,3 +280,29 @@ def test_last_layer_is_before_pooling_and_found_once():
 def test_unwrap():
     net = seeded(small_net)
     assert unwrap(nn.DataParallel(net)) is net and unwrap(torch.compile(net)) is net and unwrap(nn.DataParallel(nn.DataParallel(net))) is net
+
+# ---- many maps at once
+
+def test_maps_without_keeping_gradients():
+    net, x = seeded(small_net), torch.randn(3, 3, 16, 16)
+    for target in (1, [0, 4, 2], lambda out: out[:, :4].T):
+        seen = capture(net, x, ['4', '1', 'input'], target)
+        out, maps = grad_cam_maps(net, x, ['4', '1', 'input'], target)
+        check_tensor(out, seen.out)
+        for m, A, g in zip(maps, seen.acts, seen.grads): check_tensor(m, grad_cam(A, g))
+    check_tensor(grad_cam_maps(net, x, '4', 1)[1], grad_cam(*capture(net, x, '4', 1)[1:]))
+    with pytest.raises(CamError, match="Grad-CAM at '9': "): grad_cam_maps(net, x, '9')
+
+class Guarded(nn.Module):
+    "Its first half runs under a no_grad of its own, as a frozen backbone often does."
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    def forward(self, x):
+        with torch.no_grad(): A = self.body(x)
+        return self.head(A)
+
+def test_a_backbone_under_no_grad():
+    net, x = seeded(Guarded), torch.randn(2, 3, 8, 8)
+    assert capture(net, x, 'head.0', lambda out: out.T).grads.shape == (4, 2, 4, 6, 6)
+    with pytest.raises(CamError, match='does not depend|no_grad'): capture(net, x, 'body')
