@@ -66,7 +66,7 @@ def jupyterlab(root):
 def open_notebook(page, lab, name, *cells):
     "Write a notebook, open it in the page, and wait until its kernel is ready."
     lab.write(name, *cells)
-    page.goto(lab.url(name))
+    page.goto(lab.url(name), timeout=90_000)
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', timeout=90_000)
 
 def run_cell(page, number=0, wait_for=None):

@@ -350,7 +350,7 @@ def visit(browser, app):
     page.on('console', lambda m: page.errors.append(m.text) if m.type == 'error' else None)
     page.on('pageerror', lambda e: page.errors.append(str(e)))
     page.on('request', lambda r: page.asked.append(r.url))
-    page.goto(app)
+    page.goto(app, timeout=120_000)   # Voilà answers when the page's kernel has run
     page.wait_for_selector('.ct img.widget-image', timeout=120_000)
     return page, json.loads(page.locator('#jupyter-config-data').inner_text())['kernelId'] if page.locator('#jupyter-config-data').count() else None
 
