@@ -88,12 +88,35 @@ SCRIPT = '''(function (root) {
   root.addEventListener('drop', function (e) {
     if (!zone(e)) return;
     e.preventDefault(); e.stopPropagation(); zone(e).classList.remove('ct-over');
-    var proto = HTMLInputElement.prototype, click = proto.click, input;
-    proto.click = function () { input = this; };
-    try { root.querySelector('.widget-upload').click(); } finally { proto.click = click; }
-    input.files = e.dataTransfer.files;
-    input.dispatchEvent(new Event('change'));
+    dropped = e.dataTransfer.files;
+    root.querySelector('.widget-upload').click();
   });
+  var dropped = null, tell = function (message) {
+    var place = root.querySelector('.ct-told'), box = document.createElement('div');
+    box.className = 'ct-alert'; box.setAttribute('role', 'alert'); box.textContent = message;
+    place.replaceChildren.apply(place, message ? [box] : []);
+  };
+  var watch = function (input) {   // a file larger than a message may be would cut the connection and be lost without a word
+    if (input.ctWatched) return;
+    input.ctWatched = true;
+    input.addEventListener('change', function (e) {
+      var file = input.files[0], limit = Number(root.querySelector('.ct-drop').dataset.limit), mb = Math.pow(2, 20);
+      var large = file && file.size > limit;
+      tell(large ? "\u26a0 That did not work. '" + file.name + "' has " + (file.size / mb).toFixed(1) + ' MB, and at most ' + limit / mb + ' MB are taken. Save a smaller copy.' : '');
+      if (large) { e.stopImmediatePropagation(); input.value = ''; }
+    }, true);
+  };
+  root.addEventListener('click', function (e) {   // the upload button keeps its file input to itself: meet it when it is clicked
+    if (!e.target.closest('.widget-upload')) return;
+    var proto = HTMLInputElement.prototype, files = dropped;
+    dropped = null;
+    proto.click = function () {
+      delete proto.click;
+      watch(this);
+      if (files) { this.files = files; this.dispatchEvent(new Event('change')); } else this.click();
+    };
+    setTimeout(function () { delete proto.click; }, 0);
+  }, true);
 })(this.closest('.ct'))'''
 
 def data_uri(data, mime): return f'data:{mime};base64,{base64.b64encode(data).decode()}'
@@ -225,7 +248,8 @@ class Panel:
         self.draw_layers = _button('Draw all layers', 'this class at every layer')
         self.make_files = _button('Make the files', 'the picture, the figure and the numbers of this map')
         self.method_grid, self.layer_grid, self.files, self.code = _html(), _html(), _html(), _html()
-        drop = _html(f'<div class="ct-drop">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.</div>')
+        drop = _html(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.</div>'
+                     '<div class="ct-told"></div>')
         choose = [c[k] for k in ('species', 'pose', 'background', 'pattern', 'second', 'seed')]
         grid = w.Box(choose)
         grid.add_class('ct-controls')
