@@ -23,7 +23,7 @@ CSS = '''<style>
 .ct .ct-wide {width:auto; margin:2px}
 .ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
 .ct .ct-row {width:100%; margin:3px 0; height:auto; overflow:visible}
-.ct .ct-row > .widget-label {flex:0 0 6.2em; width:6.2em; font-weight:600; text-align:left}
+.ct .ct-row > .widget-label {flex:0 0 7em; width:7em; font-weight:600; text-align:left}
 .ct .ct-row .widget-readout {min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
 .ct .ct-short .widget-readout {min-width:3em}
 .ct .ct-h {font-weight:600; margin:10px 0 2px; border-bottom:1px solid #8885; padding-bottom:2px}
