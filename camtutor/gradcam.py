@@ -84,7 +84,7 @@ def _checked_score(score, out):
     if not score.is_floating_point(): raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. Return scores, not classes.")
     return _check_finite(score)
 
-# %% ../nbs/03_gradcam.ipynb #00775b79
+# %% ../nbs/03_gradcam.ipynb #00778ab6
 def class_score(
     out:Tensor,  # what the model gave: scores (N,K), before any softmax
     target=None, # None (each image's top class) | int | N ints | callable out -> (N,) or (K,N)
@@ -95,17 +95,26 @@ def class_score(
         raise CamError(f"the model gave {_kind(out)}, not scores (N,K). Say what to explain with a callable, "
                        "for example target=lambda out: out[0][:, 5] or out['logits'][:, 5].")
     _check_not_softmax(out)
-    idx = out.argmax(1) if target is None else torch.tensor(class_numbers(target, *out.shape), device=out.device)
-    return _check_finite(out.gather(1, idx[:, None])[:, 0])
+    idx = out.argmax(1) if target is None else class_numbers(target, *out.shape)
+    if target is not None and len(set(idx)) == 1: return _check_finite(out[:, idx[0]])
+    return _check_finite(out.gather(1, torch.as_tensor(idx, device=out.device)[:, None])[:, 0])
 
-# %% ../nbs/03_gradcam.ipynb #00081315
+# %% ../nbs/03_gradcam.ipynb #007b3d8a
+def _in_training(model):
+    "The modules that are in training mode."
+    todo = [model]
+    while todo:
+        if (m := todo.pop()).training: yield m
+        todo += [c for c in m._modules.values() if c is not None]
+
+# %% ../nbs/03_gradcam.ipynb #007c1ab8
 _evaluating, _lock = WeakKeyDictionary(), threading.Lock()
 
 @contextmanager
 def _eval_mode(model):
     "Evaluation mode inside, each module's own mode back after the last of all threads that are in here with this model."
     with _lock:
-        users, was = _evaluating.get(model) or (0, [m for m in model.modules() if m.training])
+        users, was = _evaluating.get(model) or (0, list(_in_training(model)))
         _evaluating[model] = users + 1, was
     try:
         for m in was: m.training = False
