@@ -7,8 +7,8 @@ __all__ = ['SHIPPED', 'Gallery', 'contact_sheet', 'gallery', 'scenes_dls', 'oxfo
            'small_body', 'gap_linear', 'small_resnet', 'load_weights', 'load_pets', 'load_body', 'pets_learner',
            'open_image']
 
-# %% ../nbs/00_pets.ipynb #0003d1d4
-import json
+# %% ../nbs/00_pets.ipynb #00039aef
+import json, warnings
 from importlib.resources import files
 from io import BytesIO
 
@@ -18,9 +18,11 @@ from PIL import Image, ImageOps
 from safetensors import safe_open
 from torch import nn
 from torchvision.models.resnet import BasicBlock
-from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, DataLoaders, ImageBlock, ImageDataLoaders,
-    IndexSplitter, ItemGetter, Learner, Normalize, Resize, URLs, create_body, default_split, error_rate, fastai_path,
-    get_image_files, imagenet_stats, num_features_model, resnet34, untar_data)
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning)   # fastai still calls torch.jit.script
+    from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, DataLoaders, ImageBlock, ImageDataLoaders,
+        IndexSplitter, ItemGetter, Learner, Normalize, Resize, URLs, create_body, default_split, error_rate, fastai_path,
+        get_image_files, imagenet_stats, num_features_model, resnet34, untar_data)
 
 from .cache import pictures, unpack
 from .errors import CamError, nearest
@@ -60,10 +62,10 @@ def contact_sheet(
         out[y:y + h, x:x + w] = im
     return Image.fromarray(out)
 
-# %% ../nbs/00_pets.ipynb #002ae230
+# %% ../nbs/00_pets.ipynb #002a73cc
 def _jpeg(self):
     f = BytesIO()
-    contact_sheet([s.image for s in self.scenes]).save(f, 'JPEG', quality=88)
+    contact_sheet([s.image for s in self.scenes]).save(f, 'JPEG', quality=82)
     return f.getvalue()
 
 Gallery._repr_jpeg_ = _jpeg   # what a notebook shows
