@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: course test setup notebooks pytest browser step dev outputs bench weights check-python wheel
+.PHONY: course test setup notebooks pytest browser step dev outputs bench weights wheel
 
 course: setup
 	$(BIN)/camtutor lab
@@ -28,7 +28,7 @@ notebooks: setup  # every notebook runs
 	OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n_workers 2 --timing
 
 pytest: setup
-	$(BIN)/python -m pytest -m "not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n 2
 
 browser: setup    # Chromium against a real JupyterLab
 	$(BIN)/python -m pytest -m browser
@@ -41,9 +41,11 @@ outputs: setup    # run notebooks and save their outputs: make outputs NB=nbs/02
 
 bench: setup      # timings beside other libraries, as ratios
 	$(BIN)/python -m benchmarks.gradcam
+	$(BIN)/python -m benchmarks.pixels
 
 weights: setup    # train the shipped networks again, from seeds
 	$(BIN)/python tools/make_weights.py
+	$(BIN)/python tools/make_plain.py
 
 wheel: setup
 	$(BIN)/python -m build --wheel

@@ -7,7 +7,7 @@ __all__ = ['SHIPPED', 'Gallery', 'contact_sheet', 'gallery', 'scenes_dls', 'oxfo
            'small_body', 'gap_linear', 'small_resnet', 'load_weights', 'load_pets', 'load_body', 'pets_learner',
            'open_image']
 
-# %% ../nbs/00_pets.ipynb #00039aef
+# %% ../nbs/00_pets.ipynb #00039a3d
 import json, warnings
 from importlib.resources import files
 from io import BytesIO
@@ -21,8 +21,8 @@ from torchvision.models.resnet import BasicBlock
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning)   # fastai still calls torch.jit.script
     from fastai.vision.all import (CategoryBlock, CrossEntropyLossFlat, DataBlock, DataLoaders, ImageBlock, ImageDataLoaders,
-        IndexSplitter, ItemGetter, Learner, Normalize, Resize, URLs, create_body, default_split, error_rate, fastai_path,
-        get_image_files, imagenet_stats, num_features_model, resnet34, untar_data)
+        IndexSplitter, ItemGetter, Learner, Normalize, Resize, URLs, create_body, error_rate, fastai_path,
+        get_image_files, imagenet_stats, num_features_model, params, resnet34, untar_data)
 
 from .cache import pictures, unpack
 from .errors import CamError, nearest
@@ -217,7 +217,9 @@ def load_body()->nn.Sequential: # `.vocab` names the species it has seen
     body.vocab = meta['vocab']
     return body
 
-# %% ../nbs/00_pets.ipynb #0079a4c8
+# %% ../nbs/00_pets.ipynb #007d2e47
+def _split(net): return [params(net[0][:4]), params(net[0][4:]) + params(net[1])]   # what `freeze` holds still, and the rest
+
 def _imagenet_body():
     try: return create_body(resnet34(weights='DEFAULT'), cut=-2)
     except OSError as e:
@@ -233,6 +235,6 @@ def pets_learner(
     if pretrained not in bodies: raise CamError(f'Making a learner: there is no body {pretrained!r}. {nearest(pretrained, bodies)}')
     body = bodies[pretrained]()
     net = nn.Sequential(body, gap_linear(num_features_model(body), dls.c))
-    learn = Learner(dls, net, CrossEntropyLossFlat(), metrics=error_rate, splitter=default_split, **kwargs)
+    learn = Learner(dls, net, CrossEntropyLossFlat(), metrics=error_rate, splitter=_split, **kwargs)
     if pretrained: learn.freeze()
     return learn
