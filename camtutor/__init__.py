@@ -1,4 +1,10 @@
-"See what a convolutional network looks at: a course, and the library it builds."
+"""Modules:
+
+- `camtutor.exercises.core`: What an exercise is, and how an answer is graded.
+- `camtutor.exercises.guard`: Run a learner's code under a limit of time and memory, in the same thread, on any platform.
+- `camtutor.exercises.record`: What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another).
+- `camtutor.workspace`: A learner's own copies of the chapters, with the bodies of the exercises taken out."""
+
 __version__ = "0.1.0"
 
 _lazy = dict(explain='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes')
