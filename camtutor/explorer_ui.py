@@ -1,6 +1,7 @@
 "The explorer: what happens when a person moves a control. The computation is `CamCache`, the widgets are `camtutor.panel`."
 import asyncio, io, os, threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -99,6 +100,14 @@ class Job:
         finally: handle.remove()
 
 # ---- the explorer
+@contextmanager
+def one_thread():
+    "Painting is many small steps: threads that wait for each other make it slower."
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(n)
+
 def set_options(slider, options, wanted):
     "New options for a slider or menu, staying with the wanted value if it is among them."
     if tuple(slider.options) != tuple(options): slider.options = options
@@ -267,7 +276,7 @@ class Explorer:
         "Pictures, captions, truth and the line of Python."
         maps, signed = self.shown_maps(), self.value('compare') == 'difference'
         for i, (m, title) in enumerate(maps):
-            self.panel.images[i].value = to_jpeg(self.picture(m, signed), 92)
+            with one_thread(): self.panel.images[i].value = to_jpeg(self.picture(m, signed), 92)
             self.panel.captions[i].value = self.caption(m, title, signed)
             if 'truth' in self.panel.show: self.panel.truths[i].value = self.truth(m)
         show_when(self.panel.views[1], len(maps) > 1)
