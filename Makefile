@@ -25,7 +25,7 @@ step: setup       # notebooks clean, package and README in step with them
 	$(BIN)/python tools/in_step.py
 
 notebooks: setup  # every notebook runs
-	OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n_workers 2 --timing
+	OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n-workers 2 --timing
 
 pytest: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n 2
