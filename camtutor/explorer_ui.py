@@ -19,7 +19,7 @@ from camtutor.panel import (MAX_UPLOAD, SECTIONS, Panel, alert_html, code_html, 
                             small, truth_html)
 from camtutor.pets import load_pets
 from camtutor.scenes import BACKGROUNDS, PARTS, PATTERNS, POSES, SPECIES, Scene, scene
-from camtutor.show import as_images, colorize, overlay, to_jpeg, to_png, upsample
+from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, to_png, upsample
 
 NO_LAYER = 'cam', 'saliency', 'deconvnet', 'guided_backprop'   # methods of the network as a whole
 DEAR = 8   # a method with more forward passes than this waits until the slider rests, and runs beside
@@ -252,7 +252,9 @@ class Explorer:
     def picture(self, m:Tensor, signed=False): # a raw map (1,h,w) -> a picture (1,3,S,S) from 0 to 1
         "The map laid over the picture as the controls say, with the outline."
         c, part = self.panel.controls, self.value('outline')
-        img = overlay(self.subject.image.to(m.device), m.float(), c['opacity'].value, None if signed else c['cmap'].value, signed, self.held)
+        cmap, ground = None if signed else c['cmap'].value, self.subject.image.to(m.device)
+        if c['ground'].value == 'alone': img = colorize(normalize(upsample(m.float(), ground.shape[-2:]), signed, self.held), cmap, signed)
+        else: img = overlay(ground, m.float(), c['opacity'].value, cmap, signed, self.held)
         return outlined(img, self.known(part, m)[1]) if part else img
 
     def shown_maps(self):
@@ -369,7 +371,7 @@ class Explorer:
     def _listen(self):
         "Which control does what."
         p, c = self.panel, self.panel.controls
-        acts = dict.fromkeys(('class_', 'class2', 'layer', 'compare', 'opacity', 'cmap'), self.redraw)
+        acts = dict.fromkeys(('class_', 'class2', 'layer', 'compare', 'opacity', 'cmap', 'ground'), self.redraw)
         acts |= dict.fromkeys(('species', 'pose', 'background', 'pattern', 'second', 'seed'), self.make)
         acts |= dict(method=self.choose_method, classes=self.refill, find=self.find, scale=self.hold, outline=self.choose_outline)
         for name, act in acts.items(): c[name].observe(self.answer(act, 'pane_alert' if act == self.make else 'alert'), 'value')

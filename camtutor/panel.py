@@ -128,7 +128,8 @@ def small(jpeg, size=256):
     picture.save(out, 'jpeg', quality=75)
     return out.getvalue()
 
-def picture_tag(jpeg, alt): return f'<img src="{data_uri(jpeg, "image/jpeg")}" alt="{escape(alt)}">'
+def picture_tag(jpeg, alt, width=0):
+    return f'<img src="{data_uri(jpeg, "image/jpeg")}" alt="{escape(alt)}"' + (f' style="min-width:{width}px"' if width else '') + '>'
 
 # ---- texts
 def alert_html(message):
@@ -209,6 +210,7 @@ class Panel:
             class2=_slider('Against', any_),
             opacity=_row(w.FloatSlider(look['opacity'], min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
             cmap=_menu('Colours', CMAPS, value=look['cmap']),
+            ground=_choice('Ground', [('Over the picture', 'over'), ('The map alone', 'alone')]),
             scale=_choice('Range', [('Each map its own', 'own'), ('Hold this range', 'hold')]),
             outline=_menu('Outline', [('none', '')]),
             species=None, pose=None, background=None, pattern=None, second=None, seed=None)
@@ -269,7 +271,7 @@ class Panel:
     def _root(self):
         c, show = self.controls, self.show
         sections = {'class': [c['class_'], c['classes'], c['find']], 'layer': [c['layer']], 'method': [c['method']],
-                    'compare': [c['compare'], c['class2']], 'look': [c['opacity'], c['cmap'], c['scale']],
+                    'compare': [c['compare'], c['class2']], 'look': [c['opacity'], c['cmap'], c['ground'], c['scale']],
                     'truth': [c['outline']]}
         side = w.VBox([x for name, items in sections.items() if name in show for x in items])
         views = w.Box(self.views)

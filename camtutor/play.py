@@ -1,5 +1,6 @@
 "Sliders on a plain function that makes a picture: `play(frame, name=['cat', 'dog'], alpha=(0., 1.))`."
 from html import escape
+from inspect import signature
 
 import ipywidgets as w
 
@@ -8,15 +9,18 @@ from camtutor.errors import CamError
 from camtutor.panel import CSS, SCRIPT, _html, _row, alert_html, picture_tag, small
 from camtutor.show import to_jpeg
 
-def control(name, choices):
-    "A slider over a list of values, a range of whole numbers, or two ends (low, high)."
+def control(name, choices, first=None):
+    "A slider over a list of values, a range of whole numbers, or two ends (low, high); it begins at `first` if that can be."
     title = name.strip('_').replace('_', ' ').capitalize()
-    if isinstance(choices, range): return _row(w.IntSlider(choices[0], choices[0], choices[-1], choices.step, description=title), 'ct-short')
     if isinstance(choices, tuple) and len(choices) == 2 and all(isinstance(c, float) for c in choices):
-        return _row(w.FloatSlider(sum(choices) / 2, min=choices[0], max=choices[1], step=(choices[1] - choices[0]) / 20, description=title), 'ct-short')
-    choices = list(choices)
-    if not choices: raise CamError(f'Playing with {name!r}: there is nothing to choose from. Give a list, a range, or two floats (low, high).')
-    return _row(w.SelectionSlider(options=[(str(c), c) for c in choices], description=title))
+        low, high = choices
+        first = first if isinstance(first, float) and low <= first <= high else (low + high) / 2
+        return _row(w.FloatSlider(first, min=low, max=high, step=(high - low) / 20, description=title), 'ct-short')
+    values = list(choices)
+    if not values: raise CamError(f'Playing with {name!r}: there is nothing to choose from. Give a list, a range, or two floats (low, high).')
+    first = first if first in values else values[0]
+    if isinstance(choices, range): return _row(w.IntSlider(first, values[0], values[-1], choices.step, description=title), 'ct-short')
+    return _row(w.SelectionSlider(options=[(str(v), v) for v in values], value=first, description=title))
 
 def picture_and_text(made):
     "What a function made, as JPEG bytes and a line of text."
@@ -27,7 +31,8 @@ def picture_and_text(made):
 class Play:
     "A picture, and a slider for each argument of the function that makes it. Displays itself."
     def __init__(self, fn, choices, width):
-        self.fn, self.controls = fn, {name: control(name, c) for name, c in choices.items()}
+        defaults = {name: p.default for name, p in signature(fn).parameters.items()}
+        self.fn, self.controls = fn, {name: control(name, c, defaults.get(name)) for name, c in choices.items()}
         self.image, self.text, self.alert = w.Image(format='jpeg', width=width), _html('', 'ct-cap'), _html()
         self.draw()   # an error in the function is raised here, where a test run sees it
         for c in self.controls.values(): c.observe(self.moved, 'value')
@@ -51,14 +56,19 @@ class Play:
         except Exception as e: said = str(e) if isinstance(e, CamError) else f'{type(e).__name__}: {e}'
         self.alert.value = alert_html(said)
 
-    def static(self): return f'<figure style="margin:0">{picture_tag(small(self.image.value), "what the function draws")}<figcaption>{self.text.value}</figcaption></figure>'
+    def static(self):
+        "The first picture as HTML, for readers of a saved page."
+        sliders = ', '.join(f'{c.description.lower()} {v if isinstance(v, int) else format(v, ".2g") if isinstance(v, float) else v}' for c, v in zip(self.controls.values(), self.values().values()))
+        return (f'<figure style="margin:0">{picture_tag(small(self.image.value), "what the function draws", 256)}'
+                f'<figcaption>{self.text.value}<small>{escape(sliders)}. Run this cell in Jupyter for the sliders.</small></figcaption></figure>')
+
     def _ipython_display_(self): show_widget(self.root, self.static(), repr(self))
     def __repr__(self): return f'play({getattr(self.fn, "__name__", "function")}, {", ".join(f"{k}={v!r}" for k, v in self.values().items())})'
 
 def play(
     fn, # keyword arguments -> a picture (Scene, PIL image, tensor (3,H,W), bytes), or (picture, text)
     width=384, # pixels of the picture on the screen
-    **choices # for each argument a list of values, a range, or two floats (low, high)
+    **choices # for each argument a list of values, a range, or two floats (low, high); it begins at the function's default
 )->Play:
     "Sliders on a function. It is called once at once, so that a mistake in it is seen without a hand on a slider."
     return Play(fn, choices, width)

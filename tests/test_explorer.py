@@ -15,7 +15,7 @@ from camtutor.gradcam import capture, grad_cam
 from camtutor.panel import MAX_UPLOAD
 from camtutor.pets import load_pets, pets_dls, pets_learner
 from camtutor.scenes import scene
-from camtutor.show import as_images, overlay, to_jpeg
+from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, upsample
 
 @pytest.fixture(scope='module')
 def net(): return load_pets()
@@ -136,6 +136,12 @@ def test_every_method_equals_explain(ex, net, method):
     check_tensor(ex.raw(net.vocab.index('cat')), want, rtol=1e-3, atol=1e-6)
     assert METHODS[method].title in ex.panel.captions[0].value
 
+def test_the_map_alone(ex):
+    drive(ex, class_='cat', outline=None, ground='alone')
+    m = upsample(ex.raw(ex.value('class_')), 384)
+    assert ex.panel.images[0].value == to_jpeg(colorize(normalize(m), 'magma'), 92)
+    drive(ex, ground='over')
+
 def test_captions_name_class_probability_layer_and_range(ex, net):
     drive(ex, class_='cat', layer='0.6')
     p = explain(net, scene(3, 'cat', background='sofa')).out.softmax(1)[0, net.vocab.index('cat')]
@@ -180,7 +186,6 @@ def test_truth_figures(ex):
     drive(ex, class_='cat', outline='head')
     s, m = scene(3, 'cat', background='sofa'), ex.raw(ex.value('class_'))
     mask = torch.from_numpy(s.mask('head'))[None]
-    from camtutor.show import upsample
     figures = [energy(upsample(m, 128), mask), mask.float().mean(), best_energy(mask, (8, 8))]
     text = ex.panel.truths[0].value
     assert re.findall(r'<span>(\d\.\d\d)</span>', text) == [f'{v.item():.2f}' for v in figures]

@@ -19,6 +19,11 @@ def test_each_control_is_an_argument():
     assert p.image.value == to_jpeg(torch.full((3, 8, 8), .25), 92) and 'dog &lt;6&gt;' in p.text.value
     assert p.controls['channel'].max == 8 and repr(p) == "play(frame, name='dog', channel=6, alpha=0.25)"
 
+def test_it_begins_at_the_defaults():
+    def frame(name='dog', n=4, alpha=.7, odd='none'): return torch.zeros(3, 8, 8)
+    p = play(frame, name=['cat', 'dog'], n=range(9), alpha=(0., 1.), odd=['x'])
+    assert p.values() == dict(name='dog', n=4, alpha=.7, odd='x') and 'name dog, n 4, alpha 0.7, odd x' in p.static()
+
 @pytest.mark.parametrize('made', [scene(1), Image.new('RGB', (16, 16), 'red'), torch.zeros(1, 3, 8, 8), to_jpeg(torch.zeros(3, 8, 8))])
 def test_whatever_is_a_picture(made):
     p = play(lambda n: made, n=range(3))
