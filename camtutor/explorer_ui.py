@@ -306,7 +306,7 @@ class Explorer:
         if not part: return ''
         mask, _, uniform, best = self.known(part, m)
         big = upsample(m.float(), mask.shape[-2:])
-        return truth_html(part, energy(big, mask).item(), uniform, best, peak_inside(big, mask).item())
+        return truth_html(part, energy(big, mask).item(), uniform, best, peak_inside(big, mask).item() if big.max() > 0 else None)
 
     def line(self):
         "The Python that makes the map shown."

@@ -152,7 +152,7 @@ def _bar(name, value, kind=''):
 
 def truth_html(part, energy, uniform, best, inside):
     "The map against the truth: its energy inside the part beside what a uniform and the best map would have."
-    peak = '✓ the peak is inside' if inside else '✗ the peak is outside'
+    peak = 'the map is empty' if inside is None else '✓ the peak is inside' if inside else '✗ the peak is outside'
     return (f'<div><b>Energy inside: {escape(part)}</b> · {peak}</div>' + _bar('this map', energy) + _bar('uniform map', uniform, 'u')
             + _bar('best possible', best, 'm'))
 

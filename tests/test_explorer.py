@@ -190,6 +190,7 @@ def test_truth_figures(ex):
     text = ex.panel.truths[0].value
     assert re.findall(r'<span>(\d\.\d\d)</span>', text) == [f'{v.item():.2f}' for v in figures]
     assert ('peak is inside' in text) == bool(peak_inside(upsample(m, 128), mask))
+    assert 'the map is empty' in ex.truth(-m.abs())
     drive(ex, outline=None)
     assert ex.panel.truths[0].value == ''
 

@@ -14,16 +14,20 @@ def picture(locator): return Image.open(io.BytesIO(locator.screenshot())).conver
 def frames(page):
     "The whole explorer with two classes, and four pictures: a layer, a scene, the same scene elsewhere, a difference."
     ct = page.locator('.ct')
-    def settle(): page.wait_for_timeout(700)
+    def settle(): page.wait_for_timeout(1500)
     def press(name, *keys):
         ct.locator(f'[role=slider][aria-label="{name}"]').focus()
         for k in keys: page.keyboard.press(k)
         settle()
     def menu(name, value): ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value); settle()
     ct.locator('.ct-thumb-8').click()
-    ct.get_by_role('button', name='Two classes').click(); settle()
+    ct.get_by_role('button', name='Two classes').click()
+    ct.locator('[role=status]').nth(1).wait_for()
+    settle()
     whole = picture(ct)
-    ct.get_by_role('button', name='Difference').click(); settle()
+    ct.get_by_role('button', name='Difference').click()
+    ct.locator('[role=status]', has_text='minus').wait_for()
+    settle()
     small = [picture(ct.locator('.ct-view').first)]
     ct.get_by_role('button', name='One class').click()
     press('Layer', 'ArrowLeft', 'ArrowLeft')
