@@ -22,7 +22,7 @@ def _copy(o):
     if isinstance(o, dict): return {k: _copy(v) for k, v in o.items()}
     return type(o)(map(_copy, o)) if type(o) in (tuple, list) else o
 
-# %% ../nbs/01_hooks.ipynb #004a6575
+# %% ../nbs/01_hooks.ipynb #004b4369
 class Hook:
     "While in place, `stored` is a detached copy of the last output of `module`, and `fired` counts its outputs."
     def __init__(self, module:nn.Module): # any layer of a network, see `get_layer`
@@ -32,12 +32,14 @@ class Hook:
         self.handles = [module.register_forward_hook(self.see)]
 
     def see(self, module, args, out): self.keep(out)
-    def keep(self, value): self._kept, self.fired = _copy(value), self.fired + 1
+    def keep(self, value): self.stored = _copy(value)
     @property
     def stored(self):
-        if not self.fired: raise CamError(f"{type(self).__name__} on {self.on}: nothing has come by yet. {self._todo}")
+        if not self.fired: raise CamError(f"{type(self).__name__} on {self.on}: nothing has come by yet. Run the model while the hook is in place "
+                                          "(for a gradient, `.backward()` too), and check that it calls this layer.")
         return self._kept
-    _todo = "Run the model while the hook is in place, and check that it calls this layer."
+    @stored.setter
+    def stored(self, value): self._kept, self.fired = value, self.fired + 1
 
     def remove(self):
         while self.handles: self.handles.pop().remove()
@@ -146,7 +148,7 @@ def feature_layers(
                                 f"for a batch {tuple(x.shape)}, or all of them ran more than once.")
     return {o.name: o.shape for o in (_pick(list(g)) for _, g in groupby(outs, key=lambda o: o.nr))}
 
-# %% ../nbs/01_hooks.ipynb #009f62c6
+# %% ../nbs/01_hooks.ipynb #00a4be77
 class HookBwd(Hook):
     "While in place, `stored` is a copy of the last gradient that came back to the output of `module`."
     def see(self, module, args, out):
@@ -156,4 +158,3 @@ class HookBwd(Hook):
             raise CamError(f"HookBwd on {self.on}: its output {tuple(out.shape)} needs no gradient, so none will come back. "
                            "Leave `no_grad`, and unfreeze a parameter or call `x.requires_grad_()`.")
         self.handles.append(out.register_hook(self.keep))
-    _todo = "Run the model and call `.backward()` on a score while the hook is in place."

@@ -3,6 +3,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+import camtutor.hooks as library
 from camtutor.exercises.common import hooks_left, pictures, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
@@ -26,6 +27,12 @@ def notes_and_replaces(shapes):
         shapes.append(tuple(out.shape))
         return tuple(out.shape)
     return hook
+def notes_and_returns_list(shapes):
+    def hook(module, args, out):
+        shapes.append(tuple(out.shape))
+        return shapes
+    return hook
+def notes_without_batch(shapes): return lambda module, args, out: shapes.append(tuple(out.shape[1:]))
 def notes_two_arguments(shapes): return lambda module, out: shapes.append(tuple(out.shape))
 def notes_last(shapes):
     def hook(module, args, out): shapes[:] = [tuple(out.shape)]
@@ -63,6 +70,12 @@ class NoClone(Store):
     def see(self, module, args, out): self.stored = out.detach()
 class NoDetach(Store):
     def see(self, module, args, out): self.stored = out.clone()
+class StoresOutput(Store):
+    def see(self, module, args, out): self.stored = out
+class StoresAndReturns(Store):
+    def see(self, module, args, out):
+        self.stored = out.detach().clone()
+        return self.stored
 class StoresInput(Store):
     def see(self, module, args, out): self.stored = args[0].detach().clone()
 class StaysOn(Store):
@@ -82,8 +95,8 @@ def stores_last(answer):
     net = tiny()
     h = answer(net[0][3])
     net(pictures(2, seed=1))
-    net(pictures(3, seed=2))
-    return {'stored after a second batch': h.stored.detach()}
+    net(pictures(3, seed=2)).sum().backward()
+    return {'stored after a second batch': h.stored.detach(), 'gradients go past the hook': net[0][0].weight.grad is not None}
 
 def stops(answer):
     net = tiny()
@@ -163,6 +176,7 @@ def count_by_names(model):
 def count_own(model): return len(model._forward_hooks)
 def count_children(model): return sum(len(m._forward_hooks) for m in model.children())
 def count_layers(model): return sum(bool(m._forward_hooks) for m in model.modules())
+def count_twice(model): return len(model._forward_hooks) + sum(len(m._forward_hooks) for m in model.modules())
 def count_inside(model): return sum(len(m._forward_hooks) for m in model.modules() if m is not model)
 
 def counted(*places):
@@ -203,6 +217,23 @@ class StatsStdOfMeans(RunningStats):
         self.stds.append(out.detach().double().std(correction=0))
     @property
     def std(self): return torch.stack(self.stds).mean().item()
+class StatsOfBatches:
+    def __init__(self, module):
+        self.means, self.stds = [], []
+        self.remove = module.register_forward_hook(self.see).remove
+    def see(self, module, args, out):
+        self.means.append(out.detach().mean())
+        self.stds.append(out.detach().std(correction=0))
+    @property
+    def mean(self): return torch.stack(self.means).mean().item()
+    @property
+    def std(self): return torch.stack(self.stds).mean().item()
+class StatsPooled(RunningStats):
+    def see(self, module, args, out):
+        out = out.detach().double()
+        self.n, self.total, self.squares = self.n + out.numel(), self.total + out.sum(), self.squares + out.var(correction=0)*out.numel()
+    @property
+    def std(self): return (self.squares/self.n).sqrt().item()
 class StatsPerImage(RunningStats):
     def see(self, module, args, out):
         super().see(module, args, out)
@@ -336,6 +367,19 @@ class BwdGradInput(HookBwd):
         if args[0].requires_grad: args[0].register_hook(self.keep)
 class BwdActivations(HookBwd):
     def see(self, module, args, out): self.stored = out.detach().clone()
+class BwdTooEarly(HookBwd):
+    def see(self, module, args, out):
+        out.retain_grad()
+        self.stored = out.grad
+class BwdRetains(HookBwd):
+    def see(self, module, args, out):
+        out.retain_grad()
+        self.out = out
+    @property
+    def stored(self): return self.out.grad
+class BwdOwnInit(library.Hook):
+    def __init__(self, module): self.handle = module.register_full_backward_hook(self.back)
+    def back(self, module, grad_in, grad_out): self.stored = grad_out[0]
 class BwdWeight(HookBwd):
     def see(self, module, args, out): module.weight.register_hook(self.keep)
 class BwdHandle(HookBwd):
@@ -425,6 +469,17 @@ def top_mode_only(model):
     try: yield model
     finally: model.train(was)
 @contextmanager
+def back_to_train_unsafe(model):
+    model.eval()
+    yield model
+    model.train()
+@contextmanager
+def top_mode_unsafe(model):
+    was = model.training
+    model.eval()
+    yield model
+    model.train(was)
+@contextmanager
 def no_finally(model):
     modes = [(m, m.training) for m in model.modules()]
     model.eval()
@@ -509,6 +564,19 @@ def map_layers_late(model, x):
     model(x)
     for h in handles: h.remove()
     return shapes
+def layers_seen(model, x, leaves=True, maps=True, late=False):
+    "What several wrong versions have in common; it removes its hooks, unless the network raises."
+    shapes, handles = {}, []
+    for name, m in model.named_modules():
+        def see(m, args, out, bound=name):
+            if out.ndim == 4 or not maps: shapes[name if late else bound] = tuple(out.shape[1:])
+        if not leaves or not list(m.children()): handles.append(m.register_forward_hook(see))
+    model(x)
+    for h in handles: h.remove()
+    return shapes
+def map_layers_late_all(model, x): return layers_seen(model, x, maps=False, late=True)
+def map_layers_all(model, x): return layers_seen(model, x, maps=False)
+def map_layers_outer(model, x): return layers_seen(model, x, leaves=False)
 def map_layers_registered(model, x):
     found = map_layers(model, x)
     return {n: found[n] for n, _ in model.named_modules() if n in found}
@@ -552,6 +620,8 @@ EXERCISES = (
         note_shape, trials=(Trial('Two hooked layers, a batch of two and a batch of one', shapes_noted),),
         mistakes=(Mistake(notes_input, 'This is the shape of what goes *in*. The hook gets `(module, args, out)`; `out` is what the layer made.'),
                   Mistake(notes_and_replaces, 'Your hook returns something, and whatever a forward hook returns takes the place of the layer\'s output. Only note; return nothing.'),
+                  Mistake(notes_and_returns_list, 'The inner function returns the list, and whatever a forward hook returns takes the place of the layer\'s output. Let it only append; the outer function returns the hook.'),
+                  Mistake(notes_without_batch, 'The first number, how many pictures there are in the batch, is missing. Here the whole shape of `out` is asked for.'),
                   Mistake(notes_two_arguments, 'A forward hook is called with three arguments: the module, a tuple of its inputs, and its output.'),
                   Mistake(notes_last, 'Only the last shape is kept. Each pass through the layer should add one.')),
         hints=('A function inside a function can use the outer one\'s variables.',
@@ -566,6 +636,8 @@ EXERCISES = (
                        Trial('Two batches', stores_last), Trial('After remove()', stops)),
         mistakes=(Mistake(NoClone, '`detach()` gives a view of the same memory. The next layer here is an in-place ReLU: it has overwritten your copy. `clone()` it.'),
                   Mistake(NoDetach, '`stored` is still part of the graph: it keeps every activation below it alive. `detach()` it.'),
+                  Mistake(StoresOutput, 'You keep the very tensor that the network goes on with. The layer behind it has changed it in place, and the whole graph hangs on it. `clone()` and `detach()` it, one for each, and return nothing.'),
+                  Mistake(StoresAndReturns, '`see` returns your copy, and what a forward hook returns takes the place of the output: the network goes on with it, and no gradient gets past. Store, and return nothing.'),
                   Mistake(StoresInput, 'This is the layer\'s input. The output is the hook\'s third argument.'),
                   Mistake(StaysOn, 'The hook is still on the layer after `remove()`. Forgetting the handle does not take it off: call the handle\'s own `remove()`.'),
                   Mistake(StoresFirst, 'It keeps the first output for ever. `stored` should be the *last*.')),
@@ -575,7 +647,7 @@ EXERCISES = (
         why='detach and clone are different promises: no graph, and no shared memory. A CAM of a ResNet needs both, since its ReLUs work in place.',
         also=(StoreClosure, StoreSlots)),
     Exercise('1.3', 'A hook that cleans up after itself',
-        'Write `Hook(module)`: `stored` is a detached copy of the module\'s last output, and it can be used in a `with`: `with Hook(layer) as h: …`. The hook is gone afterwards, also after an error, and the error comes out.',
+        'Exercises 1.1 and 1.2, at the end of the chapter, lead up to this one. Write `Hook(module)`: `stored` is a detached copy of the module\'s last output, and it can be used in a `with`: `with Hook(layer) as h: …`. The hook is gone afterwards, also after an error, and the error comes out.',
         Hook, library='camtutor.hooks',
         trials=(Trial('One pass inside a with', within), Trial('An error inside the with', within_error)),
         mistakes=(Mistake(ExitsOnly, 'The hook is still on the layer after the `with`. `__exit__` is the place to remove it.'),
@@ -598,6 +670,7 @@ EXERCISES = (
         mistakes=(Mistake(count_own, 'This counts the hooks of the outermost module only. `model.modules()` walks through all of them.'),
                   Mistake(count_children, '`children()` goes one level down. Layers sit deeper, and the model itself can have hooks too: `modules()`.'),
                   Mistake(count_layers, 'This counts layers that have a hook. One layer can have several.'),
+                  Mistake(count_twice, '`modules()` begins with the model itself, so its own hooks are counted twice here.'),
                   Mistake(count_inside, 'The model itself is a module as well, and can carry a hook.')),
         hints=('`model.modules()` yields the model and everything inside it.', 'The length of a dict is the number of its entries.',
                'One `sum` over the modules.'),
@@ -609,6 +682,7 @@ EXERCISES = (
         mistakes=(Mistake(2, '`del b` deletes the name `b`. The layer itself still holds the third hook, and the first two of the loop as well.'),
                   Mistake(4, '`a.remove()` took one off, and the `with` took its own.'),
                   Mistake(1, 'Each turn of the loop puts a new hook on; giving `b` a new value does not remove the old one.'),
+                  Mistake(5, 'That is how many were put on. Two of them were taken off again.'),
                   Mistake(0, 'Python forgets a name, but the layer holds the hook. Only `remove()`, or a `with`, takes one off.')),
         hints=('Who holds a hook: your variable, or the layer?', 'Count what was put on: 1 + 3 + 1.', 'Of these five, `remove()` and the `with` took one each.'),
         why='The layer keeps the hook alive, so Python\'s own clean-up never comes: exactly the leak that a context manager cures.'),
@@ -620,6 +694,8 @@ EXERCISES = (
         mistakes=(Mistake(StatsOfLast, 'These are the figures of the last batch alone. Something has to add up from pass to pass.'),
                   Mistake(StatsOfMeans, 'This averages the averages. A batch of one picture then weighs as much as a batch of four: add sums and counts instead.'),
                   Mistake(StatsStdOfMeans, 'The mean of the batches\' deviations misses how far the batches lie from each other. Keep the sum of squares.'),
+                  Mistake(StatsOfBatches, 'Mean and deviation of each batch, then their average: small batches weigh too much, and how far the batches lie from each other is lost. Add up sums, squares and counts, and divide at the end.'),
+                  Mistake(StatsPooled, 'The mean is right. Averaging the batches\' variances, even by size, leaves out how far their means lie from each other. Keep the sum of squares.'),
                   Mistake(StatsPerImage, 'You divide by the number of images, but sum over all values. Count values with `numel()`.'),
                   Mistake(StatsStayOn, 'After `remove()` the statistics still move: the hook is still there.')),
         hints=('Three numbers are enough: how many values, their sum, the sum of their squares.',
@@ -628,7 +704,8 @@ EXERCISES = (
         why='fastai\'s ActivationStats is this hook on every layer: it shows at a glance where a network dies or explodes.',
         also=(StatsKept, StatsWelford)),
     Exercise('1.7', 'Several layers at once',
-        'Write `Hooks(modules)`: one hook for each; `stored` is the list of their last outputs, in the order of `modules`, whatever the order in which they run.',
+        'Write `Hooks(modules)`: one hook for each; `stored` is the list of their last outputs, in the order of `modules`, whatever the order in which they run. It can be used in a `with`. '
+        '(This is what is checked. `hooks[i]`, `len(hooks)` and `kind`, where the stub has them, are extras.)',
         Hooks, library='camtutor.hooks', trials=(Trial('A deep layer and a shallow one, two batches', several),),
         mistakes=(Mistake(HooksFirstOff, 'Only the first hook is removed: a `return` inside a loop ends it.'),
                   Mistake(HooksInOrderOfRun, 'These are in the order in which the layers ran, and grow with every pass. Give each layer its own place.'),
@@ -639,12 +716,16 @@ EXERCISES = (
         why='One forward pass is enough for any number of layers: this is how the explorer\'s layer slider stays quick.',
         also=(HooksOwn, HooksStack)),
     Exercise('1.8', 'The gradient that comes back',
-        'Write `HookBwd(module)` for use in a `with`: after `score.backward()`, `stored` is the gradient of the score with respect to the module\'s *output*. It must work in front of an in-place ReLU.',
+        'Write `HookBwd(module)` for use in a `with`: after `score.backward()`, `stored` is the gradient of the score with respect to the module\'s *output*. It must work in front of an in-place ReLU. '
+        'If yours begins with `class HookBwd(Hook)`, only `see` is left to write: the library\'s `Hook` has a method `keep(value)`, which stores a copy.',
         HookBwd, library='camtutor.hooks',
         trials=(Trial('A convolution followed by a ReLU', backward(False)), Trial('A convolution followed by an in-place ReLU', backward(True))),
         mistakes=(Mistake(BwdModuleHook, '`register_full_backward_hook` refuses an output that is then changed in place. A hook on the output *tensor* does not mind.'),
                   Mistake(BwdGradInput, 'This is the gradient at the layer\'s *input*. Put the tensor hook on its output.'),
                   Mistake(BwdActivations, 'These are activations: what went forward. The gradient comes later; let the output tensor call you then.'),
+                  Mistake(BwdTooEarly, 'When the output appears nothing has come back yet, so `out.grad` is None. Leave a function there that is called later: `out.register_hook`.'),
+                  Mistake(BwdRetains, '`retain_grad` belongs to the tensor. The in-place ReLU takes that tensor over, and then `out.grad` is the gradient *behind* the ReLU. `out.register_hook` belongs to the step that made `out`.'),
+                  Mistake(BwdOwnInit, 'Your `__init__` takes the place of the one in `Hook`, which `remove` relies on. Leave it out and write `see` only. (A full backward hook would not do here: it refuses an output that is then changed in place.)'),
                   Mistake(BwdWeight, 'This is the gradient of the layer\'s weights, the one that training uses. Here the output\'s is wanted: same shape as the activations.'),
                   Mistake(BwdHandle, 'Your forward hook returns the handle of the tensor hook, and that takes the place of the layer\'s output. Register it, and return nothing. (A lambda always returns something.)'),
                   Mistake(BwdReplaces, 'Your tensor hook returns something, and that replaces the gradient for everything below. Return nothing.'),
@@ -672,6 +753,8 @@ EXERCISES = (
                 Trial('An error inside the with', modes(error=True))),
         mistakes=(Mistake(back_to_train, 'Afterwards everything trains, also the part that was frozen before. Remember how each module was.'),
                   Mistake(top_mode_only, 'You remember one mode for the whole model, but its parts can differ: a frozen batch norm in a network that trains.'),
+                  Mistake(back_to_train_unsafe, 'Two things. Afterwards all modules train, also those that did not before. And after an error the line below `yield` never runs: put it into `finally`.'),
+                  Mistake(top_mode_unsafe, 'Two things. One mode is remembered for the whole model, and `train(was)` gives it to every part; each module needs its own. And after an error the line below `yield` never runs: put it into `finally`.'),
                   Mistake(no_finally, 'After an error the modes stay changed: what comes after a `yield` is skipped then. Put it into `finally`.'),
                   Mistake(eval_generator, 'A function with `yield` makes a generator. `@contextmanager`, between `@ex` and `def`, makes it usable in a `with`.'),
                   Mistake(eval_stays, 'Nothing sets the modes back.'), Mistake(yields_nothing, '`as` gets what you `yield`: the model.')),
@@ -682,10 +765,14 @@ EXERCISES = (
     Exercise('1.11', 'What there is to look at',
         'Write `map_layers(model, x)`: a dict from name to `(C,h,w)` for each layer that has no layers inside and puts out `(N,C,h,w)`, in the order in which they *run*. Leave no hook, not even after an error.',
         map_layers,
-        trials=(Trial('A small network', layers_of(tiny)), Trial('A network whose second layer runs first', layers_of(Crossed)),
+        trials=(Trial('A small network', layers_of(tiny), says={'layers': 'One entry for each layer that has no layers inside and puts out four dimensions.'}),
+                Trial('A network whose second layer runs first', layers_of(Crossed)),
                 Trial('A batch that the network refuses', layers_error)),
         mistakes=(Mistake(map_layers_left_on, 'The hooks are still on. Keep the handles, and remove them.'),
                   Mistake(map_layers_late, 'All hooks write under the last name: they look `name` up when they run. Bind it with a default argument, `name=name`, or `partial`.'),
+                  Mistake(map_layers_late_all, 'Only one name is left: all hooks look `name` up when they run, and by then the loop is over. Bind it with a default argument, `name=name`, or `partial`. Then keep outputs with four dimensions only.'),
+                  Mistake(map_layers_all, 'The head\'s layers are in it too. Their outputs are no maps: keep those with four dimensions. And let the removal of the hooks stand in `finally`.'),
+                  Mistake(map_layers_outer, 'The parts that hold other layers are in it too. A layer without layers inside has no `children()`. And let the removal of the hooks stand in `finally`.'),
                   Mistake(map_layers_registered, 'This is the order in which the layers were *defined*. The hooks know the order in which they run.'),
                   Mistake(map_layers_with_batch, 'The batch axis is not the layer\'s: leave the first number out.'),
                   Mistake(map_layers_unsafe, 'After an error in the forward pass the hooks stay. Put their removal into `finally`.')),
@@ -698,6 +785,7 @@ EXERCISES = (
         (5, 128, 8, 8), kind='value',
         mistakes=(Mistake((5, 8, 8, 128), 'PyTorch puts channels before places: (N,C,h,w).'),
                   Mistake((128, 8, 8), 'That is one picture\'s. The batch axis comes first.'),
+                  Mistake((5, 8), 'Those are the scores, one for each species: what the whole network gives.'),
                   Mistake((5, 128), 'That is after pooling, which belongs to the head, `net[1]`.')),
         hints=('Four axes: pictures, channels, rows, columns.', 'The body ends before the pooling.', 'The batch comes first.'),
         why='(N,C,h,w) is the `A` of every formula in this course.'),
