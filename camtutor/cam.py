@@ -56,6 +56,28 @@ def _is_mean(z, acts):
     tol = 1e-4 if z.dtype in (torch.float32, torch.float64) else 2e-2
     return bool((z - acts.mean((2, 3))).abs().max() <= tol * z.abs().max())
 
+# %% ../nbs/02_cam.ipynb #005caf1f
+class Head(NamedTuple):
+    "A linear head on global average pooling: what it pools, and what it multiplies with."
+    acts:Tensor   # (N,C,h,w)
+    weight:Tensor # (K,C)
+    bias:Tensor   # (K,), or None
+
+def _bare(t): return None if t is None else t.detach()
+
+# %% ../nbs/02_cam.ipynb #005d4841
+def find_head(
+    model:nn.Module, # ends in global average pooling and one Linear
+    x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
+)->Head:             # acts (N,C,h,w), weight (K,C), bias (K,)
+    "Run `model` once and find what its last Linear pools. `CamError`, with the reason, if CAM is not exact there."
+    with _Watch() as seen: _forward(model, x, 'Looking for the head')
+    if seen.linears and _is_mean(seen.linears[-1][1], seen.linears[-1][0]):
+        acts, _, weight, bias = seen.linears[-1]
+        return Head(_bare(acts), _bare(weight), _bare(bias))
+    raise CamError(f"CAM of a {type(model).__name__}: {_why_not(seen)} CAM is exact only for pooling and one Linear. "
+                   "Use Grad-CAM, which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and retrain_head.")
+
 # %% ../nbs/02_cam.ipynb #0058c7df
 def _probe(model, size=224):
     "A fixed noise picture (1,C,size,size) like the ones `model` reads."
@@ -92,28 +114,6 @@ def _why_not(seen):
     return f"its Linear reads {z.shape[1]} numbers that are not the mean over places of the last map {last} (other pooling, or a norm after it)."
 
 def _chain(weights): return ' → '.join(str(w.shape[1]) for w in weights) + f' → {weights[-1].shape[0]}'
-
-# %% ../nbs/02_cam.ipynb #005caf1f
-class Head(NamedTuple):
-    "A linear head on global average pooling: what it pools, and what it multiplies with."
-    acts:Tensor   # (N,C,h,w)
-    weight:Tensor # (K,C)
-    bias:Tensor   # (K,), or None
-
-def _bare(t): return None if t is None else t.detach()
-
-# %% ../nbs/02_cam.ipynb #005d7407
-def find_head(
-    model:nn.Module, # ends in global average pooling and one Linear
-    x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
-)->Head:             # acts (N,C,h,w), weight (K,C), bias (K,)
-    "Run `model` once and find what its last Linear pools. `CamError`, with the reason, if CAM is not exact there."
-    with _Watch() as seen: _forward(model, x, 'Looking for the head')
-    if seen.linears and _is_mean(seen.linears[-1][1], seen.linears[-1][0]):
-        acts, _, weight, bias = seen.linears[-1]
-        return Head(_bare(acts), _bare(weight), _bare(bias))
-    raise CamError(f"CAM of a {type(model).__name__}: {_why_not(seen)} CAM is exact only for pooling and one Linear. "
-                   "Use Grad-CAM, which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and retrain_head.")
 
 # %% ../nbs/02_cam.ipynb #0060bb75
 def head_weight(

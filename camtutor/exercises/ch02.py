@@ -2,7 +2,8 @@
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.exercises.common import gives, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.errors import CamError
+from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 W, A = torch.tensor([[1., 2.], [0., -1.], [3., 1.]]), torch.tensor([[[[1., 0.], [2., 4.]], [[0., 1.], [5., 0.]]]])
@@ -84,6 +85,7 @@ def cam_loops(weight, A):
 
 def cam_relu(weight, A): return cam(weight, A).relu()
 def cam_mean(weight, A): return cam(weight, A)/A.shape[1]
+def cam_all_classes(weight, A): return torch.einsum('kc,ncij->nij', weight, A)
 def cam_classes_first(weight, A): return torch.einsum('kc,ncij->knij', weight, A)
 def cam_transposed(weight, A): return torch.einsum('kc,ncij->nkji', weight, A)
 def cam_all_images(weight, A): return torch.einsum('kc,ncij->kij', weight, A)
@@ -128,6 +130,7 @@ def head_weight(model:nn.Module # ends in global average pooling and one Linear
 def weight_by_index(model): return model[-1][-1].weight
 def weight_by_parameters(model): return list(model.parameters())[-2].data
 
+def weight_outermost(model): return model[-1].weight
 def weight_turned(model): return head_weight(model).T
 def weight_bias(model): return list(model.parameters())[-1]
 def weight_first(model): return next(model.parameters())
@@ -136,6 +139,113 @@ def weight_of_conv(model): return [m for m in model.modules() if isinstance(m, n
 def weights_of(seed):
     def run(answer): return answer(tiny(seed, k=seed + 3)).detach()
     return run
+
+# 2.19 the weight, and the guarantee
+
+def find_head(model:nn.Module, # Sequentials, also within each other; a Linear comes last
+              x:Tensor # a batch it accepts
+             )->tuple: # acts (N,C,h,w), weight (K,C), bias (K,)
+    "What the last Linear of `model` pools, and what it multiplies with. `CamError` if it does not read the mean of the maps."
+    layers = [m for m in model.modules() if not list(m.children())]
+    with torch.no_grad():
+        for m in layers:
+            given, x = x, m(x)
+            if x.ndim == 4 and x.shape[2:].numel() > 1: acts = x
+    if given.shape != acts.shape[:2] or not torch.allclose(given, acts.mean((2, 3)), atol=1e-5):
+        raise CamError('The Linear does not read the mean over places: CAM is not exact here.')
+    return acts, m.weight, m.bias
+
+def caught(model, x):
+    "All outputs with more than one place, in order, and what each Linear was given; by hooks."
+    maps, given = [], []
+    def keep(m, args, out):
+        if isinstance(m, nn.Linear): given.append(args[0])
+        if out.ndim == 4 and out.shape[2:].numel() > 1: maps.append(out)
+    hooks = [m.register_forward_hook(keep) for m in model.modules()]
+    with torch.no_grad(): model(x)
+    return maps, given, hooks
+def linears(model): return [m for m in model.modules() if isinstance(m, nn.Linear)]
+def is_mean(z, acts): return z.shape == acts.shape[:2] and torch.allclose(z, acts.mean((2, 3)), atol=1e-5)
+
+def find_head_hooks(model, x):
+    maps, given, hooks = caught(model, x)
+    for h in hooks: h.remove()
+    if not is_mean(given[-1], maps[-1]): raise CamError('no CAM')
+    return maps[-1], linears(model)[-1].weight, linears(model)[-1].bias
+def find_head_watched(model, x):
+    from camtutor.cam import _Watch, _is_mean
+    with _Watch() as seen, torch.no_grad(): model(x)
+    acts, z, weight, bias = seen.linears[-1]
+    if not _is_mean(z, acts): raise CamError('no CAM')
+    return acts, weight, bias
+def find_head_backwards(model, x):
+    layers = [m for m in model.modules() if not list(m.children())]
+    with torch.no_grad():
+        for cut in range(len(layers) - 1, 0, -1):
+            acts = nn.Sequential(*layers[:cut])(x)
+            if acts.ndim == 4 and acts.shape[-1]*acts.shape[-2] > 1: break
+        pooled = nn.Sequential(*layers[cut:-1])(acts)
+    if not is_mean(pooled, acts): raise CamError('no CAM')
+    return acts, layers[-1].weight, layers[-1].bias
+
+def found_unchecked(model, x):
+    maps, given, hooks = caught(model, x)
+    for h in hooks: h.remove()
+    return maps[-1], linears(model)[-1].weight, linears(model)[-1].bias
+def found_by_shape(model, x):
+    acts, weight, bias = found_unchecked(model, x)
+    if weight.shape[1] != acts.shape[1]: raise CamError('no CAM')
+    return acts, weight, bias
+def found_first_linear(model, x):
+    maps, given, hooks = caught(model, x)
+    for h in hooks: h.remove()
+    if not is_mean(given[0], maps[-1]): raise CamError('no CAM')
+    return maps[-1], linears(model)[0].weight, linears(model)[0].bias
+def found_pooled(model, x):
+    acts, weight, bias = find_head(model, x)
+    return acts.mean((2, 3), keepdim=True), weight, bias
+def found_convolution(model, x):
+    kept = []
+    h = [m for m in model.modules() if isinstance(m, nn.Conv2d)][-1].register_forward_hook(lambda m, args, out: kept.append(out.clone()))
+    _, weight, bias = find_head(model, x)
+    h.remove()
+    return kept[0], weight, bias
+def found_without_bias(model, x): return find_head(model, x)[:2]
+def found_hooks_left(model, x):
+    maps, given, hooks = caught(model, x)
+    if not is_mean(given[-1], maps[-1]): raise CamError('no CAM')
+    return maps[-1], linears(model)[-1].weight, linears(model)[-1].bias
+def found_one_layout(model, x):
+    with torch.no_grad(): acts = model[0](x)
+    pooled, linear = model[1][:-1](acts), model[1][-1]
+    if not is_mean(pooled, acts): raise CamError('no CAM')
+    return acts, linear.weight, linear.bias
+
+def headed(*head): return seeded(nn.Sequential(tiny()[0], nn.Sequential(*head)))
+def pool(): return nn.AdaptiveAvgPool2d(1)
+
+def found_in(model):
+    def run(answer):
+        net = model()
+        got = answer(net, pictures(3))
+        three = isinstance(got, (list, tuple)) and len(got) == 3
+        parts = [t.detach() if isinstance(t, Tensor) else t for t in (got if three else [None]*3)]
+        return {'a tuple of three is returned': three, **dict(zip(('acts', 'weight', 'bias'), parts)), 'hooks left on the network': hooks_left(net)}
+    return run
+def in_a_row():
+    "The same kind of network without a body and a head: layer after layer."
+    return seeded(nn.Sequential(nn.Conv2d(3, 6, 3), nn.Sequential(nn.BatchNorm2d(6), nn.ReLU()), pool(), nn.Flatten(), nn.Linear(6, 4)))
+
+REFUSE = {'the highest place instead of the mean': lambda: headed(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(5, 3)),
+          'a hidden layer': lambda: headed(pool(), nn.Flatten(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3)),
+          'no pooling': lambda: headed(nn.Flatten(), nn.Linear(5*6*5, 3))}
+
+def refused(answer):
+    def what(net):
+        try: answer(net, pictures(2))
+        except CamError: return 'refused'
+        return 'accepted'
+    return {name: what(make()) for name, make in REFUSE.items()}
 
 # 2.6 head surgery
 
@@ -176,6 +286,8 @@ def head_hidden(body, n_classes, x):
     net[1] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, 16), nn.ReLU(), nn.Linear(16, n_classes))
     return net
 
+def head_in_pieces(body, n_classes, x): return nn.Sequential(body.requires_grad_(False), *gap_head(body, n_classes, x)[1])
+
 def surgery(answer):
     body, x = tiny()[0], pictures(2)
     net = answer(body, 4, x)
@@ -184,7 +296,7 @@ def surgery(answer):
     linears[0].register_forward_hook(lambda m, args, out: read.append(args[0]))
     shape = tuple(net(x).shape)
     same = read[0].shape == (2, 5) and torch.allclose(read[0], net[0](x).mean((2, 3)), atol=1e-5)
-    return {'the shape of the scores': shape, 'Linear layers': len(linears), 'numbers that the Linear reads': read[0].shape[1], 'the Linear reads the mean over places': bool(same),
+    return {'the shape of the scores': shape, 'parts of the network': len(net), 'Linear layers': len(linears), 'numbers that the Linear reads': read[0].shape[1], 'the Linear reads the mean over places': bool(same),
             'parameters of the body that can learn': sum(p.requires_grad for p in net[0].parameters()),
             'parameters of the head that can learn': sum(p.requires_grad for p in net[1].parameters())}
 
@@ -312,6 +424,7 @@ def peak_of_batch(m, mask):
 def peak_abs(m, mask): return peak_inside(m.abs(), mask)
 def peak_any(m, mask): return ((m > 0) & mask).any(2).any(1)
 def peak_always(m, mask): return mask.flatten(1)[torch.arange(len(m)), m.flatten(1).argmax(1)]
+def peak_rows(m, mask): return mask.flatten(1)[m.flatten(1).argmax(1)]
 def peak_float(m, mask): return peak_inside(m, mask).float()
 
 PEAKS = torch.tensor([[[0., 3.], [-9., 1.]], [[2., 0.], [5., 0.]], [[-1., -2.], [-3., -4.]]])
@@ -327,6 +440,7 @@ def uniform_energy_map(mask): return energy(torch.ones(mask.shape), mask)
 
 def uniform_one_figure(mask): return mask.float().mean()
 def uniform_area(mask): return mask.float().sum((1, 2))
+def uniform_counts(mask): return mask.sum((1, 2))
 def uniform_half(mask): return torch.full((len(mask),), .5)
 def uniform_rows(mask): return mask.float().mean(1)
 
@@ -348,6 +462,9 @@ def best_nearest_down(mask, size):
 def best_nearest_up(mask, size):
     grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)
     return energy(F.interpolate(grid, mask.shape[-2:], mode='nearest-exact')[:, 0], mask)
+def best_bilinear_down(mask, size):
+    grid = F.interpolate(mask.float()[:, None], size, mode='bilinear')
+    return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear')[:, 0], mask)
 def best_max_pool(mask, size):
     grid = F.adaptive_max_pool2d(mask.float()[:, None], size)
     return energy(F.interpolate(grid, mask.shape[-2:], mode='bilinear')[:, 0], mask)
@@ -397,6 +514,7 @@ EXERCISES = (
                   Mistake(cam_classes_first, 'The result is (K,N,h,w). The letters after the arrow decide: pictures first.'),
                   Mistake(cam_transposed, 'Rows and columns are exchanged: the last two letters after the arrow are in the wrong order.'),
                   Mistake(cam_all_images, 'The batch is summed away: the letter of the pictures is missing after the arrow.'),
+                  Mistake(cam_all_classes, 'The classes are summed into one map: the letter k is missing after the arrow.'),
                   Mistake(cam_at_sign, '`@` multiplies along the last two axes, rows and columns here. The channels are axis 1: flatten the places first, or say with einsum which axis is meant.'),
                   Mistake(cam_softmax, 'There is a softmax over the classes in it. Keep the scores; they are what adds up to the logit.'),
                   Mistake(cam_min_max, 'The maps are stretched to 0…1. That belongs to drawing; here the numbers have a meaning.')),
@@ -414,8 +532,9 @@ EXERCISES = (
         why='The check that tells a true CAM from a picture that merely looks like one.', also=(logits_pooled, logits_loop)),
     Exercise('2.5', 'Where the weights are',
         'Write `head_weight(model)`: the weight (K,C) of the last `nn.Linear` of a network.',
-        head_weight, library='camtutor.cam', trials=(Trial('A small network of three classes', weights_of(0)), Trial('One of five classes', weights_of(2))),
-        mistakes=(Mistake(weight_turned, 'It is transposed. PyTorch keeps a Linear\'s weight as (outputs, inputs), which is (K,C) already.'),
+        head_weight, library='camtutor.cam', trials=(Trial('A small network of three classes, Sequential(body, Sequential(pool, flatten, linear))', weights_of(0)), Trial('One of five classes', weights_of(2))),
+        mistakes=(Mistake(weight_outermost, '`model[-1]` is the whole head here, not its Linear. Layers can lie in each other: look among all of them.'),
+                  Mistake(weight_turned, 'It is transposed. PyTorch keeps a Linear\'s weight as (outputs, inputs), which is (K,C) already.'),
                   Mistake(weight_bias, 'This is the bias. The weight comes just before it among the parameters.'),
                   Mistake(weight_first, 'These are the weights of the *first* layer.'),
                   Mistake(weight_of_conv, 'These are a convolution\'s kernels. Look for `nn.Linear`.')),
@@ -428,6 +547,7 @@ EXERCISES = (
                   Mistake(head_max, 'This pools the *highest* place. CAM is exact for the mean only, since only a mean may change places with the weights.'),
                   Mistake(head_flattened, 'The Linear reads every place separately: without pooling there is no weight for a channel. Pool first.'),
                   Mistake(head_all_frozen, 'The new Linear is frozen as well. It is the one that must learn.'),
+                  Mistake(head_in_pieces, 'The layers of the head stand beside the body, one by one. Put them into an `nn.Sequential` of their own, so that `net[0]` is the body and `net[1]` the head.'),
                   Mistake(head_hidden, 'There is a hidden layer in the head. Then the last weights do not belong to the channels of the map any more.')),
         hints=('Run the body once without gradients and look at the shape.', '`nn.AdaptiveAvgPool2d(1)` leaves (N,C,1,1); a Linear wants (N,C).', 'Freeze, then `nn.Sequential(body, nn.Sequential(pool, flatten, linear))`.'),
         why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
@@ -450,7 +570,7 @@ EXERCISES = (
                   Mistake(energy_density, 'You divide by the area of the mask: that is how bright the map is inside. Divide by the map\'s own total.'),
                   Mistake(energy_batch, 'All pictures share one total. Each map has its own: sum over the two axes of places only.'),
                   Mistake(energy_0_by_0, 'For a map without positive values you divide 0 by 0, which gives nan. It should be 0.'),
-                  Mistake(energy_indexed, '`m[mask]` puts the pixels of all pictures in one row, and the batch is lost. `m*mask` keeps the shape.'),
+                  Mistake(energy_indexed, 'This is one figure for the whole batch. Sum over the two axes of places only. (`m[mask]` loses the batch too; `m*mask` keeps the shape.)'),
                   Mistake(energy_area, 'You count places. A strong place weighs more than a weak one: add up the values.')),
         hints=('First the positive part.', 'A boolean mask times a map leaves the part inside.', 'Sum inside over sum of all, each over the last two axes; take care of a total of 0.'),
         why='With exact masks "it looks at the cat" becomes a number, to be read beside the uniform and the best possible one.', also=(energy_loop, energy_nan)),
@@ -463,6 +583,7 @@ EXERCISES = (
                   Mistake(peak_abs, 'The most negative place is no peak: it speaks against.'),
                   Mistake(peak_any, 'This asks whether any positive place is inside. Only the highest counts.'),
                   Mistake(peak_always, 'A map without positive values has a largest value too, but no peak. Test that it is above 0.'),
+                  Mistake(peak_rows, 'Indexing by the places alone picks whole rows of the mask. Each map needs one value, from its own row: its number and its place, or `gather`.'),
                   Mistake(peak_float, 'These are numbers. The answer is yes or no: a bool.')),
         hints=('`flatten(1)` lays each map out in a row.', '`max(1)` gives value and place of each row.', 'Look the place up in the flattened mask, and ask that the value is above 0.'),
         why='The pointing game: the oldest score for a heat map, and still one that is easy to explain.', also=(peak_loop, peak_gather)),
@@ -470,6 +591,7 @@ EXERCISES = (
         'Write `uniform_energy(mask)`: the energy that a map gets which is the same everywhere.',
         uniform_energy, trials=(gives('Worked by hand: two of four places, then one', INSIDE, want=[.5, .25]), gives('Random masks', INSIDE_)),
         mistakes=(Mistake(uniform_one_figure, 'One figure for all pictures: keep one for each.'), Mistake(uniform_area, 'This counts places. As a share it can be compared with an energy.'),
+                  Mistake(uniform_counts, 'You count the places inside. Divide by all places: an energy is a share, between 0 and 1.'),
                   Mistake(uniform_half, 'It depends on the mask: a large animal catches more of a map that knows nothing.'),
                   Mistake(uniform_rows, 'One axis of places is left over.')),
         hints=('Put a map of ones into the definition of energy.', 'What is left is a share of area.', 'The mean of the mask as numbers, over both axes of places.'),
@@ -480,6 +602,7 @@ EXERCISES = (
                 gives('The same on its own grid', blob(1), 16, want=[1.])),
         mistakes=(Mistake(best_nearest_down, 'You pick one pixel for each cell of the grid. Average over the cell: half covered is 0.5.'),
                   Mistake(best_nearest_up, 'The way back is in blocks. Maps are drawn bilinearly, so measure them so.'),
+                  Mistake(best_bilinear_down, '`F.interpolate` reads only the pixels nearest to each cell\'s centre. On the way down, average over all of the cell: `F.adaptive_avg_pool2d`.'),
                   Mistake(best_max_pool, 'Each cell takes its highest value, so that a cell that is just touched counts as full. Average.'),
                   Mistake(best_is_one, 'The mask itself has energy 1. See it through the coarse grid first.'),
                   Mistake(best_corners, '`align_corners=True` stretches the grid so that its outer cells lie on the edge. Leave it out.')),
@@ -492,7 +615,7 @@ EXERCISES = (
         hints=('Read the letters after the arrow one by one.', 'n is 5, k is 37.', 'i and j are 8 each.'), why='Whoever can read the letters needs no other documentation of a formula.'),
     Exercise('2.13', 'By hand', 'The CAM of a class is [[1, 2], [3, 8]], the bias of its Linear is −1. What is the logit?',
         2.5, kind='value',
-        mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
+        mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(14, 'This is the sum of the places. The pooling takes their mean, and the bias comes after it.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
         hints=('How does the network get from maps to scores?', 'The mean of the four places.', 'Add the bias once.'), why='mean + bias == logit is the identity that every CAM of this course is checked with.'),
     Exercise('2.14', 'Which layer', 'Plain CAM uses the activations of …', 'the last convolutional stage, which global average pooling reads', kind='choice',
         mistakes=(Mistake('the last Linear layer', 'It gives one number for each class: there are no places left. CAM uses its *weights*.'),
@@ -510,4 +633,22 @@ EXERCISES = (
     Exercise('2.18', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
         '`learn.dls.vocab` lists the classes in the order of the scores, which is alphabetical unless you said otherwise. The batch is normalised: mean 0, deviation 1. `decode` undoes that, so that the colours are those of the picture again.', kind='written',
         why='Mixing up two classes is the commonest mistake of all, and no shape error warns of it.'),
+    Exercise('2.19', 'The head, found and proved',
+        'Write `find_head(model, x)` for a network made of `nn.Sequential`s, also within each other, whose last layer is an `nn.Linear`. It returns what CAM needs, as a tuple: `acts` (N,C,h,w), the last maps before the pooling, and the `weight` (K,C) and `bias` (K,) of that Linear. If the Linear was not given the mean of `acts` over places, raise a `CamError` (from `camtutor.errors`).',
+        find_head, library='camtutor.cam',
+        trials=(Trial('A body and a head', found_in(tiny)), Trial('Other layers, in another nesting', found_in(in_a_row)),
+                Trial('Heads that CAM cannot read must raise a `CamError`', refused, dict.fromkeys(REFUSE, 'refused'))),
+        mistakes=(Mistake(found_unchecked, 'The right things are found, but nothing is proved: a head that CAM cannot read is accepted as well. Compare what the Linear was given with the mean of the maps.'),
+                  Mistake(found_by_shape, 'Shapes that fit prove nothing: the highest places are (N,C) too, and so is a hidden layer of C units. Compare the numbers.'),
+                  Mistake(found_first_linear, 'This is the first Linear. With a hidden layer it reads the mean, but it does not give the scores: take the last.'),
+                  Mistake(found_pooled, 'These maps are pooled already: (N,C,1,1). Keep the last output that has more than one place.'),
+                  Mistake(found_convolution, 'This is what the last convolution gives. Other layers, such as a ReLU, come between it and the pooling. Keep the very last maps.'),
+                  Mistake(found_without_bias, 'The bias is missing. Without it the mean of the map does not give the score.'),
+                  Mistake(found_hooks_left, 'Your hooks stay on the network. Remove them when it has run.'),
+                  Mistake(found_one_layout, 'This fits one layout, `model[0]` and `model[1]`. Other networks are nested otherwise: go through `model.modules()`, or watch the network run.')),
+        hints=('The maps are the last output with four axes and more than one place. What comes after them is pooled, or flat.',
+               'Two ways to see the outputs: send `x` through the innermost layers one by one (those without `children()`), or watch the whole run, with hooks or with `_Watch` from the chapter.',
+               'Keep two things on the way: the newest maps, and what the Linear is given. If the second is not the mean of the first, in shape and in numbers, raise.'),
+        why='A weight of the right shape makes a picture. Only this check makes it the CAM of the network.',
+        also=(find_head_hooks, find_head_watched, find_head_backwards)),
 )
