@@ -12,8 +12,8 @@ from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import show_widget
 from camtutor.errors import CamError, nearest
 from camtutor.explain import METHODS, Explanation, _net, _shown, _steps_of, _vocab, batch_of
-from camtutor.explorer import FORMULAS, CamCache, map_layers, outlined, ring
-from camtutor.gradcam import last_layer, saying
+from camtutor.explorer import FORMULAS, CamCache, outlined, ring
+from camtutor.gradcam import last_layer, map_layers, saying
 from camtutor.images import open_image
 from camtutor.panel import (MAX_UPLOAD, SECTIONS, Panel, alert_html, code_html, files_html, grid_html, picture_tag, scale_html, show_when,
                             small, truth_html)

@@ -10,8 +10,8 @@ from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.explain import METHODS, Method, explain
-from camtutor.explorer import CamCache, Explorer, drive, map_layers
-from camtutor.gradcam import capture, grad_cam
+from camtutor.explorer import CamCache, Explorer, drive
+from camtutor.gradcam import capture, grad_cam, map_layers
 from camtutor.panel import MAX_UPLOAD
 from camtutor.pets import load_pets, pets_dls, pets_learner
 from camtutor.scenes import scene
@@ -73,7 +73,7 @@ def test_cache_memory_is_bounded_and_the_oldest_class_goes_first(net, x):
 def test_cache_is_freed(net, x):
     cache = CamCache(net, x)
     cache.get('0.4', 1)
-    ref = weakref.ref(cache.acts['0.4'])
+    ref = weakref.ref(cache.forward.acts['0.4'])
     cache.free()
     assert ref() is None
     with pytest.raises(CamError, match='emptied'): cache.get('0.4', 1)
@@ -254,7 +254,7 @@ def test_an_unforeseen_error_is_told_with_its_type(ex, monkeypatch):
     assert ex.panel.alert.value == ''
 
 def test_another_picture_frees_the_old_one(ex):
-    old = weakref.ref(ex.cache.acts['0.7'])
+    old = weakref.ref(ex.cache.forward.acts['0.7'])
     drive(ex, picture=2)
     gc.collect()
     assert old() is None and ex.subject.title == 'rabbit' and ex.panel.thumbs.children[2].description == '✓ rabbit'

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.gradcam import as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, unwrap
+from camtutor.gradcam import Forward, as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, unwrap
 
 X = torch.tensor([[[[1., 2], [3, 4]]]])
 
@@ -306,3 +306,49 @@ def test_a_backbone_under_no_grad():
     net, x = seeded(Guarded), torch.randn(2, 3, 8, 8)
     assert capture(net, x, 'head.0', lambda out: out.T).grads.shape == (4, 2, 4, 6, 6)
     with pytest.raises(CamError, match='does not depend|no_grad'): capture(net, x, 'body')
+
+# ---- several rows of scores in one backward pass
+
+class Unmappable(torch.autograd.Function):
+    "The identity; its backward pass looks at a number, so it cannot be mapped over rows."
+    @staticmethod
+    def forward(ctx, x): return x.clone()
+    @staticmethod
+    def backward(ctx, g): return g if g.abs().max().item() >= 0 else -g
+
+class Broken(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x): return x.clone()
+    @staticmethod
+    def backward(ctx, g): raise RuntimeError('the cat bit through the cable')
+
+class Wired(nn.Module):
+    def __init__(self, fn):
+        super().__init__()
+        self.fn, self.conv, self.head = fn, nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+    def forward(self, x): return self.head(self.fn.apply(self.conv(x)).mean((2, 3)))
+
+@pytest.mark.parametrize('n', [1, 2, 5])
+def test_rows_together_are_the_rows_one_by_one(n):
+    net, x = seeded(small_net), torch.randn(n, 3, 16, 16)
+    rows = capture(net, x, ['4', '1', 'input'], lambda out: out.T)
+    for k in range(5):
+        for all_of_them, one in zip(rows.grads, capture(net, x, ['4', '1', 'input'], k).grads): check_tensor(all_of_them[k], one)
+
+def test_a_backward_that_cannot_be_mapped_goes_row_by_row():
+    net, x = seeded(lambda: Wired(Unmappable)), torch.randn(2, 3, 8, 8)
+    rows = capture(net, x, 'conv', lambda out: out.T).grads
+    for k in range(5): check_tensor(rows[k], capture(net, x, 'conv', k).grads)
+
+def test_a_broken_backward_is_not_hidden():
+    with pytest.raises(RuntimeError, match='bit through the cable'): capture(seeded(lambda: Wired(Broken)), torch.randn(1, 3, 8, 8), 'conv', lambda out: out.T)
+
+def test_one_pass_asked_again():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    kept = Forward(net, x, ['1', '4'])
+    for target in (3, 0, [1, 2], lambda out: out[:, :2].T, 3):
+        seen = capture(net, x, ['1', '4'], target)
+        for got, g in zip(kept.each(lambda name, g: g, target, again=True), seen.grads): check_tensor(got, g)
+    check_tensor(kept.at('1'), seen.acts[0])
+    check_tensor(kept.each(lambda name, g: g, 3, ['4'], again=True)[0], capture(net, x, '4', 3).grads)
+    with pytest.raises(CamError, match='Capturing at .*out of range'): kept.each(lambda name, g: g, 5)

@@ -1,5 +1,5 @@
 "Side by side with Captum, pytorch-grad-cam and torch-cam, on torchvision's architectures with random weights."
-import copy, warnings
+import copy, subprocess, sys, warnings
 import pytest, torch, torchvision
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
@@ -170,3 +170,18 @@ def test_every_classifier_gives_a_map(name):
     m = grad_cam(A, g)
     assert out.shape == (1, 1000) and m.shape == (1, *A.shape[2:]) and m.numel() > 1 and m.isfinite().all()
     assert g.any() and A.shape[1] >= A.shape[2] == A.shape[3]  # square maps from square images, and more channels than rows
+    rows = capture(net, x, layer, lambda out: torch.stack([out[:, 5], out.amax(1)])).grads
+    assert (rows[1] - g).abs().max() <= 1e-5 * g.abs().max()
+
+VIT = """
+import torch
+from torchvision.models import vit_b_32
+from camtutor.gradcam import capture, last_layer
+net, x = vit_b_32(image_size=64).eval(), torch.randn(1, 3, 64, 64)
+torch.nn.init.normal_(net.heads.head.weight)
+print(capture(net, x, last_layer(net, x), lambda out: out[:, :2].T).grads.shape)
+"""
+
+def test_rows_of_a_transformer_give_no_warning():
+    done = subprocess.run([sys.executable, '-W', 'default::UserWarning', '-c', VIT], capture_output=True, text=True, check=True)
+    assert 'Size([2, 1, 768, 2, 2])' in done.stdout and 'performance drop' not in done.stderr
