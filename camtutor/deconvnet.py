@@ -98,34 +98,33 @@ def in_sequence(model, prefix=''):
     if type(model) is not nn.Sequential: return [(prefix, model)]
     return [pair for n, m in model.named_children() for pair in in_sequence(m, f'{prefix}.{n}' if prefix else n)]
 
-# %% ../nbs/05_deconvnet.ipynb #0046aef8
+# %% ../nbs/05_deconvnet.ipynb #004a45fb
 class DeconvNet:
     "Zeiler and Fergus's machine for layers in sequence: call it to run forward and remember, `project` to come back. 2013."
     def __init__(self, model:nn.Sequential): # layers from `BACK`; parts may be sequences too
         self.model, self.layers, self.seen = model, dict(in_sequence(model)), []
         _check_known(self.layers)
 
-    @torch.no_grad()
     def __call__(self, x:Tensor, layer=None)->Tensor: # batch (N,3,H,W), the last layer to run -> what it puts out
         "Run forward as far as `layer`, and remember."
-        with eval_mode(self.model): out, self.seen = _forward(self.layers, x.clone(), layer)
+        with torch.no_grad(), eval_mode(self.model): out, self.seen = _forward(self.layers, x.clone(), layer)
         return out
 
-    @torch.no_grad()
     def project(self, y:Tensor)->Tensor: # of the shape that the call returned -> (N,3,H,W)
         "Undo each layer that ran, from the last to the first."
         if not self.seen: raise CamError("DeconvNet: there is nothing to come back from. Call it on a batch first.")
-        for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
+        with torch.no_grad():
+            for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
         return y
 
-# %% ../nbs/05_deconvnet.ipynb #00491ffa
+# %% ../nbs/05_deconvnet.ipynb #004ba3a5
 def _check_known(layers):
     for name, m in layers.items():
         if type(m) not in BACK:
             raise CamError(f"DeconvNet: there is no way back through {name or 'the model'}, a {type(m).__name__}. It knows "
                            f"nn.Sequential of {', '.join(t.__name__ for t in BACK)}; `deconvnet` works on any network.")
 
-# %% ../nbs/05_deconvnet.ipynb #004adfbc
+# %% ../nbs/05_deconvnet.ipynb #004c78b3
 def _forward(layers, x, last):
     if last is not None and last not in layers: raise CamError(f"DeconvNet: there is no layer {last!r}. {nearest(last, layers)}")
     kept = []
@@ -151,7 +150,7 @@ class Field(NamedTuple):
     step:int
     start:int
 
-# %% ../nbs/05_deconvnet.ipynb #00627e2a
+# %% ../nbs/05_deconvnet.ipynb #0064f3d9
 def receptive_field(
     model:nn.Sequential, # layers in sequence
     layer:str,           # the name of one of them
@@ -163,7 +162,7 @@ def receptive_field(
         f = _widen(f, m, name)
         if name == layer: return f
 
-# %% ../nbs/05_deconvnet.ipynb #00631ed4
+# %% ../nbs/05_deconvnet.ipynb #00657b57
 def _widen(f, m, name):
     "The field after one more layer."
     if isinstance(m, (nn.ReLU, nn.BatchNorm2d, nn.Dropout, nn.Identity)): return f
@@ -172,7 +171,7 @@ def _widen(f, m, name):
     k, s, p, d = [_square(getattr(m, a, 1), name) for a in ('kernel_size', 'stride', 'padding', 'dilation')]
     return Field(f.size + d * (k - 1) * f.step, f.step * s, f.start - p * f.step)
 
-# %% ../nbs/05_deconvnet.ipynb #00646899
+# %% ../nbs/05_deconvnet.ipynb #0066745c
 def _square(v, name):
     if isinstance(v, int): return v
     if len(set(v)) == 1: return v[0]
@@ -191,7 +190,7 @@ def strongest(
     images = value.topk(k).indices
     return images, at[images] // A.shape[3], at[images] % A.shape[3]
 
-# %% ../nbs/05_deconvnet.ipynb #006ac412
+# %% ../nbs/05_deconvnet.ipynb #006c7011
 def crop(
     x:Tensor, field:Field, # pictures (N,3,H,W), and what a unit of them sees, see `receptive_field`
     rows:Tensor, cols:Tensor, # a unit for each picture (N,)

@@ -31,7 +31,7 @@ def channel_maps(
     top = _PER[per](A)
     return A / top.where(top > 0, torch.ones_like(top))
 
-# %% ../nbs/06_feature_maps.ipynb #0014e1c2
+# %% ../nbs/06_feature_maps.ipynb #0014d4bc
 def feature_grid(
     A:Tensor,      # activations (C,h,w) of one picture
     per='channel', # see `channel_maps`
@@ -66,7 +66,7 @@ def fuse_channels(
     if how == 'pca' and A.shape[1] < 3: raise CamError(f"Fusing channels: three colours need three channels, and there are {A.shape[1]}.")
     return _FUSE[how](A.detach().float())
 
-# %% ../nbs/06_feature_maps.ipynb #00205aaa
+# %% ../nbs/06_feature_maps.ipynb #0020e7e8
 def log_features(
     writer,   # a `torch.utils.tensorboard.SummaryWriter`
     tag:str,  # the name to show them under
@@ -91,7 +91,7 @@ def kernel_grid(
     tiles = .5 + .5 * w / top.where(top > 0, torch.ones_like(top))
     return make_grid(tiles.expand(-1, 3, -1, -1).repeat_interleave(zoom, -1).repeat_interleave(zoom, -2), nrow=ncol, padding=2, pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #002c1573
+# %% ../nbs/06_feature_maps.ipynb #002cba6e
 def kernel_spectrum(
     w:Tensor, # kernels (K,C,kh,kw)
     size=16,  # frequencies along each axis
@@ -101,7 +101,7 @@ def kernel_spectrum(
         raise CamError(f"A spectrum of kernels: got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and size at least {max(w.shape[-2:])}.")
     return torch.fft.fftshift(torch.fft.fft2(w.detach().float(), (size, size)).abs().sum(1), dim=(-2, -1))
 
-# %% ../nbs/06_feature_maps.ipynb #0034d5bf
+# %% ../nbs/06_feature_maps.ipynb #0034bd1f
 def dead_channels(
     A:Tensor, # activations (N,C,h,w) of many pictures
     eps=1e-6, # what counts as nothing

@@ -98,7 +98,7 @@ def relu_top(
     known = isinstance(low, (int, float)) and isinstance(top, (int, float))
     return top if known and low == 0 < top else None
 
-# %% ../nbs/04_guided_backprop.ipynb #006e8127
+# %% ../nbs/04_guided_backprop.ipynb #006ef2a2
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that this thread calls goes back by `rule`. `CamError` at the end if there was none."
     def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'
@@ -120,7 +120,7 @@ class ReLURule(TorchFunctionMode):
         if name in OTHERS: self.others.add(name)
         return func(*args, **(kwargs or {}))
 
-# %% ../nbs/04_guided_backprop.ipynb #006f234b
+# %% ../nbs/04_guided_backprop.ipynb #006fba9d
 def _swap(rule, func, name, args, kwargs):
     "Call `func`, as a `RuledReLU` if it is a ReLU of floating-point numbers."
     if 'input' in kwargs: args = (kwargs.pop('input'), *args)
@@ -130,7 +130,7 @@ def _swap(rule, func, name, args, kwargs):
     with torch._C.DisableTorchFunction():
         return RuledReLU.apply(args[0], lambda x: func(x, *args[1:], **kwargs), rule.rule, top)
 
-# %% ../nbs/04_guided_backprop.ipynb #00572b80
+# %% ../nbs/04_guided_backprop.ipynb #00708256
 def _report(r):
     "Say what the rule did not reach."
     kept = f"{', '.join(sorted(r.others))} {'keep' if len(r.others) > 1 else 'keeps'} the ordinary gradient"
@@ -138,7 +138,7 @@ def _report(r):
     if not r.met: raise CamError(f"ReLURule({r.rule!r}) met no ReLU, so there was nothing to change{'; ' * bool(r.others)}{kept * bool(r.others)}. "
                                  "Run the model inside the `with`. For a network without ReLUs use `saliency`.")
 
-# %% ../nbs/04_guided_backprop.ipynb #006109eb
+# %% ../nbs/04_guided_backprop.ipynb #007ee913
 def unit_mask(
     A:Tensor,     # activations (N,C,h,w), or (N,C)
     channel=None, # which channel, or (channel, row, column) for one neuron; None = each image's strongest
@@ -154,7 +154,7 @@ def unit_mask(
         mask.view_as(flat)[n, best] = places
     return mask
 
-# %% ../nbs/04_guided_backprop.ipynb #00624b85
+# %% ../nbs/04_guided_backprop.ipynb #007fabda
 def _check_channel(A, channel, whole):
     neuron = isinstance(channel, tuple)
     wanted = () if channel is None else channel if neuron else (channel,)
@@ -241,7 +241,7 @@ def scramble(module:nn.Module, seed=0): # changed in place
         order, sign = torch.randperm(p.numel(), generator=gen), torch.randint(2, p.shape, generator=gen) * 2 - 1
         p.copy_(p.flatten()[order.to(p.device)].view_as(p) * sign.to(p.device))
 
-# %% ../nbs/04_guided_backprop.ipynb #00bc96a4
+# %% ../nbs/04_guided_backprop.ipynb #00bc0da4
 def cascade(
     model:nn.Module, # a network; it is copied, not changed
     layers=None,     # names, bottom first; None = all modules that hold weights
@@ -264,7 +264,7 @@ def rank_correlation(
     ra, rb = [torch.from_numpy(rankdata(t.detach().float().flatten(1).cpu().numpy(), axis=1)) for t in (a, b)]
     return F.cosine_similarity(ra - ra.mean(1, keepdim=True), rb - rb.mean(1, keepdim=True)).float()
 
-# %% ../nbs/04_guided_backprop.ipynb #009913ba
+# %% ../nbs/04_guided_backprop.ipynb #00c8bbcf
 def ssim(
     a:Tensor, b:Tensor, # pictures (N,C,H,W) in [0,1]
     size=7,             # side of the window

@@ -1,10 +1,14 @@
 "Chapter 04: guided backprop."
+from copy import deepcopy
+from math import inf
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.overrides import TorchFunctionMode
 
 from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
+from camtutor.guided import RuledReLU, scramble
 
 g, A = torch.tensor([2., -1., 3., -4.]), torch.tensor([1., 5., -2., -3.])
 G_, A_ = rand(3, 4, 5, 6), rand(3, 4, 5, 6, seed=1)
@@ -354,6 +358,245 @@ def shuffled(answer):
             'kernels that are whole as before': bool((before[2].flatten(1).sum(1)[:, None] - after[2].flatten(1).sum(1)).abs().min(1).values.max() < 1e-5),
             'the parameters are the same objects': ids == [id(p) for p in net.parameters()]}
 
+# 4.15 the start of the way back
+
+def unit_mask(A:Tensor, # activations (N,C,h,w)
+              channel:int=None, # which channel; None: each image's strongest
+              whole:bool=False # the channel's whole map instead of its strongest place
+             )->Tensor: # 1 at the wanted places, 0 elsewhere, same shape
+    "Mark what is to be explained: one place of each image, or one channel of it."
+    flat, n = A.flatten(2), torch.arange(len(A))
+    c = flat.amax(2).argmax(1) if channel is None else torch.full((len(A),), channel)
+    mask = torch.zeros_like(flat)
+    mask[n, c] = 1. if whole else F.one_hot(flat[n, c].argmax(1), flat.shape[2]).to(A.dtype)
+    return mask.view_as(A)
+
+def unit_loop(A, channel=None, whole=False):
+    mask = torch.zeros(A.shape)
+    for a, m in zip(A, mask):
+        c = max(range(len(a)), key=lambda i: a[i].max().item()) if channel is None else channel
+        if whole: m[c] = 1
+        else: m[c].view(-1)[a[c].argmax()] = 1
+    return mask
+def unit_scatter(A, channel=None, whole=False):
+    wanted = A.flatten(1) if channel is None else torch.full_like(A, -torch.inf).index_copy(1, torch.tensor([channel]), A[:, [channel]]).flatten(1)
+    mask = torch.zeros_like(wanted).scatter(1, wanted.argmax(1, keepdim=True), 1.).view_as(A)
+    return mask.amax((2, 3), keepdim=True).expand_as(A).clone() if whole else mask
+
+def unit_ties(A, channel=None, whole=False):
+    flat = A.flatten(2)
+    best = (flat.amax(2) == flat.amax((1, 2))[:, None]).float() if channel is None else F.one_hot(torch.tensor(channel), A.shape[1]).float().expand(len(A), -1)
+    if whole: return best[:, :, None, None].expand_as(A).clone()
+    return best[:, :, None, None]*(A == A.amax((2, 3), keepdim=True))
+def unit_batch(A, channel=None, whole=False):
+    if channel is None: channel = A.amax((0, 2, 3)).argmax().item()
+    return unit_mask(A, channel, whole)
+def unit_by_mean(A, channel=None, whole=False):
+    if channel is not None: return unit_mask(A, channel, whole)
+    return torch.cat([unit_mask(a[None], a.mean((1, 2)).argmax().item(), whole) for a in A])
+def unit_values(A, channel=None, whole=False): return A*unit_mask(A, channel, whole)
+def unit_never_whole(A, channel=None, whole=False): return unit_mask(A, channel)
+def unit_every_channel(A, channel=None, whole=False):
+    flat = A.flatten(2)
+    mask = torch.ones_like(A) if whole else F.one_hot(flat.argmax(2), flat.shape[2]).to(A.dtype).view_as(A)
+    return mask if channel is None else mask*F.one_hot(torch.tensor(channel), A.shape[1])[:, None, None]
+def unit_one_image(A, channel=None, whole=False):
+    mask = torch.zeros_like(A)
+    mask[:1] = unit_mask(A[:1], channel, whole)
+    return mask
+
+UNITS = torch.tensor([[[[1., 2.], [3., 4.]], [[0., 9.], [5., 0.]]], [[[7., 6.], [6., 6.]], [[2., 2.], [8., 1.]]], [[[3., 5.], [0., 5.]], [[1., 0.], [0., 0.]]]])
+
+# 4.16 every ReLU of any network
+
+class ReLURule(TorchFunctionMode):
+    "While it is in place, every ReLU that is called goes back by `rule`; `met` counts the calls."
+    def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'
+        super().__init__()
+        self.rule, self.met = rule, 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func.__name__ not in ('relu', 'relu_'): return func(*args, **(kwargs or {}))
+        self.met += 1
+        return RuledReLU.apply(args[0], torch.relu, self.rule, inf)
+
+class RuleOfOnesOwn(TorchFunctionMode):
+    def __init__(self, rule='guided'):
+        super().__init__()
+        self.by, self.met = dict(backprop=backprop_rule, deconvnet=deconvnet_rule, guided=guided_rule)[rule], 0
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if 'relu' not in func.__name__: return func(*args, **kwargs)
+        self.met += 1
+        by = self.by
+        class Ruled(Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save_for_backward(x)
+                return x.clamp(min=0)
+            @staticmethod
+            def backward(ctx, g): return by(g, ctx.saved_tensors[0])
+        return Ruled.apply(*args)
+class RuleInSet(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs={}):
+        if func in {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}:
+            self.met = self.met + 1
+            return RuledReLU.apply(args[0], F.relu, self.rule, inf)
+        return func(*args, **(kwargs or {}))
+
+class RuleOneName(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is not F.relu: return func(*args, **(kwargs or {}))
+        return super().__torch_function__(func, types, args, kwargs)
+class RuleLosesKeywords(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None): return super().__torch_function__(func, types, args)
+class RuleUncounted(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = super().__torch_function__(func, types, args, kwargs)
+        self.met = 0
+        return out
+class RuleAlwaysGuided(ReLURule):
+    def __init__(self, rule='guided'): super().__init__()
+class RuleCountsAll(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        before = self.met
+        out = super().__torch_function__(func, types, args, kwargs)
+        self.met = before + 1
+        return out
+class RuleNever(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func.__name__ in ('relu', 'relu_'): self.met += 1
+        return func(*args, **(kwargs or {}))
+
+WAYS = {'nn.ReLU': lambda x: nn.ReLU()(x), 'F.relu': lambda x: F.relu(x), 'torch.relu': lambda x: torch.relu(x), 'x.relu()': lambda x: x.relu()}
+
+def ruled(rule):
+    def run(answer):
+        found = {}
+        for name, relu in WAYS.items():
+            x = A.clone().requires_grad_()
+            with answer(rule): out = relu(x)
+            found[name] = torch.autograd.grad(out, x, g)[0]
+        return found
+    return run
+def ruled_network(answer):
+    net, x = nn.Sequential(*tiny()[0], *tiny()[1]), pictures(2).requires_grad_()
+    mode = answer('guided')
+    with mode: score = (net(x)*torch.tensor([1., -1., 2.])).sum(dim=1)
+    return {'the pixels': torch.autograd.grad(score.sum(), x)[0] if score.ndim else score, 'ReLUs met': mode.met}
+
+# 4.17 one layer after another forgets
+
+def cascade(model:nn.Module, # a network; it is copied, not changed
+            layers:list, # names, bottom first
+            seed:int=0 # of the scrambling
+           ): # yields (name, model): first (None, an untouched copy)
+    "The network again and again, each time with one more layer scrambled, from the top."
+    model = deepcopy(model)
+    yield None, model
+    for i, name in enumerate(reversed(layers)):
+        scramble(model.get_submodule(name), seed + i)
+        yield name, model
+
+def cascade_list(model, layers, seed=0):
+    found = [(None, deepcopy(model))]
+    for name in layers[::-1]:
+        found.append((name, deepcopy(found[-1][1])))
+        shuffle_weights(found[-1][1].get_submodule(name))
+    return found
+def cascade_anew(model, layers, seed=0):
+    for k in range(len(layers) + 1):
+        copy = deepcopy(model)
+        for name in layers[len(layers)-k:]: scramble(dict(copy.named_modules())[name], seed)
+        yield (layers[-k] if k else None), copy
+
+def cascade_from_below(model, layers, seed=0): return cascade(model, layers[::-1], seed)
+def cascade_alone(model, layers, seed=0):
+    yield None, deepcopy(model)
+    for name in reversed(layers):
+        copy = deepcopy(model)
+        scramble(copy.get_submodule(name), seed)
+        yield name, copy
+def cascade_in_place(model, layers, seed=0):
+    yield None, model
+    for name in reversed(layers):
+        scramble(model.get_submodule(name), seed)
+        yield name, model
+def cascade_no_start(model, layers, seed=0): return list(cascade_list(model, layers, seed))[1:]
+def cascade_late(model, layers, seed=0):
+    model = deepcopy(model)
+    yield None, model
+    for name in reversed(layers):
+        yield name, model
+        scramble(model.get_submodule(name), seed)
+def cascade_all(model, layers, seed=0):
+    model = deepcopy(model)
+    yield None, model
+    for name in reversed(layers):
+        for n in layers: scramble(model.get_submodule(n), seed)
+        yield name, model
+def cascade_same(model, layers, seed=0): return list(cascade(model, layers, seed))
+
+def falling(*layers):
+    def run(answer):
+        net = seeded(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Conv2d(5, 6, 3)))
+        before, steps = deepcopy(net), []
+        for name, model in answer(net, list(layers)):
+            steps.append((str(name), [n for n, m in model.named_children() if any(not torch.equal(p, q) for p, q in zip(m.parameters(), before.get_submodule(n).parameters()))]))
+        return {'names': [n for n, _ in steps], 'layers that differ from the trained ones, step by step': [' '.join(c) for _, c in steps],
+                'your model is as before': all(torch.equal(p, q) for p, q in zip(net.parameters(), before.parameters()))}
+    return run
+
+# 4.18 alike to an eye
+
+def ssim(a:Tensor, b:Tensor, # pictures (N,C,H,W) in [0,1]
+         size:int=7 # side of the window
+        )->Tensor: # (N,)
+    "Structural similarity: in every window of size × size, compare means, variances and covariance; then average."
+    def mean(t): return F.avg_pool2d(t, size, 1)
+    ma, mb, n = mean(a), mean(b), size**2/(size**2 - 1)
+    va, vb, cov = n*(mean(a*a) - ma**2), n*(mean(b*b) - mb**2), n*(mean(a*b) - ma*mb)
+    alike = (2*ma*mb + .01**2)*(2*cov + .03**2)/((ma**2 + mb**2 + .01**2)*(va + vb + .03**2))
+    return alike.mean((1, 2, 3))
+
+def ssim_unfold(a, b, size=7):
+    wa, wb = [t.unfold(2, size, 1).unfold(3, size, 1).flatten(4) for t in (a, b)]
+    ma, mb, va, vb = wa.mean(-1), wb.mean(-1), wa.var(-1), wb.var(-1)
+    cov = ((wa - ma[..., None])*(wb - mb[..., None])).sum(-1)/(size**2 - 1)
+    light, rest = (2*ma*mb + 1e-4)/(ma**2 + mb**2 + 1e-4), (2*cov + 9e-4)/(va + vb + 9e-4)
+    return (light*rest).flatten(1).mean(1)
+def ssim_loop(a, b, size=7):
+    found = []
+    for p, q in zip(a, b):
+        here = [ssim_of(p[c, i:i+size, j:j+size], q[c, i:i+size, j:j+size]) for c in range(len(p)) for i in range(p.shape[1]-size+1) for j in range(p.shape[2]-size+1)]
+        found.append(torch.stack(here).mean())
+    return torch.stack(found)
+def ssim_of(p, q, bias=1, c1=1e-4, c2=9e-4):
+    cov = ((p - p.mean())*(q - q.mean())).sum()/(p.numel() - bias)
+    return (2*p.mean()*q.mean() + c1)*(2*cov + c2)/((p.mean()**2 + q.mean()**2 + c1)*(p.var(correction=bias) + q.var(correction=bias) + c2))
+
+def ssim_whole(a, b, size=7): return torch.stack([torch.stack([ssim_of(p, q) for p, q in zip(x, y)]).mean() for x, y in zip(a, b)])
+def ssim_biased(a, b, size=7):
+    def mean(t): return F.avg_pool2d(t, size, 1)
+    ma, mb = mean(a), mean(b)
+    va, vb, cov = mean(a*a) - ma**2, mean(b*b) - mb**2, mean(a*b) - ma*mb
+    return ((2*ma*mb + 1e-4)*(2*cov + 9e-4)/((ma**2 + mb**2 + 1e-4)*(va + vb + 9e-4))).mean((1, 2, 3))
+def ssim_light(a, b, size=7):
+    ma, mb = F.avg_pool2d(a, size, 1), F.avg_pool2d(b, size, 1)
+    return ((2*ma*mb + 1e-4)/(ma**2 + mb**2 + 1e-4)).mean((1, 2, 3))
+def ssim_batch(a, b, size=7): return ssim(a, b, size).mean()
+def ssim_apart(a, b, size=7): return F.avg_pool2d(a, size, size).sub(F.avg_pool2d(b, size, size)).abs().mean((1, 2, 3))
+def ssim_tiles(a, b, size=7): return torch.stack([ssim(x, y, size) for x, y in zip(tiles(a, size), tiles(b, size))]).mean(0)
+def tiles(t, size): return [t[..., i:i+size, j:j+size] for i in range(0, t.shape[2]-size+1, size) for j in range(0, t.shape[3]-size+1, size)]
+def ssim_padded(a, b, size=7):
+    def mean(t): return F.avg_pool2d(t, size, 1, size//2)
+    ma, mb, n = mean(a), mean(b), size**2/(size**2 - 1)
+    va, vb, cov = n*(mean(a*a) - ma**2), n*(mean(b*b) - mb**2), n*(mean(a*b) - ma*mb)
+    return ((2*ma*mb + 1e-4)*(2*cov + 9e-4)/((ma**2 + mb**2 + 1e-4)*(va + vb + 9e-4))).mean((1, 2, 3))
+
+P_, Q_ = rand(3, 3, 12, 10).sigmoid(), (rand(3, 3, 12, 10) + .6*rand(3, 3, 12, 10, seed=1)).sigmoid()
+FLAT = torch.full((1, 1, 8, 8), .2), torch.full((1, 1, 8, 8), .4)
+
 EXERCISES = (
     Exercise('4.1', 'Back through a ReLU: backprop', 'Write `backprop_rule(g, A)`: what ordinary backpropagation lets through a ReLU that read `A`, when `g` arrives.', backprop_rule,
         trials=(gives(FOUR, g, A, want=[2., -1., 0., 0.]), gives('Random numbers', G_, A_), keeps(G_, A_)),
@@ -431,4 +674,36 @@ EXERCISES = (
     Exercise('4.14', 'Crisp and wrong?', 'Guided backprop draws whiskers and eyes sharply. Why is that no proof that the network uses them? Two sentences.',
         'Its rule lets through only paths that are positive all the way, and those follow strong edges of the picture whatever the class is. The same picture comes out for another class, or with shuffled weights.', kind='written',
         why='A picture that pleases is judged more kindly than one that is right: hence masks, baselines and sanity checks.'),
+    Exercise('4.15', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel. Of two places that are equally strong, the first counts.', unit_mask, library='camtutor.guided',
+        trials=(gives('Three images worked by hand, the strongest place of each', UNITS, want=[[[[0., 0.], [0., 0.]], [[0., 1.], [0., 0.]]], [[[0., 0.], [0., 0.]], [[0., 0.], [1., 0.]]], [[[0., 1.], [0., 0.]], [[0., 0.], [0., 0.]]]]),
+                gives('The strongest place of channel 0', UNITS, 0), gives('The whole map of channel 1', UNITS, 1, True), gives('The whole map of each image\'s own strongest channel', UNITS, None, True), gives('Random activations', A_), keeps(A_)),
+        mistakes=(Mistake(unit_ties, 'Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be marked all over. `argmax` names one.'), Mistake(unit_batch, 'You look for the strongest channel of the whole batch. Each image has its own.'),
+                  Mistake(unit_by_mean, 'You choose the channel with the largest mean. The strongest single place decides.'), Mistake(unit_values, 'The marks hold the activations themselves. A mask is 1 or 0; whoever wants the value multiplies.'),
+                  Mistake(unit_never_whole, '`whole` is not used: with it, every place of the channel is 1.'), Mistake(unit_every_channel, 'Without a channel you mark one place in every channel. One channel of each image: the strongest.'),
+                  Mistake(unit_one_image, 'Only the first image is marked. `mask[c]` and `mask[0, c]` are places in the batch: go through all of it.')),
+        hints=('Flatten the places first: (N,C,h·w). Then a place is one number.', 'The strongest channel of an image is an argmax of maxima; the place within it is a second argmax.', 'Index images and channels in pairs, `t[torch.arange(N), c]`, and let `F.one_hot` turn a place into zeros and a one.'),
+        why='Multiply it by the activations, add up, and you have a score: with that, a channel or a single neuron can be explained like a class.', also=(unit_loop, unit_scatter)),
+    Exercise('4.16', 'Every ReLU of any network', 'Write the mode `ReLURule(rule)`: while it is in place, each ReLU that is called, by whatever name, goes back by the rule, and `met` counts these calls; all other calls run as they are. `RuledReLU.apply(x, torch.relu, rule, float("inf"))`, from `camtutor.guided`, is such a ReLU. Write `__init__` and `__torch_function__`; leave out `__enter__` and `__exit__`, they are inherited.', ReLURule, library='camtutor.guided',
+        trials=(Trial('A ReLU called in four ways, guided', ruled('guided'), {k: torch.tensor([2., 0., 0., 0.]) for k in WAYS}), Trial('The same, by the deconvnet\'s rule', ruled('deconvnet'), {k: torch.tensor([2., 0., 3., 0.]) for k in WAYS}),
+                Trial('A network with two ReLUs, and a sum with a keyword', ruled_network)),
+        mistakes=(Mistake(RuleOneName, 'You ask whether `func` *is* `F.relu`. `torch.relu(x)` and `x.relu()` are other objects, and they keep the ordinary gradient without a word. Their name is the same.'), Mistake(RuleLosesKeywords, 'Keyword arguments get lost on the way: `sum(dim=1)` becomes `sum()`. Hand `kwargs` on as well; it may be None.'),
+                  Mistake(RuleUncounted, 'The rule works, but `met` stays 0. A rule that met no ReLU has changed nothing, and the count is how one notices.'), Mistake(RuleAlwaysGuided, 'It is guided whatever rule was asked for. Keep `rule` and hand it on.'),
+                  Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
+        hints=('PyTorch asks `__torch_function__` before every call, and `func` is what is about to run.', '`func.__name__` is `relu` for the module, the function and the method; `relu_` in place.', 'Two cases: a ReLU is counted and replaced by `RuledReLU.apply(…)` on the first of `args`; anything else is called with its `args` and `kwargs`. In `__init__`, let the parent class begin.'),
+        why='No module hooked, copied or edited, and no `F.relu` missed: this is the engine of the chapter, and of the next.', also=(RuleOfOnesOwn, RuleInSet)),
+    Exercise('4.17', 'Forgetting from the top', 'Write the generator `cascade(model, layers, seed=0)` of the sanity check. `layers` holds names, bottom first. Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
+        trials=(Trial('Three convolutions', falling('0', '2', '4')), Trial('Two of them', falling('0', '4')), Trial('No layer', falling())),
+        mistakes=(Mistake(cascade_from_below, 'You begin at the bottom. From the top: the class is forgotten first, the edges last.'), Mistake(cascade_alone, 'Each time only one layer is scrambled, and the one before is whole again. That is the paper\'s other test, "independent randomisation". In a cascade they stay scrambled.'),
+                  Mistake(cascade_in_place, 'You have scrambled the caller\'s own network, and nothing brings it back. Work on a `deepcopy`.'), Mistake(cascade_no_start, 'The first step is missing: `(None, an untouched copy)`, with which all others are compared.'),
+                  Mistake(cascade_late, 'You yield a step before it is done: the network is one layer behind its name.'), Mistake(cascade_all, 'All layers are scrambled in the first step. One more each time.'),
+                  Mistake(cascade_same, 'You gather all steps in a list first. They are one and the same network, and so every entry of the list shows its last state. Yield each step as it is made, or copy it.')),
+        hints=('One copy at the beginning; after that it only gets worse.', '`reversed(layers)` goes from the top down, and `get_submodule` finds a layer by its name.', 'Yield the copy, and then in a loop: scramble one layer, yield its name and the same network.'),
+        why='An explanation of what was learned must fall apart along the cascade. Guided backprop hardly does.', also=(cascade_list, cascade_anew)),
+    Exercise('4.18', 'Alike to an eye', 'Write `ssim(a, b, size=7)`: structural similarity of pictures (N,C,H,W), one number each. In every window of size × size (step 1, none over the edge), with means $m$, variances $v$ and covariance $c$: $\\frac{(2 m_a m_b + 0.01^2)(2c + 0.03^2)}{(m_a^2 + m_b^2 + 0.01^2)(v_a + v_b + 0.03^2)}$; then the mean over windows and channels. Variances and covariance divide by size² − 1.', ssim, library='camtutor.guided',
+        trials=(gives('Two flat pictures by hand, .2 and .4: (.16 + .0001) / (.04 + .16 + .0001)', *FLAT, want=[.1601/.2001]), gives('A picture with itself', P_, P_, want=[1., 1., 1.]), gives('Random pictures', P_, Q_), gives('Windows of 3', P_, Q_, 3)),
+        mistakes=(Mistake(ssim_whole, 'You compare whole pictures in one go. An eye looks here and there: compute it in each window, and average.'), Mistake(ssim_biased, 'Variances and covariance divide by the number of pixels. By one less here: multiply by n / (n − 1).'),
+                  Mistake(ssim_light, 'Only the means are compared: that is the brightness. The pattern is in the second factor, with the covariance.'), Mistake(ssim_batch, 'All pictures end in one number. One for each: leave axis 0 alone.'),
+                  Mistake(ssim_tiles, 'Your windows lie side by side. They overlap: step 1.'), Mistake(ssim_padded, 'Your windows hang over the edge, where the padding counts as black. Only whole windows.'), Mistake(ssim_apart, 'This is a difference: 0 for the same picture. A similarity gives 1.')),
+        hints=('`F.avg_pool2d(t, size, 1)` is the mean in every window.', 'A variance is the mean of the squares less the square of the mean; a covariance is the same with a product.', 'Five maps (two means, two variances, one covariance) go into the formula; its mean over the last three axes is the answer.'),
+        why='The second ruler of the sanity check. Rank correlation looks at pixels one by one; this one at patches, as a reader of the picture does.', also=(ssim_unfold, ssim_loop)),
 )

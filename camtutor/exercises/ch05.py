@@ -2,7 +2,8 @@
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.exercises.common import gives, rand, seeded
+from camtutor.deconvnet import BACK, Field, in_sequence, look
+from camtutor.exercises.common import gives, keeps, rand, seeded
 from camtutor.exercises.core import Exercise, Mistake, Trial
 
 X = torch.tensor([[[[1., 2., 0., 7.], [4., 3., 5., 6.]]]])
@@ -265,6 +266,214 @@ def field_step_added(layers):
     size, step = field_of(layers)
     return size, sum(s for _, s in layers)
 
+# 5.11 where the field lies
+
+def receptive_field(model:nn.Sequential, # of convolutions, ReLUs and max poolings with square windows
+                    layer:str # the name of one of them: '3'
+                   )->tuple: # (size, step, start), in pixels
+    "Unit i of `layer` sees pixels from start + i*step, `size` of them, in each direction."
+    size, step, start = 1, 1, 0
+    for name, m in model.named_children():
+        if isinstance(m, (nn.Conv2d, nn.MaxPool2d)):
+            k, s, p = [v[0] if isinstance(v, tuple) else v for v in (m.kernel_size, m.stride, m.padding)]
+            size, step, start = size + (k - 1)*step, step*s, start - p*step
+        if name == layer: return size, step, start
+
+def windows_up_to(model, layer):
+    "(kernel, stride, padding) of each layer with windows, as far as `layer`."
+    def one(v): return v if isinstance(v, int) else v[0]
+    mine = list(model)[:[n for n, _ in model.named_children()].index(layer) + 1]
+    return [(one(m.kernel_size), one(m.stride), one(m.padding)) for m in mine if hasattr(m, 'kernel_size')]
+def field_of_two_units(model, layer):
+    def seen(i):
+        low = high = i
+        for k, s, p in reversed(windows_up_to(model, layer)): low, high = low*s - p, high*s - p + k - 1
+        return low, high
+    (low, high), (after, _) = seen(0), seen(1)
+    return high - low + 1, after - low, low
+def field_from_windows(model, layer):
+    size, step, start = 1, 1, 0
+    for k, s, p in windows_up_to(model, layer):
+        start -= p*step
+        size += (k - 1)*step
+        step *= s
+    return size, step, start
+
+def widened(change, upto=windows_up_to):
+    def answer(model, layer):
+        size, step, start = 1, 1, 0
+        for k, s, p in upto(model, layer): size, step, start = change(size, step, start, k, s, p)
+        return size, step, start
+    return answer
+field_plain_padding = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p))
+field_padding_up = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start + p*step))
+field_padding_late = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step*s))
+field_no_padding = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start))
+field_padding_shrinks = widened(lambda size, step, start, k, s, p: (size + (k - 1 - 2*p)*step, step*s, start - p*step))
+field_below = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step), lambda model, layer: windows_up_to(model, layer)[:-1])
+field_to_the_end = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step), lambda model, layer: windows_up_to(model, str(len(model) - 1)))
+
+def stack(): return nn.Sequential(nn.Conv2d(3, 4, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(5, 6, 3))
+def at_layer(name): return lambda f: tuple(f(stack(), name))
+
+# 5.12 the patch
+
+def crop(x:Tensor, # pictures (N,3,H,W)
+         field, # what a unit sees: `.size`, `.step` and `.start`, in pixels
+         rows:Tensor, # the unit of each picture (N,): its row
+         cols:Tensor, # and its column (N,)
+         fill:float=0. # the colour outside the picture
+        )->Tensor: # (N,3,size,size)
+    "Cut out what one unit of each picture sees; what lies outside the picture is filled."
+    x = F.pad(x, [field.size]*4, value=fill)
+    found = []
+    for pic, r, c in zip(x, rows.tolist(), cols.tolist()):
+        top, left = [field.size + field.start + i*field.step for i in (r, c)]
+        found.append(pic[:, top:top+field.size, left:left+field.size])
+    return torch.stack(found)
+
+def crop_by_pixel(x, field, rows, cols, fill=0.):
+    N, C, H, W = x.shape
+    out = torch.full((N, C, field.size, field.size), float(fill))
+    for n in range(N):
+        for i in range(field.size):
+            for j in range(field.size):
+                r, c = int(rows[n])*field.step + field.start + i, int(cols[n])*field.step + field.start + j
+                if 0 <= r < H and 0 <= c < W: out[n, :, i, j] = x[n, :, r, c]
+    return out
+def crop_indexed(x, field, rows, cols, fill=0.):
+    span, n = torch.arange(field.size), torch.arange(len(x))[:, None, None, None]
+    r, c = [(at[:, None]*field.step + field.start + span + 50) for at in (rows, cols)]
+    return F.pad(x, [50]*4, value=fill)[n, torch.arange(x.shape[1])[:, None, None], r[:, None, :, None], c[:, None, None, :]]
+
+def crop_turned(x, field, rows, cols, fill=0.): return crop(x, field, cols, rows, fill)
+def crop_no_start(x, field, rows, cols, fill=0.): return crop(x, field._replace(start=0), rows, cols, fill)
+def crop_no_step(x, field, rows, cols, fill=0.): return crop(x, field._replace(step=1), rows, cols, fill)
+def crop_pushed_in(x, field, rows, cols, fill=0.):
+    def at(i, n): return min(max(i*field.step + field.start, 0), n - field.size)
+    return torch.stack([p[:, (t := at(r, p.shape[1])):t+field.size, (l := at(c, p.shape[2])):l+field.size] for p, r, c in zip(x, rows.tolist(), cols.tolist())])
+def crop_always_black(x, field, rows, cols, fill=0.): return crop(x, field, rows, cols)
+def crop_around(x, field, rows, cols, fill=0.): return crop(x, field._replace(start=-(field.size//2)), rows, cols, fill)
+def crop_unshifted(x, field, rows, cols, fill=0.):
+    x = F.pad(x, [field.size]*4, value=fill)
+    places = zip((field.start + field.step*rows).tolist(), (field.start + field.step*cols).tolist())
+    return torch.stack([p[:, t:t+field.size, l:l+field.size] for p, (t, l) in zip(x, places)])
+
+CROPPED = torch.arange(16.).view(1, 1, 4, 4)
+
+# 5.13 the whole machine
+
+class DeconvNet:
+    "A deconvnet for layers in sequence: call it to run forward and remember, `project` to come back."
+    def __init__(self, model:nn.Sequential): # of layers that `BACK` knows
+        self.layers, self.seen = in_sequence(model), []
+
+    def __call__(self, x:Tensor, # batch (N,3,H,W)
+                 layer:str=None # the last layer to run; None: all of them
+                )->Tensor: # what it puts out
+        "Run forward as far as `layer`, and remember."
+        self.seen = []
+        with torch.no_grad():
+            for name, m in self.layers:
+                x, seen = look(m, x)
+                self.seen.append((m, seen))
+                if name == layer: break
+        return x
+
+    def project(self, y:Tensor # of the shape that the call returned
+               )->Tensor: # (N,3,H,W)
+        "Undo each layer that ran, from the last to the first."
+        with torch.no_grad():
+            for m, seen in self.seen[::-1]: y = BACK[type(m)](y, m, seen)
+        return y
+
+class MachineOfClosures:
+    def __init__(self, model): self.model, self.back = model, []
+    @torch.no_grad()
+    def __call__(self, x, layer=None):
+        self.back = []
+        for name, m in in_sequence(self.model):
+            shape, switches = x.shape, None
+            if isinstance(m, nn.MaxPool2d): x, switches = F.max_pool2d(x, m.kernel_size, m.stride, m.padding, return_indices=True)
+            else: x = m(x)
+            self.back.insert(0, lambda y, m=m, shape=shape, switches=switches: self.undo(m, y, shape, switches))
+            if name == layer: return x
+        return x
+    @torch.no_grad()
+    def undo(self, m, y, shape, switches):
+        if isinstance(m, nn.MaxPool2d): return unpool(y, switches, shape)
+        return F.relu(y) if isinstance(m, nn.ReLU) else filter_back(y, m, shape)
+    def project(self, y):
+        for step in self.back: y = step(y)
+        return y
+class MachineByGradient:
+    def __init__(self, model): self.model = model
+    def __call__(self, x, layer=None):
+        from camtutor.guided import ReLURule
+        self.x = x.clone().requires_grad_()
+        out = self.x
+        with ReLURule('deconvnet'):
+            for name, m in in_sequence(self.model):
+                out = m(out)
+                if name == layer: break
+        self.out = out
+        return out.detach()
+    def project(self, y): return torch.autograd.grad(self.out, self.x, y, retain_graph=True)[0]
+
+class MachineForwards(DeconvNet):
+    def project(self, y):
+        self.seen = self.seen[::-1]
+        return super().project(y)
+class MachineHoards(DeconvNet):
+    def __call__(self, x, layer=None):
+        before = self.seen
+        x = super().__call__(x, layer)
+        self.seen = before + self.seen
+        return x
+class MachineUses(DeconvNet):
+    def project(self, y):
+        y = super().project(y)
+        self.seen = []
+        return y
+class MachineRunsOn(DeconvNet):
+    def __call__(self, x, layer=None): return super().__call__(x)
+class MachineStopsBefore(DeconvNet):
+    def __call__(self, x, layer=None):
+        names = [n for n, _ in self.layers]
+        at = names.index(layer) if layer else len(names)
+        return super().__call__(x, names[at - 1])
+class MachineBackprop(MachineByGradient):
+    def __call__(self, x, layer=None):
+        self.x = self.out = x.clone().requires_grad_()
+        for name, m in in_sequence(self.model):
+            self.out = m(self.out)
+            if name == layer: break
+        return self.out.detach()
+class MachineNoSwitches(DeconvNet):
+    def project(self, y):
+        with torch.no_grad():
+            for m, seen in reversed(self.seen): y = unpool_blocks(y, None, seen.shape) if isinstance(m, nn.MaxPool2d) else BACK[type(m)](y, m, seen)
+        return y
+class MachineNoRelu(DeconvNet):
+    def project(self, y):
+        with torch.no_grad():
+            for m, seen in reversed(self.seen): y = y if isinstance(m, nn.ReLU) else BACK[type(m)](y, m, seen)
+        return y
+
+def sequence(): return seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 2, 1), nn.ReLU()))
+def there_and_back(layer=None, times=1, twice=False):
+    def run(answer):
+        machine = answer(sequence())
+        for i in range(times): A = machine(rand(2, 3, 6, 8, seed=i), layer)
+        y = rand(*A.shape, seed=9)
+        if twice: machine.project(y)
+        return {'on the way there': A.detach(), 'on the way back': machine.project(y).detach()}
+    return run
+def stages(answer):
+    machine = answer(nn.Sequential(sequence()[:3], seeded(nn.Sequential(nn.Conv2d(4, 2, 3), nn.ReLU()), 1)))
+    A = machine(X_, '1.1')
+    return {'on the way there': A.detach(), 'on the way back': machine.project(A.detach()).detach()}
+
 EXERCISES = (
     Exercise('5.1', 'Pooling that remembers', 'Write `pool(x)`: max pooling over windows of 2 × 2 that also returns its switches: where in the whole map each maximum was, as row · W + column.', pool,
         trials=(Trial('Worked by hand: a map of 2 × 4', lambda f: f(X.clone()), (torch.tensor([[[[4., 7.]]]]), torch.tensor([[[[4, 3]]]]))), gives('Random maps', X_)),
@@ -310,4 +519,25 @@ EXERCISES = (
         mistakes=(Mistake('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.'), Mistake('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.'))),
     Exercise('5.10', 'Against backprop', 'A deconvnet and a backward pass differ only …', 'at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed', kind='choice',
         mistakes=(Mistake('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.'), Mistake('at the pooling: only the deconvnet has switches', 'The gradient of max pooling goes to the maximum too: the same switches.'), Mistake('in everything: one is a network of its own', 'It can be built as one; its layers are those of the backward pass, with another ReLU.'))),
+    Exercise('5.11', 'Where the field lies', 'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `(size, step, start)`. Unit i of the layer sees `size` pixels from start + i·step on; with padding, start is negative. Exercise 5.7 had the first two, from a list; now read `kernel_size`, `stride` and `padding` off the layers. Each is a number or a pair of equal numbers.', receptive_field, library='camtutor.deconvnet',
+        trials=(Trial('A convolution 5, stride 2, padding 2', at_layer('0'), (5, 2, -2)), Trial('And pooling 2', at_layer('2'), (7, 4, -2)), Trial('And a convolution 3 with padding 1', at_layer('3'), (15, 4, -6)), Trial('At the ReLU behind it', at_layer('4'), (15, 4, -6)), Trial('At the last layer', at_layer('6'))),
+        mistakes=(Mistake(field_plain_padding, 'A cell of padding further up is as wide as a step there: multiply the padding by the step so far.'), Mistake(field_padding_up, 'The sign of the padding is turned: it lets the first unit begin *outside* the picture, at a negative pixel.'), Mistake(field_padding_late, 'A layer pads what it reads, so its padding counts in steps of the layer *below*. Change the step last.'),
+                  Mistake(field_no_padding, 'The padding is missing: start stays 0. With padding the first unit hangs over the edge.'), Mistake(field_padding_shrinks, 'Padding does not make a field smaller. It only moves it.'), Mistake(field_below, 'You stop one layer too early: the field of `layer` includes its own window.'), Mistake(field_to_the_end, 'You go on to the last layer, whichever was asked for.')),
+        hints=('Three numbers from layer to layer; a single pixel begins with 1, 1, 0.', 'A convolution has pairs, a pooling numbers: bring both to numbers first.', 'Size and start change with the step so far; the step changes last. `named_children()` gives names and layers in order: stop after yours.'),
+        why='Size says how wide the patch is, start and step where to cut it: with all three, every unit has its place in the picture.', also=(field_of_two_units, field_from_windows)),
+    Exercise('5.12', 'The patch that a unit sees', 'Write `crop(x, field, rows, cols, fill=0.)`: from each picture of (N,3,H,W) the `field.size` pixels square that its unit (row, column) sees. It begins at `field.start` + row·`field.step`, the columns likewise. What lies outside the picture gets the colour `fill`.', crop, library='camtutor.deconvnet',
+        trials=(gives('By hand: row 1, column 0 of fields 2 wide', CROPPED, Field(2, 2, 0), torch.tensor([1]), torch.tensor([0]), want=[[[[8., 9.], [12., 13.]]]]), gives('By hand: over the upper edge', CROPPED, Field(3, 2, -1), torch.tensor([0]), torch.tensor([1]), .5, want=[[[[.5, .5, .5], [1., 2., 3.], [5., 6., 7.]]]]),
+                gives('Two pictures, two places', X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]), .25), keeps(X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]))),
+        mistakes=(Mistake(crop_turned, 'Rows and columns are exchanged: rows count down the picture.'), Mistake(crop_no_start, '`field.start` is missing: with padding, the first unit begins outside the picture.'), Mistake(crop_no_step, 'A unit\'s row is counted in units, not in pixels: multiply by `field.step`.'),
+                  Mistake(crop_pushed_in, 'At the edge you move the patch into the picture. Then its middle is no longer what the unit looks at: let it hang over, and fill.'), Mistake(crop_always_black, '`fill` is not used: what lies outside is 0 whatever colour was asked for.'), Mistake(crop_around, 'You put the unit in the middle of the patch. `field.start` says where it really begins.'),
+                  Mistake(crop_unshifted, 'You pad the picture, and then count as if you had not: everything in it has moved by the padding.')),
+        hints=('A slice that begins below 0 counts from the far end: pad the pictures first, with `F.pad(…, value=fill)`.', 'How far can a field hang over? Less than its size: so pad by that much on all four sides.', 'Padding moves everything: add it to start + row·step. One slice for each picture, and `torch.stack`.'),
+        why='Patch and projection belong side by side: a unit cannot have seen anything outside its patch, whatever the drawing suggests.', also=(crop_by_pixel, crop_indexed)),
+    Exercise('5.13', 'The whole machine', 'Write `DeconvNet(model)`. `machine(x, layer=None)` runs forward as far as `layer` and returns what comes out there; `machine.project(y)` brings `y`, of that shape, back to the pixels. This chapter\'s three tools do the single steps, and may be imported from `camtutor.deconvnet`: `in_sequence(model)` lists (name, layer), `look(layer, x)` gives output and memory, and `BACK[type(layer)](y, layer, memory)` goes back through one layer. Keep the memories in `self.seen`, a list of (layer, memory), and record no gradients.', DeconvNet, library='camtutor.deconvnet',
+        trials=(Trial('Five layers, there and back', there_and_back()), Trial('As far as the pooling', there_and_back('2')), Trial('A second picture through the same machine', there_and_back(times=2)), Trial('Two projections, one after the other', there_and_back(twice=True)), Trial('Sequences within a sequence', stages)),
+        mistakes=(Mistake(MachineForwards, 'You come back in the order of the way there. The layer that ran last is undone first.'), Mistake(MachineHoards, 'The second picture finds the first one\'s memory still there, and comes back through both. Begin each call with an empty list.'), Mistake(MachineUses, 'The memory is used up by the first projection. One often projects several channels of the same picture: leave it as it is.'),
+                  Mistake(MachineRunsOn, 'You always run to the end. Stop after `layer`.'), Mistake(MachineStopsBefore, 'You stop in front of `layer`. It should run, too.'), Mistake(MachineBackprop, 'This is the gradient: at a ReLU it asks where the way there was open. A deconvnet keeps what is positive on the way *back*.'),
+                  Mistake(MachineNoSwitches, 'At the poolings you fill whole windows. The memory holds the switches: use them.'), Mistake(MachineNoRelu, 'The ReLUs are skipped on the way back. They rectify there as well.')),
+        hints=('On the way there, keep one pair for each layer that runs: the layer, and what the way back must know of it.', '`look` gives both, output and memory. Break off once the name is `layer`.', '`project` goes through the kept pairs in reverse, and hands `y` from one `BACK` to the next.'),
+        why='With this, Zeiler and Fergus showed in 2013 what channels look for. Exercise 5.10 asks what the machine is in today\'s words.', also=(MachineOfClosures, MachineByGradient)),
 )

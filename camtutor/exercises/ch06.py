@@ -2,9 +2,11 @@
 from contextlib import contextmanager
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.utils import make_grid
 
 from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
+from camtutor.show import colorize
 
 A = torch.tensor([[[2., 0.], [4., -1.]], [[0., 0.], [0., 0.]], [[1., 1.], [8., 2.]]]) # three channels of one picture
 A_ = rand(6, 5, 4, 6)
@@ -338,6 +340,165 @@ def costs(answer):
     found = answer(tail, A, y).detach()
     return {'the losses': found, 'the activations are as before': torch.equal(A, before)}
 
+# 6.12 a whole layer in a grid
+
+def feature_grid(A:Tensor, # activations (C,h,w) of one picture
+                 per:str='channel', # see `channel_maps`
+                 ncol:int=8, # channels in a row
+                 cmap:str=None # a colour map, see `colorize`
+                )->Tensor: # one picture (3,H,W) in [0,1]
+    "All channels of a layer side by side, in colour, with white lines between them."
+    tiles = colorize(channel_maps(A, per), cmap)
+    return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1]//16), pad_value=1.)
+
+def grid_by_hand(A, per='channel', ncol=8, cmap=None):
+    C, h, w = A.shape
+    gap = max(1, w//16)
+    n = min(ncol, C)
+    out = torch.ones(3, -(-C//n)*(h + gap) + gap, n*(w + gap) + gap)
+    for i, t in enumerate(colorize(channel_maps(A, per), cmap)):
+        r, c = divmod(i, n)
+        out[:, gap + r*(h + gap):][:, :h, gap + c*(w + gap):][..., :w] = t
+    return out
+def grid_one_by_one(A, per='channel', ncol=8, cmap=None):
+    maps = channel_maps(A, per=per)
+    return make_grid([colorize(m[None], cmap)[0] for m in maps], ncol, A.shape[2]//16 or 1, pad_value=1)
+
+def grid_turned(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, -(-len(A)//ncol), cmap)
+def grid_black_lines(A, per='channel', ncol=8, cmap=None): return make_grid(colorize(channel_maps(A, per), cmap), ncol, max(1, A.shape[-1]//16))
+def grid_of_grey(A, per='channel', ncol=8, cmap=None): return make_grid(channel_maps(A, per)[:, None], ncol, max(1, A.shape[-1]//16), pad_value=1.)
+def grid_stretched(A, per='channel', ncol=8, cmap=None):
+    return make_grid(colorize((A - A.amin((1, 2), True))/(A.amax((1, 2), True) - A.amin((1, 2), True)).clamp(min=1e-12), cmap), ncol, max(1, A.shape[-1]//16), pad_value=1.)
+def grid_per_channel(A, per='channel', ncol=8, cmap=None): return feature_grid(A, 'channel', ncol, cmap)
+def grid_thick_lines(A, per='channel', ncol=8, cmap=None): return make_grid(colorize(channel_maps(A, per), cmap), ncol, pad_value=1.)
+def grid_eight(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, 8, cmap)
+def grid_magma(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, ncol)
+
+# 6.13 doubles
+
+def channel_similarity(A:Tensor # activations (N,C,h,w) of many pictures
+                      )->Tensor: # (C,C), from -1 to 1
+    "The correlation of every two channels over all places of all pictures; 0 for channels that never change."
+    flat = A.transpose(0, 1).flatten(1)
+    flat = flat - flat.mean(1, keepdim=True)
+    flat = flat/flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return flat @ flat.T
+
+def similarity_corrcoef(A): return torch.corrcoef(A.movedim(1, 0).reshape(A.shape[1], -1)).nan_to_num(0.)
+def similarity_pairs(A):
+    C = A.shape[1]
+    out = torch.zeros(C, C)
+    for i in range(C):
+        for j in range(C):
+            a, b = A[:, i] - A[:, i].mean(), A[:, j] - A[:, j].mean()
+            if a.any() and b.any(): out[i, j] = (a*b).sum()/(a.norm()*b.norm())
+    return out
+def similarity_einsum(A):
+    A = A - A.mean((0, 2, 3), keepdim=True)
+    c = torch.einsum('nchw,ndhw->cd', A, A)
+    s = c.diagonal().sqrt().clamp(min=1e-12)
+    return c/s/s[:, None]
+
+def similarity_cosine(A):
+    flat = F.normalize(A.transpose(0, 1).flatten(1), dim=1)
+    return flat @ flat.T
+def similarity_mixed(A):
+    flat = A.reshape(A.shape[1], -1)
+    flat = F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
+    return flat @ flat.T
+def similarity_covariance(A): return torch.cov(A.transpose(0, 1).flatten(1))
+def similarity_of_means(A):
+    means = A.mean((2, 3)).T
+    means = F.normalize(means - means.mean(1, keepdim=True), dim=1)
+    return means @ means.T
+def similarity_nan(A): return torch.corrcoef(A.transpose(0, 1).flatten(1))
+def similarity_each_picture(A): return torch.stack([channel_similarity(a[None]) for a in A]).mean(0)
+def similarity_pictures(A): return channel_similarity(A.transpose(0, 1))
+def similarity_size(A): return channel_similarity(A).abs()
+
+DOUBLES = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [-1., -2., -3., 0.], [3., 2., 1., 0.], [0., 0., 0., 0.]]).view(1, 5, 2, 2)
+UNEVEN = A_*torch.linspace(.2, 3, 6)[:, None, None, None] + rand(6, 5, 1, 1, seed=4)
+
+# 6.14 what a kernel lets through
+
+def kernel_spectrum(w:Tensor, # kernels (K,C,kh,kw)
+                    size:int=16 # frequencies along each axis
+                   )->Tensor: # (K,size,size), frequency zero in the middle
+    "The amplitude of each kernel's Fourier transform, padded with zeros to size × size and summed over input channels."
+    return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).abs().sum(1), dim=(-2, -1))
+
+def spectrum_roll(w, size=16):
+    K, C, h, dx = w.shape
+    padded = F.pad(w, (0, size - dx, 0, size - h))
+    amplitude = torch.view_as_real(torch.fft.fftn(padded, dim=(2, 3))).norm(dim=-1)
+    return amplitude.sum(dim=1).roll((size//2, size//2), (1, 2))
+def spectrum_waves(w, size=16):
+    freq = (torch.arange(size) - size//2)/size
+    def waves(n): return torch.exp(-2j*torch.pi*freq[:, None]*torch.arange(n))
+    return torch.einsum('kcij,ui,vj->kcuv', w + 0j, waves(w.shape[2]), waves(w.shape[3])).abs().sum(1)
+
+def spectrum_corner(w, size=16): return torch.fft.fft2(w, (size, size)).abs().sum(1)
+def spectrum_all_axes(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).abs().sum(1))
+def spectrum_sum_first(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).sum(1).abs(), dim=(-2, -1))
+def spectrum_real(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).real.sum(1), dim=(-2, -1))
+def spectrum_small(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w).abs().sum(1), dim=(-2, -1))
+def spectrum_power(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).abs().pow(2).sum(1), dim=(-2, -1))
+def spectrum_complex(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (size, size)).sum(1), dim=(-2, -1))
+
+BLUR = torch.tensor([[[[1., 1.]]], [[[1., -1.]]]])
+
+# 6.15 into TensorBoard
+
+def log_features(writer, # a `torch.utils.tensorboard.SummaryWriter`
+                 tag:str, # the name to show them under
+                 A:Tensor, # activations (C,h,w) of one picture
+                 step:int=0 # the training step
+                ):
+    "Write the grid of channels and their mean, as `tag/channels` and `tag/mean`."
+    writer.add_image(f'{tag}/channels', feature_grid(A), step)
+    writer.add_image(f'{tag}/mean', feature_grid(fuse_channels(A[None])), step)
+
+def log_loop(writer, tag, A, step=0):
+    for name, maps in {'mean': A.mean(0, keepdim=True), 'channels': A}.items(): writer.add_image(tag=tag + '/' + name, img_tensor=feature_grid(maps), global_step=step)
+def log_batch(writer, tag, A, step=0):
+    grids = [feature_grid(A), feature_grid(torch.stack([A.sum(0)/len(A)]))]
+    for name, grid in zip(['channels', 'mean'], grids): writer.add_images(f'{tag}/{name}', grid[None], step)
+
+def log_no_step(writer, tag, A, step=0):
+    writer.add_image(f'{tag}/channels', feature_grid(A))
+    writer.add_image(f'{tag}/mean', feature_grid(A.mean(0, True)))
+def log_one_name(writer, tag, A, step=0):
+    writer.add_image(tag, feature_grid(A), step)
+    writer.add_image(tag, feature_grid(A.mean(0, True)), step)
+def log_without_tag(writer, tag, A, step=0):
+    writer.add_image('channels', feature_grid(A), step)
+    writer.add_image('mean', feature_grid(A.mean(0, True)), step)
+def log_raw_mean(writer, tag, A, step=0):
+    writer.add_image(f'{tag}/channels', feature_grid(A), step)
+    writer.add_image(f'{tag}/mean', A.mean(0, True), step)
+def log_mean_of_grid(writer, tag, A, step=0):
+    writer.add_image(f'{tag}/channels', feature_grid(A), step)
+    writer.add_image(f'{tag}/mean', feature_grid(A).mean(0, True), step)
+def log_channels_only(writer, tag, A, step=0): writer.add_image(f'{tag}/channels', feature_grid(A), step)
+def log_last(writer, tag, A, step=0):
+    writer.add_image(f'{tag}/channels', feature_grid(A), step)
+    writer.add_image(f'{tag}/mean', feature_grid(A.amax(0, True)), step)
+
+class Notes:
+    "Stands in for a SummaryWriter: keeps what it is given instead of writing it to a file."
+    def __init__(self): self.images = {}
+    def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats='CHW'): self.images[f'{tag}, step {global_step}'] = img_tensor
+    def add_images(self, tag, img_tensor, global_step=None, walltime=None, dataformats='NCHW'): self.add_image(tag, img_tensor[0], global_step)
+    def flush(self): "There is no file."
+    def close(self): "There is no file."
+
+def logged(*steps):
+    def run(answer):
+        notes = Notes()
+        for step in steps: answer(notes, 'stage', A_[step], step)
+        return {k: notes.images[k] for k in sorted(notes.images)}
+    return run
+
 EXERCISES = (
     Exercise('6.1', 'A channel as a picture', 'Write `channel_maps(A, per)`: the positive part of each channel of (C,h,w) in [0,1], divided by the largest value of each \'channel\' or of the whole \'layer\'. A channel without positive values stays 0.', channel_maps, library='camtutor.features',
         trials=(gives('Worked by hand, per channel', A, want=[[[.5, 0.], [1., 0.]], [[0., 0.], [0., 0.]], [[.125, .125], [1., .25]]]), gives('Worked by hand, per layer', A, 'layer', want=[[[.25, 0.], [.5, 0.]], [[0., 0.], [0., 0.]], [[.125, .125], [1., .25]]]), gives('Random activations', A_[0]), keeps(A_[0])),
@@ -388,4 +549,30 @@ EXERCISES = (
     Exercise('6.11', 'A number without a baseline', 'A channel has 0.42 of its energy on the body. Is it a body detector? Two sentences.',
         'That depends on how large the body is: a map that is the same everywhere has as much energy on it as the body has area. Compare with that share, with other channels, and with what happens when the channel is switched off.', kind='written',
         why='The body is the largest part of our animals: without the baseline it would win every ranking.'),
+    Exercise('6.12', 'A layer in a grid', 'Write `feature_grid(A, per=\'channel\', ncol=8, cmap=None)`: all channels of (C,h,w) in one picture (3,H,W), `ncol` in a row. Scale them with `channel_maps(A, per)`, colour them with `colorize(maps, cmap)` and lay them out with torchvision\'s `make_grid`: white lines, a sixteenth of the map\'s width thick (rounded down), but at least one pixel.', feature_grid, library='camtutor.features',
+        trials=(gives('Three channels in rows of two', A, 'channel', 2), gives('All by the largest of the layer', A, 'layer', 2), gives('Five channels in rows of three, another colour map', A_[0], 'channel', 3, 'viridis'), gives('Ten channels 33 wide', rand(10, 8, 33))),
+        mistakes=(Mistake(grid_turned, 'You hand `make_grid` the number of *rows*. Its argument `nrow` has a misleading name: it is the number of pictures in each row.'), Mistake(grid_black_lines, 'The lines are black, and so is a channel that sees nothing: they run into each other. `pad_value` sets the colour.'),
+                  Mistake(grid_of_grey, 'The maps are grey. Colour them before you lay them out.'), Mistake(grid_stretched, 'You stretch each channel from lowest to highest, so that zero is no longer dark. `channel_maps` cuts the negatives and divides.'), Mistake(grid_per_channel, '`per` is not used: for \'layer\' all channels share one scale.'),
+                  Mistake(grid_thick_lines, 'The lines are always 2 pixels wide, which is what `make_grid` does if not told. On maps of 4 × 4 that is half a map.'), Mistake(grid_eight, '`ncol` is not used: there are always eight in a row.'), Mistake(grid_magma, '`cmap` is not used: hand it to `colorize`.')),
+        hints=('Three tools, one after the other: scale, colour, lay out.', '`colorize` turns (C,h,w) into (C,3,h,w): to `make_grid`, that is a batch of pictures.', '`make_grid` takes `nrow`, `padding` and `pad_value`; white is 1.'),
+        why='Sixty channels at one glance. Which of them are dead, doubled or busy is seen before it is computed.', also=(grid_by_hand, grid_one_by_one)),
+    Exercise('6.13', 'Doubles', 'Write `channel_similarity(A)`: the correlation (C,C) of every two channels of (N,C,h,w), over all places of all pictures together. A channel that never changes has 0 with all, itself included.', channel_similarity, library='camtutor.features',
+        trials=(gives('By hand: a channel, its double, its opposite, a reversal, a dead one', DOUBLES, want=[[1., 1., -1., .2, 0.], [1., 1., -1., .2, 0.], [-1., -1., 1., -.2, 0.], [.2, .2, -.2, 1., 0.], [0., 0., 0., 0., 0.]]), gives('Random activations, some pictures louder', UNEVEN), keeps(UNEVEN)),
+        mistakes=(Mistake(similarity_cosine, 'You leave the means in, which gives the cosine. Channels behind a ReLU are all positive and would all look alike: take each channel\'s mean off first.'), Mistake(similarity_mixed, '`A.reshape(C, -1)` has the right shape and the wrong contents: it cuts the memory into C pieces, and each holds places of several channels. Bring the axis of channels to the front first.'),
+                  Mistake(similarity_covariance, 'This is the covariance. Divide by both lengths, so that a loud channel counts no more than a quiet one.'), Mistake(similarity_of_means, 'You average over places first. Two channels may be equally busy in a picture, and at different places of it: keep the places.'), Mistake(similarity_nan, 'A channel that never changes has length 0, and 0 / 0 is nan. It should give 0.'),
+                  Mistake(similarity_each_picture, 'You correlate within each picture and average. That loses what differs *between* pictures: put all places of all pictures into one row.'), Mistake(similarity_pictures, 'You compare pictures. Channels are axis 1.'), Mistake(similarity_size, 'The sign is gone. An opposite is not a double.')),
+        hints=('A row for each channel: all its values, from all pictures.', '`transpose(0, 1)` or `movedim` first, then `flatten(1)`.', 'Centre each row and divide it by its length (not by 0); the product of the table with its transpose is the answer.'),
+        why='Two channels with correlation 1 do the work of one: here is where pruning begins.', also=(similarity_corrcoef, similarity_pairs, similarity_einsum)),
+    Exercise('6.14', 'What a kernel lets through', 'Write `kernel_spectrum(w, size=16)`: for each kernel of (K,C,kh,kw), padded with zeros to size × size, the amplitude of its Fourier transform, summed over the input channels: (K,size,size), frequency zero in the middle.', kernel_spectrum, library='camtutor.features',
+        trials=(gives('By hand: 1 1 lets a flat picture through, 1 −1 stops it', BLUR, 2, want=[[[0., 2.], [0., 2.]], [[2., 0.], [2., 0.]]]), gives('Random kernels', rand(4, 3, 3, 3)), gives('An odd size', rand(4, 3, 5, 3), 7)),
+        mistakes=(Mistake(spectrum_corner, 'Frequency zero is in the corner, where `fft2` puts it. `torch.fft.fftshift` brings it to the middle.'), Mistake(spectrum_all_axes, '`fftshift` without `dim` shifts all axes: your spectra now belong to other *kernels*. Name the last two axes.'), Mistake(spectrum_sum_first, 'You add up the channels before taking amplitudes, and waves of opposite phase cancel. Amplitudes first, then the sum.'),
+                  Mistake(spectrum_real, 'This is the real part. The amplitude, `abs`, does not depend on where in its window the kernel sits.'), Mistake(spectrum_small, 'The kernel is not padded: a 3 × 3 kernel gives 3 × 3 frequencies. `fft2` takes a size.'), Mistake(spectrum_power, 'This is the power, the square of the amplitude.'), Mistake(spectrum_complex, 'The result is complex. Take the amplitudes with `abs`.')),
+        hints=('`torch.fft.fft2` transforms the last two axes, and pads if given a size.', 'Complex numbers to amplitudes: `abs`. Then the sum over axis 1.', '`torch.fft.fftshift` moves frequency zero, and wants to know along which axes.'),
+        why='A deep kernel cannot be read as a picture. Its spectrum still tells whether it likes smooth regions or edges, and in which direction.', also=(spectrum_roll, spectrum_waves)),
+    Exercise('6.15', 'Into TensorBoard', 'Write `log_features(writer, tag, A, step=0)`: two pictures with `writer.add_image(name, picture, step)`. The grid of the channels of `A` (C,h,w) goes under `tag/channels`; their mean, drawn as a grid of one, under `tag/mean`. `feature_grid` may be imported from `camtutor.features`. Your function is given a writer that only notes what it gets.', log_features, library='camtutor.features',
+        trials=(Trial('One step, under the tag "stage"', logged(0)), Trial('Steps 2 and 5', logged(2, 5))),
+        mistakes=(Mistake(log_no_step, 'The step is not handed on. TensorBoard needs it for its slider: without one, all pictures lie on top of each other.'), Mistake(log_one_name, 'Both pictures have one name, so the second takes the first one\'s place. Add `/channels` and `/mean` to the tag.'), Mistake(log_without_tag, 'The tag is missing from the names: the pictures of two layers would get in each other\'s way.'),
+                  Mistake(log_raw_mean, 'The mean goes in as bare numbers. A picture wants values from 0 to 1 and three colours: draw it with `feature_grid`, as a layer of one channel.'), Mistake(log_mean_of_grid, 'This is the mean of the *colours* of the grid. Take the mean of the channels, and draw that.'), Mistake(log_channels_only, 'The mean is missing: there are two pictures for each step.'), Mistake(log_last, 'You take the largest value at each place. The mean was asked for.')),
+        hints=('Two calls of `add_image`, each with a name, a picture and the step.', 'An f-string makes the names.', '`A.mean(0, keepdim=True)` is a layer of one channel: (1,h,w).'),
+        why='Watch a layer through training and you see channels being born, and sometimes dying.', also=(log_loop, log_batch)),
 )

@@ -195,6 +195,7 @@ def alike(a:Outcome, b:Outcome)->bool:
 
 def without_nan(v):
     "The same with a number in the place of nan, so that two results with nan at the same places are alike."
+    if isinstance(v, Tensor) and v.is_complex(): v = torch.view_as_real(v)
     if isinstance(v, Tensor) and v.is_floating_point(): return v.nan_to_num(9e9)
     if isinstance(v, dict): return {k: without_nan(x) for k, x in v.items()}
     if type(v) in (list, tuple): return [without_nan(x) for x in v]
