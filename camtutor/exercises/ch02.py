@@ -196,6 +196,11 @@ def found_by_shape(model, x):
     acts, weight, bias = found_unchecked(model, x)
     if weight.shape[1] != acts.shape[1]: raise CamError('no CAM')
     return acts, weight, bias
+def found_by_numbers(model, x):
+    maps, given, hooks = caught(model, x)
+    for h in hooks: h.remove()
+    if not torch.allclose(given[-1], maps[-1].mean((2, 3))): raise CamError('no CAM')
+    return maps[-1], linears(model)[-1].weight, linears(model)[-1].bias
 def found_first_linear(model, x):
     maps, given, hooks = caught(model, x)
     for h in hooks: h.remove()
@@ -636,10 +641,12 @@ EXERCISES = (
     Exercise('2.19', 'The head, found and proved',
         'Write `find_head(model, x)` for a network made of `nn.Sequential`s, also within each other, whose last layer is an `nn.Linear`. It returns what CAM needs, as a tuple: `acts` (N,C,h,w), the last maps before the pooling, and the `weight` (K,C) and `bias` (K,) of that Linear. If the Linear was not given the mean of `acts` over places, raise a `CamError` (from `camtutor.errors`).',
         find_head, library='camtutor.cam',
-        trials=(Trial('A body and a head', found_in(tiny)), Trial('Other layers, in another nesting', found_in(in_a_row)),
+        trials=(Trial('A body and a head', found_in(tiny), says={'a tuple': 'Return `acts`, `weight` and `bias`, in this order.'}),
+                Trial('Layers in a row, without a body and a head', found_in(in_a_row), says={'acts': '(Here `model[0]` is a single convolution, and more layers come before the pooling.)'}),
                 Trial('Heads that CAM cannot read must raise a `CamError`', refused, dict.fromkeys(REFUSE, 'refused'))),
         mistakes=(Mistake(found_unchecked, 'The right things are found, but nothing is proved: a head that CAM cannot read is accepted as well. Compare what the Linear was given with the mean of the maps.'),
                   Mistake(found_by_shape, 'Shapes that fit prove nothing: the highest places are (N,C) too, and so is a hidden layer of C units. Compare the numbers.'),
+                  Mistake(found_by_numbers, 'Without pooling the Linear is given C·h·w numbers, which cannot be compared with C means at all. Look at the shapes first.'),
                   Mistake(found_first_linear, 'This is the first Linear. With a hidden layer it reads the mean, but it does not give the scores: take the last.'),
                   Mistake(found_pooled, 'These maps are pooled already: (N,C,1,1). Keep the last output that has more than one place.'),
                   Mistake(found_convolution, 'This is what the last convolution gives. Other layers, such as a ReLU, come between it and the pooling. Keep the very last maps.'),
