@@ -165,7 +165,7 @@ def _hooked(tap):
     finally:
         for h in handles: h.remove()
 
-# %% ../nbs/03_gradcam.ipynb #000c3b9b
+# %% ../nbs/03_gradcam.ipynb #0084c0a4
 def unwrap(model:nn.Module)->nn.Module:
     "The network inside `DataParallel`, `DistributedDataParallel` or `torch.compile`, whose own forward hides its layers."
     wrapped = nn.DataParallel, nn.parallel.DistributedDataParallel

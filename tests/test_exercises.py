@@ -415,3 +415,8 @@ def test_difference_in_words():
     assert difference(t, t) == '' and 'shape (2, 2)' in difference(torch.zeros(4), t) and 'None' in difference(None, t)
     assert difference({'a': 1}, {'a': 2}) == 'a should be 2, but it is 1.' and difference((1., 2), (1., 2)) == ''
     assert 'parts' in difference((1,), (1, 2)) and 'nan' in difference(torch.full((2, 2), float('nan')), t)
+
+def test_check_takes_chapters_and_numbers(capsys):
+    assert author.check(['3.11', '3.11']) == 0 and capsys.readouterr().out.count('3.11') == 1
+    assert author.check(['2']) == author.check(['02']) == 0 and '2.1 ' in capsys.readouterr().out
+    with pytest.raises(CamError, match="'33'.*Did you mean"): author.check(['33'])

@@ -1,6 +1,7 @@
 "The author's guard: what `camtutor check` looks at in every exercise."
 import re
 
+from camtutor.errors import CamError, nearest
 from camtutor.exercises.core import Exercise, exercises, grade
 from camtutor.exercises.stubs import blank
 
@@ -80,9 +81,11 @@ def asked(number:str)->list: # of (cell type, source)
 
 def check(ids=())->int: # how many exercises have a fault
     "Print a line for each exercise, and its faults."
-    bad = 0
-    for i, e in exercises().items():
-        if ids and not any(i == k or i.startswith(k + '.') for k in ids): continue
+    def named(k): return {i: e for i, e in exercises().items() if k in (i, e.chapter, e.chapter.lstrip('0') or '0')}
+    for k in ids:
+        if not named(k): raise CamError(f'There is no exercise or chapter {k!r}. ' + nearest(k, exercises()))
+    bad, chosen = 0, {i: e for k in ids for i, e in named(k).items()} if ids else exercises()
+    for i, e in chosen.items():
         found = faults(e)
         bad += bool(found)
         print(f'{"✗" if found else "✓"} {i:5} {e.title} ({e.kind}, {len(e.mistakes)} wrong versions)', *(f'\n      {f}' for f in found), sep='')

@@ -403,6 +403,168 @@ def identity(answer):
     want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
     return {"your map": m, "the CAM by the weights, less yours": want - m}
 
+# 3.18 every class from one pass
+
+def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
+                A:Tensor # activations (N,C,h,w)
+               )->Tensor: # (K,N,C,h,w)
+    "The gradient of every class's score, from one pass forward and K back."
+    A = A.detach().requires_grad_()
+    out = head(A)
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in out.T])
+
+def every_class_mapped(head, A):
+    A = A.clone().detach().requires_grad_()
+    total = head(A).sum(0)
+    return torch.func.vmap(lambda row: torch.autograd.grad(total, A, row, retain_graph=True)[0])(torch.eye(len(total)))
+def every_class_filled(head, A):
+    A = A.detach().requires_grad_(True)
+    out = head(A)
+    found = torch.empty(out.shape[1], *A.shape)
+    for k in range(out.shape[1]):
+        found[k] = torch.autograd.grad(out[:, k], A, torch.ones(len(A)), retain_graph=k + 1 < out.shape[1])[0]
+    return found
+
+def every_class_runs_again(head, A): return torch.stack([gradients(head, A, k) for k in range(head(A).shape[1])])
+def every_class_no_retain(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A)[0] for s in head(A).T])
+def every_class_over_pictures(head, A): return every_class(head, A).transpose(0, 1)
+def every_class_summed(head, A):
+    A = A.detach().requires_grad_()
+    out = head(A)
+    g, = torch.autograd.grad(out.sum(), A)
+    return g.expand(out.shape[1], *g.shape)
+def every_class_softmax(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A).softmax(1).T])
+def every_class_rows(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A)])
+
+def of_classes(answer):
+    head, A = deep_head(), A_.clone()
+    g = answer(head, A)
+    return {'the gradients': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters())}
+
+# 3.19 tokens
+
+def tokens_as_maps(t:Tensor, # tokens (N,1+h*w,C): the class token, then the patches, row by row
+                   h:int, w:int # the grid of patches
+                  )->Tensor: # (N,C,h,w)
+    "A transformer's patches laid out as maps."
+    return t[:, 1:].unflatten(1, (h, w)).movedim(-1, 1)
+
+def tokens_einsum(t, h, w): return torch.einsum('nhwc->nchw', t[:, 1:].reshape(len(t), h, w, -1))
+def tokens_transposed(t, h, w): return t[:, 1:].transpose(1, 2).reshape(len(t), t.shape[2], h, w)
+
+def tokens_viewed(t, h, w): return t[:, 1:].reshape(len(t), t.shape[2], h, w)
+def tokens_end_cut(t, h, w): return tokens_as_maps(torch.cat([t[:, -1:], t[:, :-1]], 1), h, w)
+def tokens_columns(t, h, w): return t[:, 1:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
+def tokens_last(t, h, w): return t[:, 1:].unflatten(1, (h, w))
+def tokens_all(t, h, w): return t.unflatten(1, (h, w)).movedim(-1, 1)
+
+TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
+
+# 3.20 which layer
+
+def last_map(model:nn.Module, # a network, in eval mode
+             x:Tensor # a batch (N,3,H,W)
+            )->str: # a name
+    "The layer without layers inside that is the last to put out maps (N,C,h,w) of more than one place."
+    seen, handles = [], []
+    for name, m in model.named_modules():
+        if list(m.children()): continue
+        def see(m, args, out, name=name):
+            if out.ndim == 4 and out.shape[2]*out.shape[3] > 1: seen.append(name)
+        handles.append(m.register_forward_hook(see))
+    try:
+        with torch.no_grad(): model(x)
+    finally:
+        for h in handles: h.remove()
+    return seen[-1]
+
+def last_map_by_module(model, x):
+    names, found = {m: n for n, m in model.named_modules()}, [None]
+    def see(m, args, out):
+        if m is not model and not m._modules and len(out.shape) == 4 and max(out.shape[2:]) > 1: found[0] = m
+    handles = [m.register_forward_hook(see) for m in names]
+    with torch.no_grad(): model(x)
+    for h in handles: h.remove()
+    return names[found[0]]
+
+def last_map_of(model, x, leaf=lambda m: not list(m.children()), is_map=lambda o: o.ndim == 4 and o.shape[2]*o.shape[3] > 1, remove=True):
+    "The names of the layers that put out maps, in the order in which they ran; the parts can be exchanged for the wrong versions below."
+    seen, handles = [], []
+    for name, m in model.named_modules():
+        if leaf(m): handles.append(m.register_forward_hook(lambda m, a, out, name=name: seen.append(name) if is_map(out) else None))
+    with torch.no_grad(): model(x)
+    if remove:
+        for h in handles: h.remove()
+    return seen
+
+def last_map_defined(model, x):
+    ran = last_map_of(model, x)
+    return [n for n, _ in model.named_modules() if n in ran][-1]
+def last_map_pooled(model, x): return last_map_of(model, x, is_map=lambda o: o.ndim == 4)[-1]
+def last_map_left_on(model, x): return last_map_of(model, x, remove=False)[-1]
+def last_map_blocks(model, x): return last_map_of(model, x, leaf=lambda m: True)[-1]
+def last_map_module(model, x): return model.get_submodule(last_map(model, x))
+def last_map_conv(model, x): return [n for n in last_map_of(model, x) if isinstance(model.get_submodule(n), nn.Conv2d)][-1]
+
+class Backwards(nn.Module):
+    "Its layers are defined in another order than they run in."
+    def __init__(self):
+        super().__init__()
+        self.head, self.pool = nn.Linear(5, 3), nn.AdaptiveAvgPool2d(1)
+        self.last, self.first = nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU()), nn.Conv2d(3, 4, 3, stride=2)
+    def forward(self, x): return self.head(self.pool(self.last(self.first(x))).flatten(1))
+
+def looked_for(make):
+    def run(answer):
+        net = make()
+        name = answer(net, pictures(1))
+        return {'the name': name if isinstance(name, str) else f'a {type(name).__name__}, not a name', 'hooks left': hooks_left(net)}
+    return run
+
+# 3.21 around the network
+
+def unwrap(model:nn.Module # a network, perhaps inside `nn.DataParallel`, perhaps inside several
+          )->nn.Module:
+    "The network itself."
+    while isinstance(model, nn.DataParallel): model = model.module
+    return model
+
+def unwrap_recursive(model): return unwrap_recursive(model.module) if isinstance(model, nn.DataParallel) else model
+def unwrap_type(model):
+    inner = model
+    while type(inner) is nn.DataParallel: inner = inner._modules['module']
+    return inner
+
+def unwrap_once(model): return model.module if isinstance(model, nn.DataParallel) else model
+def unwrap_always(model): return model.module
+def unwrap_attribute(model):
+    while hasattr(model, 'module'): model = model.module
+    return model
+def unwrap_copy(model):
+    from copy import deepcopy
+    return deepcopy(unwrap(model))
+
+class Own(nn.Module):
+    "A network that has a part named `module`."
+    def __init__(self):
+        super().__init__()
+        self.module, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+    def forward(self, x): return self.head(self.module(x).mean((2, 3)))
+
+def wrapped(make, layers=0):
+    def run(answer):
+        net = model = make()
+        for _ in range(layers): model = nn.DataParallel(model)
+        got = answer(model)
+        return {'it is the network itself': got is net, 'what you gave': type(got).__name__}
+    return run
+
 EXERCISES = (
     Exercise('3.1', "A channel's worth",
         'Write `channel_weights(g)`: the mean gradient of each channel, in a shape that can multiply activations (N,C,h,w) directly.',
@@ -539,4 +701,48 @@ EXERCISES = (
         (4, 1024, 14, 14), kind='value',
         mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.')),
         hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
+    Exercise('3.18', 'Every class from one pass',
+        'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for each class. Leave no `.grad` behind.',
+        every_class, trials=(Trial('Three classes, three images', of_classes, says={'times the head ran': 'Keep the output, and go back from each of its columns.'}),),
+        mistakes=(Mistake(every_class_runs_again, 'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back differs.'),
+                  Mistake(every_class_no_retain, 'The first way back throws the graph away. Say `retain_graph=True` for as long as another class follows.'),
+                  Mistake(every_class_over_pictures, 'The axes are exchanged: classes come first, (K,N,C,h,w).'),
+                  Mistake(every_class_summed, 'You add the classes up before you go back, so all K answers are the same.'),
+                  Mistake(every_class_softmax, 'You go back from probabilities. Take the scores before softmax.'),
+                  Mistake(every_class_rows, 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')),
+        hints=('`out.T` is a list of classes, each with the scores of all images.', 'For each class, sum over the images and ask `torch.autograd.grad`.', 'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
+        why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way back.', also=(every_class_mapped, every_class_filled)),
+    Exercise('3.19', 'Tokens on a grid',
+        'A vision transformer puts out tokens (N,1+h·w,C): one for the class, then the patches, row by row. Write `tokens_as_maps(t, h, w)`: the patches as maps (N,C,h,w).',
+        tokens_as_maps, trials=(gives('One picture, a grid of 2 × 3, two channels, by hand', TOKENS, 2, 3, want=[[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]),
+                                gives('Random tokens, 4 × 5', rand(2, 21, 3), 4, 5)),
+        mistakes=(Mistake(tokens_viewed, 'The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the channels\' axis first; `reshape` moves nothing.'),
+                  Mistake(tokens_end_cut, 'The class token is the *first*. You left out the last one.'),
+                  Mistake(tokens_columns, 'You fill the grid column by column. The patches come row by row.'),
+                  Mistake(tokens_last, 'The channels come last. Maps are (N,C,h,w).'),
+                  Mistake(tokens_all, 'The class token is still among them, and it has no place on the grid.')),
+        hints=('Leave out one token: which?', '`unflatten(1, (h, w))` makes a grid of the axis of the patches.', 'Then the channels are the last axis. `movedim` or `permute` brings them to the front.'),
+        why='After this line, everything in this chapter works for transformers.', also=(tokens_einsum, tokens_transposed)),
+    Exercise('3.20', 'The last layer with places',
+        'Write `last_map(model, x)`: the name of the last layer, *in the order of execution*, that has no layers inside and puts out maps (N,C,h,w) of more than one place. Leave no hook behind.',
+        last_map, trials=(Trial('Two convolutions, pooling, a linear layer', looked_for(tiny), says={'hooks left': 'Keep the handles; remove them in `finally`.'}),
+                          Trial('A network whose layers are defined in another order than they run', looked_for(lambda: seeded(Backwards())), says={'hooks left': 'Keep the handles; remove them in `finally`.'})),
+        mistakes=(Mistake(last_map_defined, 'This is the last in the order of *definition*. A hook knows when a layer runs.'),
+                  Mistake(last_map_pooled, 'This one has a single place, (N,C,1,1): all places are pooled into it. Ask for more than one.'),
+                  Mistake(last_map_left_on, 'The hooks are still on.'),
+                  Mistake(last_map_blocks, 'This layer has layers inside, so it ends after the one that is wanted.'),
+                  Mistake(last_map_module, 'You return the layer itself. Its name is wanted.'),
+                  Mistake(last_map_conv, 'A layer need not be a convolution: the ReLU behind it puts out maps too.')),
+        hints=('A hook on each layer without children; each notes its name when it runs.', 'What is noted last is the answer, if only maps with several places are noted.', 'Bind the name with a default argument, run under `no_grad`, remove the hooks.'),
+        why='It is what `layer=None` means. The library\'s `last_layer` also asks whether the score depends on it, because of transformers.', also=(last_map_by_module,)),
+    Exercise('3.21', 'Around the network',
+        'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
+        unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),
+                                                    Trial('A network with a part of its own that is called `module`', wrapped(Own))),
+        mistakes=(Mistake(unwrap_once, 'It takes off one wrapper. There may be several: `while`, not `if`.'),
+                  Mistake(unwrap_always, 'It takes for granted that there is a wrapper. Ask `isinstance(model, nn.DataParallel)`.'),
+                  Mistake(unwrap_attribute, 'A network may have a part of its own that is called `module`. Ask for the type, not for the name.'),
+                  Mistake(unwrap_copy, 'This is a copy. Hooks on a copy see nothing of the original.')),
+        hints=('What is the type of the wrapper?', 'It keeps the network in its attribute `module`.', 'Repeat until it is something else.'),
+        why='A layer\'s name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.', also=(unwrap_recursive, unwrap_type)),
 )
