@@ -388,6 +388,7 @@ def unit_ties(A, channel=None, whole=False):
     best = (flat.amax(2) == flat.amax((1, 2))[:, None]).float() if channel is None else F.one_hot(torch.tensor(channel), A.shape[1]).float().expand(len(A), -1)
     if whole: return best[:, :, None, None].expand_as(A).clone()
     return best[:, :, None, None]*(A == A.amax((2, 3), keepdim=True))
+def unit_or(A, channel=None, whole=False): return unit_mask(A, channel or None, whole)
 def unit_batch(A, channel=None, whole=False):
     if channel is None: channel = A.amax((0, 2, 3)).argmax().item()
     return unit_mask(A, channel, whole)
@@ -468,6 +469,11 @@ class RuleNever(ReLURule):
         if func.__name__ in ('relu', 'relu_'): self.met += 1
         return func(*args, **(kwargs or {}))
 
+class RuleNotEntered(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None): return super().__torch_function__(func, types, args, kwargs)
+    def __enter__(self): ...
+    def __exit__(self, kind, *exc): ...
+
 WAYS = {'nn.ReLU': lambda x: nn.ReLU()(x), 'F.relu': lambda x: F.relu(x), 'torch.relu': lambda x: torch.relu(x), 'x.relu()': lambda x: x.relu()}
 
 def ruled(rule):
@@ -522,6 +528,13 @@ def cascade_in_place(model, layers, seed=0):
     for name in reversed(layers):
         scramble(model.get_submodule(name), seed)
         yield name, model
+def cascade_pops(model, layers, seed=0):
+    model = deepcopy(model)
+    yield None, model
+    while layers:
+        name = layers.pop()
+        scramble(model.get_submodule(name), seed)
+        yield name, model
 def cascade_no_start(model, layers, seed=0): return list(cascade_list(model, layers, seed))[1:]
 def cascade_late(model, layers, seed=0):
     model = deepcopy(model)
@@ -540,11 +553,11 @@ def cascade_same(model, layers, seed=0): return list(cascade(model, layers, seed
 def falling(*layers):
     def run(answer):
         net = seeded(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Conv2d(5, 6, 3)))
-        before, steps = deepcopy(net), []
-        for name, model in answer(net, list(layers)):
+        before, steps, names = deepcopy(net), [], list(layers)
+        for name, model in answer(net, names):
             steps.append((str(name), [n for n, m in model.named_children() if any(not torch.equal(p, q) for p, q in zip(m.parameters(), before.get_submodule(n).parameters()))]))
         return {'names': [n for n, _ in steps], 'layers that differ from the trained ones, step by step': [' '.join(c) for _, c in steps],
-                'your model is as before': all(torch.equal(p, q) for p, q in zip(net.parameters(), before.parameters()))}
+                'the caller\'s model is as before': all(torch.equal(p, q) for p, q in zip(net.parameters(), before.parameters())), 'the caller\'s list of names': names}
     return run
 
 # 4.18 alike to an eye
@@ -581,6 +594,11 @@ def ssim_biased(a, b, size=7):
     ma, mb = mean(a), mean(b)
     va, vb, cov = mean(a*a) - ma**2, mean(b*b) - mb**2, mean(a*b) - ma*mb
     return ((2*ma*mb + 1e-4)*(2*cov + 9e-4)/((ma**2 + mb**2 + 1e-4)*(va + vb + 9e-4))).mean((1, 2, 3))
+def ssim_half_divided(a, b, size=7):
+    def mean(t): return F.avg_pool2d(t, size, 1)
+    ma, mb, n = mean(a), mean(b), size**2/(size**2 - 1)
+    va, vb, cov = n*(mean(a*a) - ma**2), n*(mean(b*b) - mb**2), n*(mean(a*b) - ma*mb)
+    return ((2*ma*mb + 1e-4)*(2*cov + 9e-4)/(ma**2 + mb**2 + 1e-4)*(va + vb + 9e-4)).mean((1, 2, 3))
 def ssim_light(a, b, size=7):
     ma, mb = F.avg_pool2d(a, size, 1), F.avg_pool2d(b, size, 1)
     return ((2*ma*mb + 1e-4)/(ma**2 + mb**2 + 1e-4)).mean((1, 2, 3))
@@ -677,32 +695,32 @@ EXERCISES = (
     Exercise('4.15', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel. Of two places that are equally strong, the first counts.', unit_mask, library='camtutor.guided',
         trials=(gives('Three images worked by hand, the strongest place of each', UNITS, want=[[[[0., 0.], [0., 0.]], [[0., 1.], [0., 0.]]], [[[0., 0.], [0., 0.]], [[0., 0.], [1., 0.]]], [[[0., 1.], [0., 0.]], [[0., 0.], [0., 0.]]]]),
                 gives('The strongest place of channel 0', UNITS, 0), gives('The whole map of channel 1', UNITS, 1, True), gives('The whole map of each image\'s own strongest channel', UNITS, None, True), gives('Random activations', A_), keeps(A_)),
-        mistakes=(Mistake(unit_ties, 'Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be marked all over. `argmax` names one.'), Mistake(unit_batch, 'You look for the strongest channel of the whole batch. Each image has its own.'),
+        mistakes=(Mistake(unit_ties, 'Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be marked all over. `argmax` names one.'), Mistake(unit_or, 'With channel 0 you take the strongest channel: 0 counts as false in `channel or …` and in `if channel`. Ask `channel is None`.'), Mistake(unit_batch, 'You look for the strongest channel of the whole batch. Each image has its own.'),
                   Mistake(unit_by_mean, 'You choose the channel with the largest mean. The strongest single place decides.'), Mistake(unit_values, 'The marks hold the activations themselves. A mask is 1 or 0; whoever wants the value multiplies.'),
                   Mistake(unit_never_whole, '`whole` is not used: with it, every place of the channel is 1.'), Mistake(unit_every_channel, 'Without a channel you mark one place in every channel. One channel of each image: the strongest.'),
                   Mistake(unit_one_image, 'Only the first image is marked. `mask[c]` and `mask[0, c]` are places in the batch: go through all of it.')),
         hints=('Flatten the places first: (N,C,h·w). Then a place is one number.', 'The strongest channel of an image is an argmax of maxima; the place within it is a second argmax.', 'Index images and channels in pairs, `t[torch.arange(N), c]`, and let `F.one_hot` turn a place into zeros and a one.'),
         why='Multiply it by the activations, add up, and you have a score: with that, a channel or a single neuron can be explained like a class.', also=(unit_loop, unit_scatter)),
-    Exercise('4.16', 'Every ReLU of any network', 'Write the mode `ReLURule(rule)`: while it is in place, each ReLU that is called, by whatever name, goes back by the rule, and `met` counts these calls; all other calls run as they are. `RuledReLU.apply(x, torch.relu, rule, float("inf"))`, from `camtutor.guided`, is such a ReLU. Write `__init__` and `__torch_function__`; leave out `__enter__` and `__exit__`, they are inherited.', ReLURule, library='camtutor.guided',
+    Exercise('4.16', 'Every ReLU of any network', 'Write the mode `ReLURule(rule)`: while it is in place, each ReLU that is called, by whatever name, goes back by the rule, and `met` counts these calls; all other calls run as they are. `RuledReLU.apply(x, torch.relu, rule, float("inf"))`, from `camtutor.guided`, is such a ReLU. Write `__init__` and `__torch_function__`. If `__enter__` and `__exit__` are in your cell, delete them: they are inherited.', ReLURule, library='camtutor.guided',
         trials=(Trial('A ReLU called in four ways, guided', ruled('guided'), {k: torch.tensor([2., 0., 0., 0.]) for k in WAYS}), Trial('The same, by the deconvnet\'s rule', ruled('deconvnet'), {k: torch.tensor([2., 0., 3., 0.]) for k in WAYS}),
                 Trial('A network with two ReLUs, and a sum with a keyword', ruled_network)),
         mistakes=(Mistake(RuleOneName, 'You ask whether `func` *is* `F.relu`. `torch.relu(x)` and `x.relu()` are other objects, and they keep the ordinary gradient without a word. Their name is the same.'), Mistake(RuleLosesKeywords, 'Keyword arguments get lost on the way: `sum(dim=1)` becomes `sum()`. Hand `kwargs` on as well; it may be None.'),
                   Mistake(RuleUncounted, 'The rule works, but `met` stays 0. A rule that met no ReLU has changed nothing, and the count is how one notices.'), Mistake(RuleAlwaysGuided, 'It is guided whatever rule was asked for. Keep `rule` and hand it on.'),
-                  Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
+                  Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNotEntered, 'No ReLU was met: the gradient is the ordinary one, and `met` is 0. Either the mode was never in place, as with an empty `__enter__` (delete it, it is inherited), or your condition never holds.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
         hints=('PyTorch asks `__torch_function__` before every call, and `func` is what is about to run.', '`func.__name__` is `relu` for the module, the function and the method; `relu_` in place.', 'Two cases: a ReLU is counted and replaced by `RuledReLU.apply(…)` on the first of `args`; anything else is called with its `args` and `kwargs`. In `__init__`, let the parent class begin.'),
         why='No module hooked, copied or edited, and no `F.relu` missed: this is the engine of the chapter, and of the next.', also=(RuleOfOnesOwn, RuleInSet)),
     Exercise('4.17', 'Forgetting from the top', 'Write the generator `cascade(model, layers, seed=0)` of the sanity check. `layers` holds names, bottom first. Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
         trials=(Trial('Three convolutions', falling('0', '2', '4')), Trial('Two of them', falling('0', '4')), Trial('No layer', falling())),
         mistakes=(Mistake(cascade_from_below, 'You begin at the bottom. From the top: the class is forgotten first, the edges last.'), Mistake(cascade_alone, 'Each time only one layer is scrambled, and the one before is whole again. That is the paper\'s other test, "independent randomisation". In a cascade they stay scrambled.'),
-                  Mistake(cascade_in_place, 'You have scrambled the caller\'s own network, and nothing brings it back. Work on a `deepcopy`.'), Mistake(cascade_no_start, 'The first step is missing: `(None, an untouched copy)`, with which all others are compared.'),
+                  Mistake(cascade_in_place, 'You have scrambled the caller\'s own network, and nothing brings it back. Work on a `deepcopy`.'), Mistake(cascade_pops, 'The steps are right, but `pop` has emptied the caller\'s list. Go through it without taking from it.'), Mistake(cascade_no_start, 'The first step is missing: `(None, an untouched copy)`, with which all others are compared.'),
                   Mistake(cascade_late, 'You yield a step before it is done: the network is one layer behind its name.'), Mistake(cascade_all, 'All layers are scrambled in the first step. One more each time.'),
                   Mistake(cascade_same, 'You gather all steps in a list first. They are one and the same network, and so every entry of the list shows its last state. Yield each step as it is made, or copy it.')),
         hints=('One copy at the beginning; after that it only gets worse.', '`reversed(layers)` goes from the top down, and `get_submodule` finds a layer by its name.', 'Yield the copy, and then in a loop: scramble one layer, yield its name and the same network.'),
         why='An explanation of what was learned must fall apart along the cascade. Guided backprop hardly does.', also=(cascade_list, cascade_anew)),
-    Exercise('4.18', 'Alike to an eye', 'Write `ssim(a, b, size=7)`: structural similarity of pictures (N,C,H,W), one number each. In every window of size × size (step 1, none over the edge), with means $m$, variances $v$ and covariance $c$: $\\frac{(2 m_a m_b + 0.01^2)(2c + 0.03^2)}{(m_a^2 + m_b^2 + 0.01^2)(v_a + v_b + 0.03^2)}$; then the mean over windows and channels. Variances and covariance divide by size² − 1.', ssim, library='camtutor.guided',
+    Exercise('4.18', 'Alike to an eye', 'Write `ssim(a, b, size=7)`: structural similarity of pictures (N,C,H,W), one number each. In every window of size × size (step 1, none over the edge), with means ma and mb, variances va and vb and covariance c: `(2 ma mb + 0.01²)(2 c + 0.03²) / ((ma² + mb² + 0.01²)(va + vb + 0.03²))`; then the mean over windows and channels. Variances and covariance divide by size² − 1.', ssim, library='camtutor.guided',
         trials=(gives('Two flat pictures by hand, .2 and .4: (.16 + .0001) / (.04 + .16 + .0001)', *FLAT, want=[.1601/.2001]), gives('A picture with itself', P_, P_, want=[1., 1., 1.]), gives('Random pictures', P_, Q_), gives('Windows of 3', P_, Q_, 3)),
         mistakes=(Mistake(ssim_whole, 'You compare whole pictures in one go. An eye looks here and there: compute it in each window, and average.'), Mistake(ssim_biased, 'Variances and covariance divide by the number of pixels. By one less here: multiply by n / (n − 1).'),
-                  Mistake(ssim_light, 'Only the means are compared: that is the brightness. The pattern is in the second factor, with the covariance.'), Mistake(ssim_batch, 'All pictures end in one number. One for each: leave axis 0 alone.'),
+                  Mistake(ssim_half_divided, 'You divide by the first bracket below the line and multiply by the second: `a/b*c` is `(a/b)*c`. Put the whole denominator in brackets.'), Mistake(ssim_light, 'Only the means are compared: that is the brightness. The pattern is in the second factor, with the covariance.'), Mistake(ssim_batch, 'All pictures end in one number. One for each: leave axis 0 alone.'),
                   Mistake(ssim_tiles, 'Your windows lie side by side. They overlap: step 1.'), Mistake(ssim_padded, 'Your windows hang over the edge, where the padding counts as black. Only whole windows.'), Mistake(ssim_apart, 'This is a difference: 0 for the same picture. A similarity gives 1.')),
         hints=('`F.avg_pool2d(t, size, 1)` is the mean in every window.', 'A variance is the mean of the squares less the square of the mean; a covariance is the same with a product.', 'Five maps (two means, two variances, one covariance) go into the formula; its mean over the last three axes is the answer.'),
         why='The second ruler of the sanity check. Rank correlation looks at pixels one by one; this one at patches, as a reader of the picture does.', also=(ssim_unfold, ssim_loop)),

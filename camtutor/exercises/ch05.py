@@ -66,6 +66,14 @@ def unpool_replaces(y, idx, shape): return torch.zeros(shape).flatten(2).scatter
 def unpool_columns(y, idx, shape):
     N, C, H, W = shape
     return unpool(y, idx, (N, C, W, H)).transpose(2, 3) if H != W else unpool(y, idx, shape).transpose(2, 3)
+def unpool_one_plane(y, idx, shape):
+    out = torch.zeros(shape)
+    out.view(-1).scatter_add_(0, idx.reshape(-1), y.reshape(-1))
+    return out
+def unpool_one_plane_replaces(y, idx, shape):
+    out = torch.zeros(shape)
+    out.view(-1)[idx.reshape(-1)] = y.reshape(-1)
+    return out
 def unpool_one_channel(y, idx, shape):
     return torch.zeros(shape).flatten(2).scatter_add_(2, idx[:, :1].expand_as(idx).flatten(2), y.flatten(2)).view(shape)
 
@@ -94,6 +102,8 @@ def filter_back_paint(y, conv, shape):
     return out[:, :, ph:ph+shape[2], pw:pw+shape[3]]
 
 def back_with_bias(y, conv, shape): return filter_back(y + conv.bias[:, None, None], conv, shape)
+def back_bias_given(y, conv, shape): return F.conv_transpose2d(y, conv.weight, conv.bias, conv.stride, conv.padding)
+def back_convolved(y, conv, shape): return F.conv2d(y, conv.weight.transpose(0, 1), None, conv.stride, conv.padding)
 def back_flipped(y, conv, shape):
     turned = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
     turned.weight.data = conv.weight.data.flip(2, 3)
@@ -143,6 +153,7 @@ def inner_sums(conv, x, y):
     a, b = F.conv2d(x, conv.weight, None, conv.stride, conv.padding), filter_back(y, conv, x.shape)
     return a.sum()*y.sum(), x.sum()*b.sum()
 def inner_mean(conv, x, y): return tuple(t/n for t, n in zip(inner_products(conv, x, y), (y.numel(), x.numel())))
+def inner_not_added(conv, x, y): return F.conv2d(x, conv.weight, None, conv.stride, conv.padding)*y, x*filter_back(y, conv, x.shape)
 def inner_self(conv, x, y):
     a = F.conv2d(x, conv.weight, None, conv.stride, conv.padding)
     return (a*a).sum(), (filter_back(y, conv, x.shape)**2).sum()
@@ -153,7 +164,7 @@ def products(seed):
     def run(answer):
         conv = seeded(nn.Conv2d(3, 4, 3, 1 + seed, 1), seed)
         y = torch.randn(conv(X_).shape, generator=torch.Generator().manual_seed(seed + 1))
-        return [torch.as_tensor(v).detach().item() for v in answer(conv, X_.clone(), y)]
+        return [torch.as_tensor(v).detach().float() for v in answer(conv, X_.clone(), y)]
     return run
 
 # 5.5 one layer of the machine
@@ -222,6 +233,14 @@ def strongest_by_height(A, channel, k=9):
     images = value.topk(k).indices
     return images, at[images]//A.shape[2], at[images] % A.shape[2]
 def strongest_weak_first(A, channel, k=9): return tuple(t.flip(0) for t in strongest(A, channel, k))
+def strongest_values(A, channel, k=9):
+    value, at = A[:, channel].flatten(1).max(1)
+    top = value.topk(k)
+    return top.values, at[top.indices]//A.shape[3], at[top.indices] % A.shape[3]
+def strongest_weakest(A, channel, k=9):
+    value, at = A[:, channel].flatten(1).max(1)
+    images = value.argsort()[:k]
+    return images, at[images]//A.shape[3], at[images] % A.shape[3]
 def strongest_places_of_first(A, channel, k=9):
     value, at = A[:, channel].flatten(1).max(1)
     return value.topk(k).indices, at[:k]//A.shape[3], at[:k] % A.shape[3]
@@ -262,6 +281,10 @@ def field_product(layers):
     size, step = 1, 1
     for k, s in layers: size, step = size*k, step*s
     return size, step
+def field_stride_here(layers):
+    size, step = 1, 1
+    for k, s in layers: size, step = size + (k - 1)*s, step*s
+    return size, step
 def field_step_added(layers):
     size, step = field_of(layers)
     return size, sum(s for _, s in layers)
@@ -270,14 +293,14 @@ def field_step_added(layers):
 
 def receptive_field(model:nn.Sequential, # of convolutions, ReLUs and max poolings with square windows
                     layer:str # the name of one of them: '3'
-                   )->tuple: # (size, step, start), in pixels
+                   )->Field: # size, step and start, in pixels
     "Unit i of `layer` sees pixels from start + i*step, `size` of them, in each direction."
     size, step, start = 1, 1, 0
     for name, m in model.named_children():
         if isinstance(m, (nn.Conv2d, nn.MaxPool2d)):
             k, s, p = [v[0] if isinstance(v, tuple) else v for v in (m.kernel_size, m.stride, m.padding)]
             size, step, start = size + (k - 1)*step, step*s, start - p*step
-        if name == layer: return size, step, start
+        if name == layer: return Field(size, step, start)
 
 def windows_up_to(model, layer):
     "(kernel, stride, padding) of each layer with windows, as far as `layer`."
@@ -310,11 +333,11 @@ field_padding_up = widened(lambda size, step, start, k, s, p: (size + (k - 1)*st
 field_padding_late = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step*s))
 field_no_padding = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start))
 field_padding_shrinks = widened(lambda size, step, start, k, s, p: (size + (k - 1 - 2*p)*step, step*s, start - p*step))
-field_below = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step), lambda model, layer: windows_up_to(model, layer)[:-1])
+field_below = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step), lambda model, layer: windows_up_to(model, str(int(layer) - 1)) if int(layer) else [])
 field_to_the_end = widened(lambda size, step, start, k, s, p: (size + (k - 1)*step, step*s, start - p*step), lambda model, layer: windows_up_to(model, str(len(model) - 1)))
 
 def stack(): return nn.Sequential(nn.Conv2d(3, 4, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(5, 6, 3))
-def at_layer(name): return lambda f: tuple(f(stack(), name))
+def at_layer(name): return lambda f: f(stack(), name)
 
 # 5.12 the patch
 
@@ -354,6 +377,9 @@ def crop_pushed_in(x, field, rows, cols, fill=0.):
     return torch.stack([p[:, (t := at(r, p.shape[1])):t+field.size, (l := at(c, p.shape[2])):l+field.size] for p, r, c in zip(x, rows.tolist(), cols.tolist())])
 def crop_always_black(x, field, rows, cols, fill=0.): return crop(x, field, rows, cols)
 def crop_around(x, field, rows, cols, fill=0.): return crop(x, field._replace(start=-(field.size//2)), rows, cols, fill)
+def crop_unpadded(x, field, rows, cols, fill=0.):
+    places = zip((field.start + field.step*rows).tolist(), (field.start + field.step*cols).tolist())
+    return torch.stack([p[:, t:t+field.size, l:l+field.size] for p, (t, l) in zip(x, places)])
 def crop_unshifted(x, field, rows, cols, fill=0.):
     x = F.pad(x, [field.size]*4, value=fill)
     places = zip((field.start + field.step*rows).tolist(), (field.start + field.step*cols).tolist())
@@ -465,6 +491,7 @@ def there_and_back(layer=None, times=1, twice=False):
     def run(answer):
         machine = answer(sequence())
         for i in range(times): A = machine(rand(2, 3, 6, 8, seed=i), layer)
+        if A is None: return {'on the way there': None, 'on the way back': None}
         y = rand(*A.shape, seed=9)
         if twice: machine.project(y)
         return {'on the way there': A.detach(), 'on the way back': machine.project(y).detach()}
@@ -484,18 +511,18 @@ EXERCISES = (
         trials=(gives('Worked by hand: 4 and 7 back into a map of 2 × 4', torch.tensor([[[[4., 7.]]]]), SWITCHES, (1, 1, 2, 4), want=[[[[0., 0., 0., 7.], [4., 0., 0., 0.]]]]),
                 gives('Two channels, random', pool(X_)[0], pool(X_)[1], tuple(X_.shape)), gives('Three values that meet', torch.tensor([[[[1., 2.], [3., 4.]]]]), MET, (1, 1, 2, 4), want=[[[[0., 6., 0., 0.], [0., 0., 0., 4.]]]])),
         mistakes=(Mistake(unpool_corner, 'Every value goes to the corner of its window. The switch knows the place.'), Mistake(unpool_blocks, 'You fill whole windows. One place in each, zeros elsewhere.'),
-                  Mistake(unpool_replaces, 'Where values meet, the last one wins. They should add up.'), Mistake(unpool_columns, 'Rows and columns are exchanged: the switch is row · W + column.'), Mistake(unpool_one_channel, 'All channels use the switches of the first. Each has its own.')),
+                  Mistake(unpool_replaces, 'Where values meet, the last one wins. They should add up.'), Mistake(unpool_columns, 'Rows and columns are exchanged: the switch is row · W + column.'), Mistake(unpool_one_plane, 'All values land in the first channel of the first picture: a switch counts within its own map. Flatten only the places, not the batch and the channels.'), Mistake(unpool_one_plane_replaces, 'You flatten everything, and so all values land in the first channel of the first picture; and where values meet, the last one wins. Flatten only the places, and add.'), Mistake(unpool_one_channel, 'All channels use the switches of the first. Each has its own.')),
         hints=('Flatten the places: a switch is an index then.', '`scatter_add_` adds values at indices along an axis.', 'Zeros of (N,C,H·W), scatter along axis 2, back into shape.'), why='For windows that do not overlap this is the transpose of the pooling: what the gradient does as well.', also=(unpool_loop, unpool_one_hot)),
     Exercise('5.3', 'A convolution, backwards', 'Write `filter_back(y, conv, shape)`: the transpose of a convolution. Each value of `y` paints the kernel, scaled by the value; where kernels overlap, they add up. `shape` is what the convolution read.', filter_back, library='camtutor.deconvnet',
         trials=(Trial('Worked by hand: a single 2 paints the kernel 1 … 9', painted, torch.tensor([[[[2., 4., 6., 0.], [8., 10., 12., 0.], [14., 16., 18., 0.]]]])), Trial('Random, padding 1', filtered()), Trial('Random, stride 2', filtered(2)), Trial('Random, stride 3, no padding', filtered(3, 0, 1))),
-        mistakes=(Mistake(back_with_bias, 'The bias has no place here: a transpose belongs to the linear part.'), Mistake(back_flipped, 'The kernel is painted upside down. `conv_transpose2d` does the turning itself; give it the weight as it is.'), Mistake(back_turned, 'Rows and columns of the kernel are exchanged. The transpose of a convolution is not the transpose of its kernel.'),
+        mistakes=(Mistake(back_with_bias, 'The bias has no place here: a transpose belongs to the linear part.'), Mistake(back_bias_given, 'You hand `conv.bias` on. It belongs to the channels of the output, and the way back ends in those of the input: no bias.'), Mistake(back_convolved, 'This is another convolution forwards, with the channels exchanged: it gathers where the way back should spread. The kernel comes out upside down, and with a stride the map shrinks again.'), Mistake(back_flipped, 'The kernel is painted upside down. `conv_transpose2d` does the turning itself; give it the weight as it is.'), Mistake(back_turned, 'Rows and columns of the kernel are exchanged. The transpose of a convolution is not the transpose of its kernel.'),
                   Mistake(back_no_stride, 'The stride is missing: neighbours are painted a stride apart.'), Mistake(back_short, 'With a stride some sizes come out too small: several inputs give the same output size. `output_padding`, or a function that takes the input\'s shape, settles it.'), Mistake(back_rectified, 'You rectify. That is another step of the machine.')),
         hints=('PyTorch has `F.conv_transpose2d`, with stride and padding as in the convolution.', 'The gradient of a convolution with respect to its input is the same thing, and knows the size.', '`torch.autograd.grad(conv(x), x, y)` for any x of that shape, or `torch.nn.grad.conv2d_input`.'),
         why='Deconvolution is a misnomer: nothing is undone. It is a transpose, and so is every backward pass.', also=(filter_back_grad, filter_back_input, filter_back_paint)),
     Exercise('5.4', 'The test for a transpose', 'Write `inner_products(conv, x, y)`: the two numbers ⟨conv x, y⟩ and ⟨x, convᵀ y⟩, of the convolution without its bias. `filter_back` may be imported from `camtutor.deconvnet`.', inner_products,
         trials=(Trial('A convolution with a bias', products(0)), Trial('One with stride 2', products(1))),
         mistakes=(Mistake(inner_bias, 'The bias is in it: with a bias a convolution is not linear, and the identity fails.'), Mistake(inner_sums, 'You multiply sums. An inner product multiplies place by place and then adds up.'), Mistake(inner_mean, 'You average. The two sides have different numbers of places; add up.'),
-                  Mistake(inner_self, 'You take each with itself. Cross them: conv x with y, x with convᵀ y.'), Mistake(inner_flipped, 'The way back turns the kernel. The two numbers differ, which is the test at work.')),
+                  Mistake(inner_not_added, 'You multiply place by place, which is the first half. Add up: an inner product is one number.'), Mistake(inner_self, 'You take each with itself. Cross them: conv x with y, x with convᵀ y.'), Mistake(inner_flipped, 'The way back turns the kernel. The two numbers differ, which is the test at work.')),
         hints=('An inner product of two tensors: multiply, add up.', '`F.conv2d` takes the weight without the bias.', 'One number in the space of outputs, one in the space of inputs.'), why='One random pair tells a right transpose from a wrong one: no picture needed.', also=(inner_grad, inner_einsum)),
     Exercise('5.5', 'One layer of the machine', 'Write `layer_back(y, conv, idx, pooled, read)`: back through a layer of convolution, ReLU and max pooling, as Zeiler and Fergus did: unpool, rectify, filter.', layer_back,
         trials=(Trial('A layer of four channels, random values coming back', one_layer),),
@@ -505,30 +532,31 @@ EXERCISES = (
     Exercise('5.6', 'What excites a channel', 'Write `strongest(A, channel, k)`: the k pictures whose highest activation of the channel is largest, strongest first, and the row and the column of that place in each.', strongest, library='camtutor.deconvnet',
         trials=(gives('Random activations of 20 pictures', rand(20, 4, 3, 5)*torch.linspace(.5, 3, 20)[:, None, None, None], 2, 6), gives('One picture only', rand(20, 4, 3, 5, seed=2), 0, 1)),
         mistakes=(Mistake(strongest_places, 'Several places come from the same picture. One for each.'), Mistake(strongest_mean, 'You rank by the mean. A small object with a strong response would be lost: rank by the highest place.'), Mistake(strongest_swapped, 'Rows and columns are exchanged.'),
-                  Mistake(strongest_by_height, 'A flat index is row · width + column: divide by the *width*.'), Mistake(strongest_weak_first, 'The weakest of them comes first: turn the order round.'), Mistake(strongest_places_of_first, 'The places are those of the first k pictures. Index them with the pictures you found.')),
+                  Mistake(strongest_by_height, 'A flat index is row · width + column: divide by the *width*.'), Mistake(strongest_weak_first, 'The weakest of them comes first: turn the order round.'), Mistake(strongest_values, 'First come the *numbers* of the pictures, not their activations: `topk` returns both, values and indices.'), Mistake(strongest_weakest, 'These are the pictures that excite the channel least: `argsort` counts upwards.'), Mistake(strongest_places_of_first, 'The places are those of the first k pictures. Index them with the pictures you found.')),
         hints=('`flatten(1).max(1)` gives each picture\'s best value and place.', '`topk` on the values gives the pictures.', 'Place `// width` and `% width`, indexed by those pictures.'), why='Nine such patches beside their projections: the classic figure.', also=(strongest_sort, strongest_unravel)),
     Exercise('5.7', 'How much a unit sees', 'Write `field_of(layers)`: from a list of (kernel, stride) upwards, how many pixels wide the receptive field is, and how many pixels apart the fields of neighbours are.', field_of,
         trials=(Trial('Two convolutions 3, stride 1', lambda f: f([(3, 1), (3, 1)]), (5, 1)), Trial('A convolution 5 of stride 2, pooling 2, convolution 3', lambda f: f([(5, 2), (2, 2), (3, 1)]), (15, 4)), Trial('No layer', lambda f: f([]), (1, 1)), Trial('A ResNet\'s beginning', lambda f: f([(7, 2), (3, 2), (3, 1), (3, 1), (3, 2)]))),
         mistakes=(Mistake(field_no_step, 'A kernel further up takes larger steps in the picture: multiply by the strides below it.'), Mistake(field_whole_kernel, 'A kernel of 3 adds two steps to a field, not three.'), Mistake(field_own_stride, 'A layer\'s own stride spreads its *neighbours*, not its own kernel. Change the step after the size.'),
-                  Mistake(field_product, 'Sizes do not multiply: each layer adds.'), Mistake(field_step_added, 'You add the strides. Two layers of stride 2 take steps of 4 pixels: strides multiply.')),
+                  Mistake(field_product, 'Sizes do not multiply: each layer adds.'), Mistake(field_stride_here, 'You widen the field by the layer\'s own stride. What counts is how far apart its inputs lie in the picture: the product of all strides *below*.'), Mistake(field_step_added, 'You add the strides. Two layers of stride 2 take steps of 4 pixels: strides multiply.')),
         hints=('Carry two numbers from layer to layer.', 'Size grows by (kernel − 1) times the present step.', 'Then the step is multiplied by the stride.'), why='A unit can only be explained by what it can see; the crop of the chapter\'s figure is this wide.', also=(field_backwards, field_recursive)),
     Exercise('5.8', 'By hand', 'Three convolutions with kernels of 3 and stride 1, then max pooling 2 of stride 2, then one more convolution of 3. How many pixels wide does a unit see?', 12, kind='value',
-        mistakes=(Mistake(11, 'Each convolution after the pooling takes steps of 2 pixels; and the pooling itself widens the field by 1.'), Mistake(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.'), Mistake(7, 'That is before the pooling.'), Mistake(8, 'That is after the pooling, without the last convolution.')),
+        mistakes=(Mistake(11, 'Each convolution after the pooling takes steps of 2 pixels; and the pooling itself widens the field by 1.'), Mistake(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.'), Mistake(7, 'That is before the pooling.'), Mistake(8, 'That is after the pooling, without the last convolution.'), Mistake(14, 'A kernel of 3 reaches one step to either side: it adds two steps, not three.'), Mistake(16, 'The pooling widens the field by 1; what it doubles is the step.')),
         hints=('1, then + 2 for each of the three.', 'The pooling adds 1 and doubles the step.', 'The last one adds 2 steps of 2 pixels.'), why='Depth widens the field slowly, strides widen it quickly.'),
     Exercise('5.9', 'What switches carry', 'You replace all switches by the corner of each window. The projection …', 'loses its sharp outlines: much of the detail came from the switches, that is from the picture itself', kind='choice',
         mistakes=(Mistake('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.'), Mistake('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.'))),
     Exercise('5.10', 'Against backprop', 'A deconvnet and a backward pass differ only …', 'at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed', kind='choice',
         mistakes=(Mistake('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.'), Mistake('at the pooling: only the deconvnet has switches', 'The gradient of max pooling goes to the maximum too: the same switches.'), Mistake('in everything: one is a network of its own', 'It can be built as one; its layers are those of the backward pass, with another ReLU.'))),
-    Exercise('5.11', 'Where the field lies', 'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `(size, step, start)`. Unit i of the layer sees `size` pixels from start + i·step on; with padding, start is negative. Exercise 5.7 had the first two, from a list; now read `kernel_size`, `stride` and `padding` off the layers. Each is a number or a pair of equal numbers.', receptive_field, library='camtutor.deconvnet',
+    Exercise('5.11', 'Where the field lies', 'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `Field(size, step, start)`, which is in `camtutor.deconvnet`; a tuple will do. Unit i of the layer sees `size` pixels from start + i·step on; with padding, start is negative. Read `kernel_size`, `stride` and `padding` off the layers; each is a number or a pair of equal numbers. (Exercise 5.7 is a simpler form of this.)', receptive_field, library='camtutor.deconvnet',
         trials=(Trial('A convolution 5, stride 2, padding 2', at_layer('0'), (5, 2, -2)), Trial('And pooling 2', at_layer('2'), (7, 4, -2)), Trial('And a convolution 3 with padding 1', at_layer('3'), (15, 4, -6)), Trial('At the ReLU behind it', at_layer('4'), (15, 4, -6)), Trial('At the last layer', at_layer('6'))),
         mistakes=(Mistake(field_plain_padding, 'A cell of padding further up is as wide as a step there: multiply the padding by the step so far.'), Mistake(field_padding_up, 'The sign of the padding is turned: it lets the first unit begin *outside* the picture, at a negative pixel.'), Mistake(field_padding_late, 'A layer pads what it reads, so its padding counts in steps of the layer *below*. Change the step last.'),
-                  Mistake(field_no_padding, 'The padding is missing: start stays 0. With padding the first unit hangs over the edge.'), Mistake(field_padding_shrinks, 'Padding does not make a field smaller. It only moves it.'), Mistake(field_below, 'You stop one layer too early: the field of `layer` includes its own window.'), Mistake(field_to_the_end, 'You go on to the last layer, whichever was asked for.')),
+                  Mistake(field_no_padding, 'The padding is missing: start stays 0. With padding the first unit hangs over the edge.'), Mistake(field_padding_shrinks, 'Padding does not make a field smaller. It only moves it.'), Mistake(field_below, 'You stop in front of `layer`. Its own window belongs to its field.'), Mistake(field_to_the_end, 'You go on to the last layer, whichever was asked for.')),
         hints=('Three numbers from layer to layer; a single pixel begins with 1, 1, 0.', 'A convolution has pairs, a pooling numbers: bring both to numbers first.', 'Size and start change with the step so far; the step changes last. `named_children()` gives names and layers in order: stop after yours.'),
         why='Size says how wide the patch is, start and step where to cut it: with all three, every unit has its place in the picture.', also=(field_of_two_units, field_from_windows)),
     Exercise('5.12', 'The patch that a unit sees', 'Write `crop(x, field, rows, cols, fill=0.)`: from each picture of (N,3,H,W) the `field.size` pixels square that its unit (row, column) sees. It begins at `field.start` + row·`field.step`, the columns likewise. What lies outside the picture gets the colour `fill`.', crop, library='camtutor.deconvnet',
         trials=(gives('By hand: row 1, column 0 of fields 2 wide', CROPPED, Field(2, 2, 0), torch.tensor([1]), torch.tensor([0]), want=[[[[8., 9.], [12., 13.]]]]), gives('By hand: over the upper edge', CROPPED, Field(3, 2, -1), torch.tensor([0]), torch.tensor([1]), .5, want=[[[[.5, .5, .5], [1., 2., 3.], [5., 6., 7.]]]]),
                 gives('Two pictures, two places', X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]), .25), keeps(X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]))),
         mistakes=(Mistake(crop_turned, 'Rows and columns are exchanged: rows count down the picture.'), Mistake(crop_no_start, '`field.start` is missing: with padding, the first unit begins outside the picture.'), Mistake(crop_no_step, 'A unit\'s row is counted in units, not in pixels: multiply by `field.step`.'),
+                  Mistake(crop_unpadded, 'Inside the picture it is right. At the edge a slice begins below 0, which in Python counts from the far end, and nothing is left. Pad the picture first, and count from there.'),
                   Mistake(crop_pushed_in, 'At the edge you move the patch into the picture. Then its middle is no longer what the unit looks at: let it hang over, and fill.'), Mistake(crop_always_black, '`fill` is not used: what lies outside is 0 whatever colour was asked for.'), Mistake(crop_around, 'You put the unit in the middle of the patch. `field.start` says where it really begins.'),
                   Mistake(crop_unshifted, 'You pad the picture, and then count as if you had not: everything in it has moved by the padding.')),
         hints=('A slice that begins below 0 counts from the far end: pad the pictures first, with `F.pad(…, value=fill)`.', 'How far can a field hang over? Less than its size: so pad by that much on all four sides.', 'Padding moves everything: add it to start + row·step. One slice for each picture, and `torch.stack`.'),

@@ -371,6 +371,8 @@ def grid_stretched(A, per='channel', ncol=8, cmap=None):
     return make_grid(colorize((A - A.amin((1, 2), True))/(A.amax((1, 2), True) - A.amin((1, 2), True)).clamp(min=1e-12), cmap), ncol, max(1, A.shape[-1]//16), pad_value=1.)
 def grid_per_channel(A, per='channel', ncol=8, cmap=None): return feature_grid(A, 'channel', ncol, cmap)
 def grid_thick_lines(A, per='channel', ncol=8, cmap=None): return make_grid(colorize(channel_maps(A, per), cmap), ncol, pad_value=1.)
+def grid_no_lines(A, per='channel', ncol=8, cmap=None): return make_grid(colorize(channel_maps(A, per), cmap), ncol, A.shape[-1]//16, pad_value=1.)
+def grid_one_picture(A, per='channel', ncol=8, cmap=None): return make_grid(channel_maps(A, per), ncol, max(1, A.shape[-1]//16), pad_value=1.)
 def grid_eight(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, 8, cmap)
 def grid_magma(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, ncol)
 
@@ -412,6 +414,10 @@ def similarity_of_means(A):
     means = F.normalize(means - means.mean(1, keepdim=True), dim=1)
     return means @ means.T
 def similarity_nan(A): return torch.corrcoef(A.transpose(0, 1).flatten(1))
+def similarity_std(A):
+    flat = A.transpose(0, 1).flatten(1)
+    flat = (flat - flat.mean(1, keepdim=True))/flat.std(1, keepdim=True)
+    return flat @ flat.T/flat.shape[1]
 def similarity_each_picture(A): return torch.stack([channel_similarity(a[None]) for a in A]).mean(0)
 def similarity_pictures(A): return channel_similarity(A.transpose(0, 1))
 def similarity_size(A): return channel_similarity(A).abs()
@@ -476,6 +482,9 @@ def log_without_tag(writer, tag, A, step=0):
 def log_raw_mean(writer, tag, A, step=0):
     writer.add_image(f'{tag}/channels', feature_grid(A), step)
     writer.add_image(f'{tag}/mean', A.mean(0, True), step)
+def log_flat_mean(writer, tag, A, step=0):
+    writer.add_image(f'{tag}/channels', feature_grid(A), step)
+    writer.add_image(f'{tag}/mean', A.mean(0), step)
 def log_mean_of_grid(writer, tag, A, step=0):
     writer.add_image(f'{tag}/channels', feature_grid(A), step)
     writer.add_image(f'{tag}/mean', feature_grid(A).mean(0, True), step)
@@ -553,14 +562,14 @@ EXERCISES = (
         trials=(gives('Three channels in rows of two', A, 'channel', 2), gives('All by the largest of the layer', A, 'layer', 2), gives('Five channels in rows of three, another colour map', A_[0], 'channel', 3, 'viridis'), gives('Ten channels 33 wide', rand(10, 8, 33))),
         mistakes=(Mistake(grid_turned, 'You hand `make_grid` the number of *rows*. Its argument `nrow` has a misleading name: it is the number of pictures in each row.'), Mistake(grid_black_lines, 'The lines are black, and so is a channel that sees nothing: they run into each other. `pad_value` sets the colour.'),
                   Mistake(grid_of_grey, 'The maps are grey. Colour them before you lay them out.'), Mistake(grid_stretched, 'You stretch each channel from lowest to highest, so that zero is no longer dark. `channel_maps` cuts the negatives and divides.'), Mistake(grid_per_channel, '`per` is not used: for \'layer\' all channels share one scale.'),
-                  Mistake(grid_thick_lines, 'The lines are always 2 pixels wide, which is what `make_grid` does if not told. On maps of 4 × 4 that is half a map.'), Mistake(grid_eight, '`ncol` is not used: there are always eight in a row.'), Mistake(grid_magma, '`cmap` is not used: hand it to `colorize`.')),
+                  Mistake(grid_thick_lines, 'The lines are always 2 pixels wide, which is what `make_grid` does if not told. On maps of 4 × 4 that is half a map.'), Mistake(grid_no_lines, 'Small maps have no lines between them: a sixteenth of 4 pixels is 0. At least one.'), Mistake(grid_one_picture, 'To `make_grid`, three axes are *one* picture, and so your channels are taken for its colours. `colorize` gives each channel three colours, and with that a fourth axis.'), Mistake(grid_eight, '`ncol` is not used: there are always eight in a row.'), Mistake(grid_magma, '`cmap` is not used: hand it to `colorize`.')),
         hints=('Three tools, one after the other: scale, colour, lay out.', '`colorize` turns (C,h,w) into (C,3,h,w): to `make_grid`, that is a batch of pictures.', '`make_grid` takes `nrow`, `padding` and `pad_value`; white is 1.'),
         why='Sixty channels at one glance. Which of them are dead, doubled or busy is seen before it is computed.', also=(grid_by_hand, grid_one_by_one)),
     Exercise('6.13', 'Doubles', 'Write `channel_similarity(A)`: the correlation (C,C) of every two channels of (N,C,h,w), over all places of all pictures together. A channel that never changes has 0 with all, itself included.', channel_similarity, library='camtutor.features',
         trials=(gives('By hand: a channel, its double, its opposite, a reversal, a dead one', DOUBLES, want=[[1., 1., -1., .2, 0.], [1., 1., -1., .2, 0.], [-1., -1., 1., -.2, 0.], [.2, .2, -.2, 1., 0.], [0., 0., 0., 0., 0.]]), gives('Random activations, some pictures louder', UNEVEN), keeps(UNEVEN)),
         mistakes=(Mistake(similarity_cosine, 'You leave the means in, which gives the cosine. Channels behind a ReLU are all positive and would all look alike: take each channel\'s mean off first.'), Mistake(similarity_mixed, '`A.reshape(C, -1)` has the right shape and the wrong contents: it cuts the memory into C pieces, and each holds places of several channels. Bring the axis of channels to the front first.'),
                   Mistake(similarity_covariance, 'This is the covariance. Divide by both lengths, so that a loud channel counts no more than a quiet one.'), Mistake(similarity_of_means, 'You average over places first. Two channels may be equally busy in a picture, and at different places of it: keep the places.'), Mistake(similarity_nan, 'A channel that never changes has length 0, and 0 / 0 is nan. It should give 0.'),
-                  Mistake(similarity_each_picture, 'You correlate within each picture and average. That loses what differs *between* pictures: put all places of all pictures into one row.'), Mistake(similarity_pictures, 'You compare pictures. Channels are axis 1.'), Mistake(similarity_size, 'The sign is gone. An opposite is not a double.')),
+                  Mistake(similarity_std, 'Two things. A channel that never changes has `std` 0, and 0 / 0 is nan; it should give 0. And `std` divides by n − 1 where you then divide by n, so that a channel is not quite 1 with itself: divide by the length of the row instead, once.'), Mistake(similarity_each_picture, 'You correlate within each picture and average. That loses what differs *between* pictures: put all places of all pictures into one row.'), Mistake(similarity_pictures, 'You compare pictures. Channels are axis 1.'), Mistake(similarity_size, 'The sign is gone. An opposite is not a double.')),
         hints=('A row for each channel: all its values, from all pictures.', '`transpose(0, 1)` or `movedim` first, then `flatten(1)`.', 'Centre each row and divide it by its length (not by 0); the product of the table with its transpose is the answer.'),
         why='Two channels with correlation 1 do the work of one: here is where pruning begins.', also=(similarity_corrcoef, similarity_pairs, similarity_einsum)),
     Exercise('6.14', 'What a kernel lets through', 'Write `kernel_spectrum(w, size=16)`: for each kernel of (K,C,kh,kw), padded with zeros to size × size, the amplitude of its Fourier transform, summed over the input channels: (K,size,size), frequency zero in the middle.', kernel_spectrum, library='camtutor.features',
@@ -572,7 +581,7 @@ EXERCISES = (
     Exercise('6.15', 'Into TensorBoard', 'Write `log_features(writer, tag, A, step=0)`: two pictures with `writer.add_image(name, picture, step)`. The grid of the channels of `A` (C,h,w) goes under `tag/channels`; their mean, drawn as a grid of one, under `tag/mean`. `feature_grid` may be imported from `camtutor.features`. Your function is given a writer that only notes what it gets.', log_features, library='camtutor.features',
         trials=(Trial('One step, under the tag "stage"', logged(0)), Trial('Steps 2 and 5', logged(2, 5))),
         mistakes=(Mistake(log_no_step, 'The step is not handed on. TensorBoard needs it for its slider: without one, all pictures lie on top of each other.'), Mistake(log_one_name, 'Both pictures have one name, so the second takes the first one\'s place. Add `/channels` and `/mean` to the tag.'), Mistake(log_without_tag, 'The tag is missing from the names: the pictures of two layers would get in each other\'s way.'),
-                  Mistake(log_raw_mean, 'The mean goes in as bare numbers. A picture wants values from 0 to 1 and three colours: draw it with `feature_grid`, as a layer of one channel.'), Mistake(log_mean_of_grid, 'This is the mean of the *colours* of the grid. Take the mean of the channels, and draw that.'), Mistake(log_channels_only, 'The mean is missing: there are two pictures for each step.'), Mistake(log_last, 'You take the largest value at each place. The mean was asked for.')),
+                  Mistake(log_raw_mean, 'The mean goes in as bare numbers. A picture wants values from 0 to 1 and three colours: draw it with `feature_grid`, as a layer of one channel.'), Mistake(log_flat_mean, 'The mean goes in as (h,w), and TensorBoard wants (3,H,W) from 0 to 1. Keep the axis of channels, which makes it a layer of one channel, and draw that with `feature_grid`.'), Mistake(log_mean_of_grid, 'This is the mean of the *colours* of the grid. Take the mean of the channels, and draw that.'), Mistake(log_channels_only, 'The mean is missing: there are two pictures for each step.'), Mistake(log_last, 'You take the largest value at each place. The mean was asked for.')),
         hints=('Two calls of `add_image`, each with a name, a picture and the step.', 'An f-string makes the names.', '`A.mean(0, keepdim=True)` is a layer of one channel: (1,h,w).'),
         why='Watch a layer through training and you see channels being born, and sometimes dying.', also=(log_loop, log_batch)),
 )
