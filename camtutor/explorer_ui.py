@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
+from ipywidgets import Widget
 from torch import Tensor
 from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import show_widget
@@ -133,6 +134,7 @@ class Explorer:
         self.vocab = [str(v) for v in vocab] if vocab is not None else _vocab(model)
         self.sources = list(PICTURES if images is None else images if isinstance(images, (list, tuple)) else [images])
         self.busy, self.driven, self.error, self.job, self.held = False, False, None, None, None
+        self.lock = threading.RLock()   # JupyterLab hands clicks and slider moves to two threads
         self.cache, self.subject, self.layers, self.chosen, self.outline = None, None, {}, 0, ''
         self._build(show.split() if isinstance(show, str) else show)
         drive(self, **start)
@@ -350,10 +352,11 @@ class Explorer:
         while job.thread.is_alive():
             p.progress.value = job.done
             await asyncio.sleep(.1)
-        if job is not self.job: return
-        self.job = None
-        show_when(p.working, False)
-        self.guard(self.finish, job, then)
+        with self.lock:
+            if job is not self.job: return
+            self.job = None
+            show_when(p.working, False)
+            self.guard(self.finish, job, then)
 
     def finish(self, job, then):
         if isinstance(job.error, Stopped): raise CamError(f'Stopped after {job.done} of about {job.total} forward passes. Move a slider to start again.')
@@ -382,10 +385,22 @@ class Explorer:
         p.stop.on_click(self.answer(self.stop, 'alert'))
 
     def answer(self, act, place):
-        "A listener: does nothing while the explorer itself moves its controls. An error goes to `place`."
+        "A listener: one event after the other, none while the explorer itself moves its controls. An error goes to `place`."
         def listener(change):
-            if not self.busy: self.guard(act, change, place=place)
+            with self.lock:
+                if self.busy: return
+                if not isinstance(change, Widget): self.keep(change)   # a click passes the button
+                self.guard(act, change, place=place)
         return listener
+
+    def keep(self, change):
+        "A slider that was moved while a click was still at work: the click may have moved it too, but the person's move came later."
+        slider, wanted = change['owner'], change['new']
+        if slider.value == wanted or wanted not in [v for _, v in getattr(slider, 'options', ())]: return
+        self.busy = True
+        slider.value = wanted
+        self.busy = False
+        slider.send_state('index')
 
     def pick(self, i:int):
         "Go to picture number `i` of the list."

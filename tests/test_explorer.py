@@ -1,5 +1,5 @@
 "The explorer without a browser: what it keeps, what it shows, and that nothing goes wrong unseen."
-import asyncio, gc, io, re, time, weakref
+import asyncio, gc, io, re, threading, time, weakref
 from datetime import datetime
 import numpy as np, pytest, torch
 from PIL import Image
@@ -385,3 +385,24 @@ def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
         await until(lambda: 'Slow' in p.method_grid.value)
     asyncio.run(person())
     assert not ex.net._forward_pre_hooks
+
+def test_a_move_during_a_click_counts(monkeypatch):
+    "JupyterLab handles clicks in one thread and slider moves in another: none is lost, and the later one holds."
+    ex = Explorer()
+    entered, go, study = threading.Event(), threading.Event(), ex.study
+    def slow(*args):
+        entered.set()
+        assert go.wait(10)
+        return study(*args)
+    monkeypatch.setattr(ex, 'study', slow)
+    slider, fox = ex.panel.controls['class_'], ex.vocab.index('fox')
+    click = threading.Thread(target=ex.panel.thumbs.children[1].click)
+    move = threading.Thread(target=lambda: slider.set_trait('value', fox))
+    click.start()
+    assert entered.wait(10)
+    move.start()
+    while slider.value != fox: time.sleep(.001)
+    go.set()
+    for t in (click, move): t.join(10)
+    assert not click.is_alive() and not move.is_alive()
+    assert ex.subject.title == ex.titles[1] and slider.value == fox and '<b>fox</b>' in ex.panel.captions[0].value and ex.error is None
