@@ -115,6 +115,10 @@ def set_options(slider, options, wanted):
     values = [v for _, v in options]
     slider.value = wanted if wanted in values else values[0]
 
+def top_of(m, method):
+    "The raw value drawn brightest; None for a map's largest. A few pixels outshine all others, so of pixels it is what 1 in 200 exceeds."
+    return None if METHODS[method].kind == 'map' else m.abs().float().flatten().quantile(.995).item() or None
+
 def in_words(e):
     "An error as a sentence; one that is not ours with its type."
     return '' if e is None else str(e) if isinstance(e, CamError) else f'{type(e).__name__}: {e}'
@@ -255,9 +259,13 @@ class Explorer:
         "The map laid over the picture as the controls say, with the outline."
         c, part = self.panel.controls, self.value('outline')
         cmap, ground = None if signed else c['cmap'].value, self.subject.image.to(m.device)
-        if c['ground'].value == 'alone': img = colorize(normalize(upsample(m.float(), ground.shape[-2:]), signed, self.held), cmap, signed)
-        else: img = overlay(ground, m.float(), c['opacity'].value, cmap, signed, self.held)
+        if c['ground'].value == 'alone': img = colorize(normalize(upsample(m.float(), ground.shape[-2:]), signed, self.bright(m)), cmap, signed)
+        else: img = overlay(ground, m.float(), c['opacity'].value, cmap, signed, self.bright(m))
         return outlined(img, self.known(part, m)[1]) if part else img
+
+    def bright(self, m):
+        "The value at the top of the scale: that of the range that is held, or the map's own."
+        return self.held or top_of(m, self.value('method'))
 
     def shown_maps(self):
         "The raw maps that are to be seen now, each with its title: one, two, or a difference."
@@ -292,9 +300,9 @@ class Explorer:
     def caption(self, m, title, signed):
         "What is shown, in words, and the scale of its colours in raw values."
         row, layer = METHODS[self.value('method')], '' if self.value('method') in NO_LAYER else f" at {self.value('layer')}, {'×'.join(map(str, m.shape[1:]))}"
-        m = upsample(m.float(), self.subject.image.shape[-2:])
-        top = self.held or (m.abs() if signed else m.clamp(min=0)).max().item()
-        low = -top if signed else 0 if self.held else m.clamp(min=0).min().item()
+        given, m = self.bright(m), upsample(m.float(), self.subject.image.shape[-2:])
+        top = given or (m.abs() if signed else m.clamp(min=0)).max().item()
+        low = -top if signed else 0 if given else m.clamp(min=0).min().item()
         told = f'<div role="status" aria-live="polite">{row.title} for {title}{layer}; raw {m.min():.3g} to {m.max():.3g}</div>'
         return told + scale_html(low, top, self.colours('RdBu_r' if signed else self.value('cmap')))
 
@@ -479,7 +487,8 @@ class Explorer:
     def hold(self, change):
         "Keep the range of the map shown now for all that follow, or let each map have its own."
         self.held = None
-        if change['new'] == 'hold': self.held = max(upsample(m.abs().float(), self.subject.image.shape[-2:]).max().item() for m, _ in self.shown_maps()) or None
+        def top(m): return self.bright(m) or upsample(m.abs().float(), self.subject.image.shape[-2:]).max().item()
+        if change['new'] == 'hold': self.held = max(top(m) for m, _ in self.shown_maps()) or None
         self.draw()
 
     def stop(self, button):
@@ -491,7 +500,7 @@ class Explorer:
         what = METHODS[method].title if layer is None else f"{layer} · {'×'.join(map(str, self.layers[layer][1:]))}"
         try: m = self.raw(self.value('class_'), layer or self.value('layer'), method)
         except CamError as e: return None, f'{what}: {e}'
-        img = overlay(enlarged(self.subject.image, 192).to(m.device), m.float(), self.value('opacity'), self.value('cmap'))
+        img = overlay(enlarged(self.subject.image, 192).to(m.device), m.float(), self.value('opacity'), self.value('cmap'), vmax=top_of(m, method))
         return to_jpeg(img, 88), what
 
     def all_methods(self, button=None):

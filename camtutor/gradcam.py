@@ -6,11 +6,11 @@
 __all__ = ['grad_cam', 'class_numbers', 'class_score', 'layer_name', 'unwrap', 'as_maps', 'saying', 'Forward', 'Captured',
            'capture', 'grad_cam_maps', 'last_layer', 'map_layers']
 
-# %% ../nbs/03_gradcam.ipynb #000489d0
+# %% ../nbs/03_gradcam.ipynb #000445f1
 import threading, torch, warnings
 from contextlib import contextmanager
 from fastcore.basics import patch
-from math import log
+from math import isfinite, log
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, ref
 from torch import Tensor, nn
@@ -52,9 +52,9 @@ def _miscounted(idx, n):
     have = f"{n} image{'s' * (n != 1)} but {len(idx)} target{'s' * (len(idx) != 1)}" + f" ({shown})" * bool(idx)
     return f"{have}. Give one class for all of them as an int" + (f', or {n} classes.' if n > 1 else '.')
 
-# %% ../nbs/03_gradcam.ipynb #006f4d50
+# %% ../nbs/03_gradcam.ipynb #0073a85d
 def _check_finite(score):
-    if score.isfinite().all(): return score
+    if isfinite(score.detach().sum()) or score.isfinite().all(): return score
     at = (~score.isfinite()).nonzero()[0]
     raise CamError(f"the score of image {at[-1].item()} is {score[tuple(at)].item()}, which has no gradient to explain. "
                    "Look for NaN in the batch or the weights, or half precision overflowing.")
@@ -206,12 +206,12 @@ def _run(model, x):
         e.add_note(f"This came from the model itself, while it ran on a batch {tuple(x.shape)}, {x.dtype}, on {x.device}.")
         raise
 
-# %% ../nbs/03_gradcam.ipynb #008a832d
+# %% ../nbs/03_gradcam.ipynb #009292d7
 warnings.filterwarnings('ignore', 'There is a performance drop because we have not yet implemented the batching rule')
 
 def _together(total, acts):
     "Gradients of each number in `total` (K,) at `acts`, from one backward pass with an axis for K in front."
-    found = []
+    found = [] # all gradients, None among them: vmap hands out tensors only
     def back(row):
         found[:] = torch.autograd.grad(total, acts, row, retain_graph=True, allow_unused=True)
         return [g for g in found if g is not None]
@@ -330,7 +330,7 @@ def pair(self:Forward, name, g):
     "Activations (N,C,h,w) of the layer `name`, and their gradient `g` in the same form, or (K,N,C,h,w)."
     return _laid_out(name, self.acts[name], g, self.size)
 
-# %% ../nbs/03_gradcam.ipynb #009bfa6c
+# %% ../nbs/03_gradcam.ipynb #00a66561
 _AT_ONCE = 4e6 # bytes of gradient at one layer; rows of scores go back together while they fit, for larger ones gain nothing
 
 @patch
@@ -342,7 +342,7 @@ def each(self:Forward,
         )->list:        # what `fn` gave, for each layer
     "Go back from the score to the layers, and hand each gradient to `fn`. K scores go a few at a time, so that no more gradients are kept than `fn` keeps."
     names = layers or self.names
-    with saying(self.doing), _quiet(self.model), torch.enable_grad():
+    with saying(self.doing), torch.inference_mode(False), torch.enable_grad(), _eval_mode(self.model):
         score, acts = class_score(self.scores, target), [self.acts[n] for n in names]
         rows = [score] if score.ndim == 1 else score.split(max(1, int(_AT_ONCE // max(a.nbytes for a in acts))))
         parts = [[fn(n, g) for n, g in zip(names, _gradients(s, acts, again or len(rows) > 1))] for s in rows]
@@ -355,7 +355,7 @@ class Captured(NamedTuple):
     acts:Tensor  # activations (N,C,h,w) of each layer
     grads:Tensor # gradients of the score, same shape; (K,N,C,h,w) for K scores
 
-# %% ../nbs/03_gradcam.ipynb #009e21f6
+# %% ../nbs/03_gradcam.ipynb #00ab2416
 def capture(
     model:nn.Module, # any network; `DataParallel` and compiled ones are unwrapped
     x:Tensor,        # normalised batch (N,3,H,W), on the model's device

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Hook', 'eval_mode', 'Hooks', 'get_layer', 'feature_layers', 'HookBwd']
 
-# %% ../nbs/01_hooks.ipynb #000367c8
+# %% ../nbs/01_hooks.ipynb #00034c6b
 from collections import Counter, namedtuple
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
 import torch
@@ -78,11 +78,13 @@ class Hooks:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #00800ec0
+# %% ../nbs/01_hooks.ipynb #0083a02d
 def get_layer(model:nn.Module, # a network
               layer):          # a name as in `model.named_modules()`, or a module of it
     "The module of `model` that `layer` names; an `nn.Sequential` is one layer."
     if not isinstance(model, nn.Module): raise CamError(f"get_layer: the model is a {type(model).__name__}, not a torch module.")
+    if isinstance(layer, str) and layer:
+        with suppress(AttributeError): return model.get_submodule(layer)
     names = dict(model.named_modules(remove_duplicate=False))
     if isinstance(layer, nn.Module):
         if any(layer is m for m in names.values()): return layer
@@ -90,7 +92,6 @@ def get_layer(model:nn.Module, # a network
                        "It may belong to a copy of it; give its name instead.")
     if not isinstance(layer, str):
         raise CamError(f"get_layer: {layer!r} is neither a name nor a module. Give one layer, such as {list(names)[-1]!r}.")
-    if layer and layer in names: return names[layer]
     raise CamError(f"get_layer: {type(model).__name__} has no layer {layer!r}. {nearest(layer, [n for n in names if n])}")
 
 # %% ../nbs/01_hooks.ipynb #0009f651

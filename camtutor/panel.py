@@ -24,7 +24,7 @@ CSS = '''<style>
 .ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
 .ct .ct-row {width:100%; margin:3px 0; height:auto; overflow:visible}
 .ct .ct-row > .widget-label {flex:0 0 7em; width:7em; font-weight:600; text-align:left}
-.ct .ct-row .widget-readout {min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
+.ct .ct-row .widget-readout {margin-left:8px; min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
 .ct .ct-short .widget-readout {min-width:3em}
 .ct .ct-h {font-weight:600; margin:10px 0 2px; border-bottom:1px solid #8885; padding-bottom:2px}
 .ct .widget-toggle-buttons {display:flex; flex-flow:row nowrap; align-items:flex-start; height:auto; overflow:visible}

@@ -339,6 +339,22 @@ def test_resnet50(notebook):
 
 def test_no_error_in_the_console(notebook): assert notebook.errors == []
 
+def test_notebook_seven(browser, lab, library):
+    "The same cell in Jupyter Notebook 7, which has a page for each notebook."
+    page = browser.new_context(viewport=dict(width=1280, height=1100)).new_page()
+    lab.write('seven.ipynb', CELLS[0])
+    page.goto(f'{lab.base}/notebooks/seven.ipynb?token={lab.token}', timeout=90_000)
+    page.locator('#jp-title, .jp-NotebookKernelStatus, .jp-Notebook').first.wait_for(timeout=90_000)
+    run_cell(page, 0, 'img.widget-image')
+    view = View(page, page.locator('.jp-CodeCell').first.locator('.ct'))
+    view.press('Class', 'ArrowRight')
+    view.until('dog (')
+    view.press('Layer', 'ArrowLeft')
+    view.until('at 0.6')
+    assert same(view.picture(), library(class_='dog', layer='0.6'))
+    shoot(page, 'notebook-7')
+    page.context.close()
+
 # ---- the page of its own
 @pytest.fixture(scope='module')
 def app(tmp_path_factory):
