@@ -206,9 +206,10 @@ def _run(model, x):
         e.add_note(f"This came from the model itself, while it ran on a batch {tuple(x.shape)}, {x.dtype}, on {x.device}.")
         raise
 
-# %% ../nbs/03_gradcam.ipynb #009292d7
+# %% ../nbs/03_gradcam.ipynb #009216c1
 warnings.filterwarnings('ignore', 'There is a performance drop because we have not yet implemented the batching rule')
 
+# %% ../nbs/03_gradcam.ipynb #00938530
 def _together(total, acts):
     "Gradients of each number in `total` (K,) at `acts`, from one backward pass with an axis for K in front."
     found = [] # all gradients, None among them: vmap hands out tensors only
@@ -314,12 +315,13 @@ def _start(self:Forward, x, keys):
     _check_ran(tap, keys)
     self.acts = {n: tap.acts[k] for n, k in zip(self.names, keys)}
 
-# %% ../nbs/03_gradcam.ipynb #009ae7d9
+# %% ../nbs/03_gradcam.ipynb #00a69e7e
 @patch(as_prop=True)
 def out(self:Forward):
     "What the model gave, without its graph."
     return tree_map(lambda o: o.detach() if isinstance(o, Tensor) else o, self.scores)
 
+# %% ../nbs/03_gradcam.ipynb #00a78cbb
 @patch
 def at(self:Forward, name):
     "Activations (N,C,h,w) of the layer `name`."

@@ -1,4 +1,6 @@
 "Chapter 03: Grad-CAM."
+from contextlib import nullcontext
+
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +26,7 @@ def weights_flat(g): return g.mean((2, 3))
 def weights_total(g): return g.sum((2, 3), keepdim=True)
 def weights_places(g): return g.mean(1, keepdim=True)
 def weights_batch(g): return g.mean((0, 2, 3), keepdim=True).expand(len(g), -1, -1, -1)
+def weights_one_for_all(g): return g.mean((0, 2, 3), keepdim=True)
 def weights_max(g): return g.amax((2, 3), keepdim=True)
 def weights_abs(g): return g.abs().mean((2, 3), keepdim=True)
 
@@ -93,6 +96,8 @@ def score_first_top(out, target=None): return class_score(out, out[0].argmax().i
 def score_total(out, target=None): return class_score(out, target).sum()
 def score_zero_is_none(out, target=None):
     return class_score(out, target if isinstance(target, list) else target or None)
+def score_largest(out, target=None): return out.max() if target is None else class_score(out, target)
+def score_pair(out, target=None): return tuple(out.max(1)) if target is None else class_score(out, target)
 def score_labels(out, target=None): return out.argmax(1).float() if target is None else class_score(out, target)
 
 OUT = torch.tensor([[3., 1., 2.], [0., 5., 7.], [4., 6., -1.]])
@@ -125,6 +130,11 @@ def gradients_backward(head, A, target):
     A = A.detach().requires_grad_()
     head(A)[:, target].sum().backward()
     return A.grad
+def gradients_backward_marks(head, A, target):
+    A.requires_grad_()
+    head(A)[:, target].sum().backward()
+    return A.grad
+def gradients_pair(head, A, target): return gradients(head, A, target),
 def gradients_one_by_one(head, A, target): return torch.cat([gradients(head, A[i:i+1], target) for i in range(len(A))])
 def gradients_all_classes(head, A, target):
     A = A.detach().requires_grad_()
@@ -153,7 +163,7 @@ def deep_head(): return seeded(Counting(nn.Conv2d(5, 6, 3, padding=1), nn.ReLU()
 def of_batch(answer):
     head, A = deep_head(), A_.clone()
     g = answer(head, A, 1)
-    return {'the gradient': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
+    return {'the gradient': g.detach() if isinstance(g, Tensor) else g, 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
             'your A is marked with requires_grad': A.requires_grad}
 
 # 3.5 the engine
@@ -176,7 +186,7 @@ def capture(model:nn.Module, # any network, in eval mode
     with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).sum(), kept)
     return out.detach(), kept[0].detach(), g
 
-def engine(model, x, name, target, keep=lambda o: o.detach().requires_grad_(), on=lambda o: o.clone(), under=torch.no_grad, remove=True, score=class_score):
+def engine(model, x, name, target, keep=lambda o: o.detach().requires_grad_(), on=lambda o: o.clone(), under=torch.no_grad, remove=True, score=class_score, back=torch.enable_grad):
     "The engine with its parts exchangeable, for the wrong versions below."
     kept = []
     def see(module, args, out):
@@ -188,7 +198,7 @@ def engine(model, x, name, target, keep=lambda o: o.detach().requires_grad_(), o
         with under(): out = model(x)
     finally:
         if remove: handle.remove()
-    with torch.enable_grad(): g, = torch.autograd.grad(score(out, target).sum(), kept)
+    with back(): g, = torch.autograd.grad(score(out, target).sum(), kept)
     return out.detach(), kept[0].detach(), g
 
 def capture_context(model, x, layers, target=None):
@@ -211,6 +221,9 @@ def capture_context(model, x, layers, target=None):
 
 def capture_leaves_hook(model, x, layers, target=None): return engine(model, x, layers, target, remove=False)
 def capture_no_clone(model, x, layers, target=None): return engine(model, x, layers, target, on=lambda o: o)
+def capture_score_without(model, x, layers, target=None): return engine(model, x, layers, target, back=nullcontext)
+def capture_rung3(model, x, layers, target=None): return engine(model, x, layers, target, on=lambda o: o, back=nullcontext)
+def capture_rung2(model, x, layers, target=None): return engine(model, x, layers, target, keep=lambda o: o, on=lambda o: None, under=nullcontext, back=nullcontext)
 def capture_whole_graph(model, x, layers, target=None): return engine(model, x, layers, target, keep=lambda o: o, under=torch.enable_grad)
 def capture_softmax(model, x, layers, target=None): return engine(model, x, layers, target, score=lambda out, t: class_score(out.softmax(1), t))
 def capture_backward(model, x, layers, target=None):
@@ -335,6 +348,7 @@ def counter_rest(A, g):
     m = grad_cam(A, g)
     return m.amax((1, 2), True) - m
 def counter_acts(A, g): return (g.mean((2, 3), keepdim=True).clamp(max=0).neg()*A).sum(1)
+def counter_acts_by_place(A, g): return (g.clamp(max=0).neg().mean((2, 3), keepdim=True)*A).sum(1)
 def counter_same(A, g): return grad_cam(-A, -g)
 
 # 3.8 targets of one's own
@@ -356,6 +370,9 @@ def rather_abs(a, b): return lambda out: (out[:, a] - out[:, b]).abs()
 def rather_total(a, b): return lambda out: (out[:, a] - out[:, b]).sum()
 def rather_first(a, b): return lambda out: out[0, a] - out[0, b]
 def rather_turned(a, b): return lambda out: out[:, b] - out[:, a]
+def rather_rows(a, b): return lambda out: out[a] - out[b]
+def rather_cut(a, b): return lambda out: (out[:, a] - out[:, b]).relu()
+def rather_at_once(a, b): return a - b
 def rather_item(a, b): return lambda out: torch.tensor([r[a].item() - r[b].item() for r in out])
 
 def preferred(answer):
@@ -377,6 +394,7 @@ def alike_normed(other):
 def alike_dot(other): return lambda out: out @ other
 def alike_distance(other): return lambda out: -(out - other).norm(dim=1)
 def alike_over_batch(other): return lambda out: F.cosine_similarity(out, other[None].expand_as(out), dim=0)
+def alike_norm_of_all(other): return lambda out: out @ other/(out.norm()*other.norm())
 def alike_summed(other): return lambda out: F.cosine_similarity(out, other[None], dim=1).sum()
 
 # 3.9 the way back to CAM
@@ -394,6 +412,7 @@ def cam_gradient_any_place(A, g): return torch.einsum('nc,nchw->nhw', g[:, :, 0,
 def cam_gradient_relu(A, g): return cam_from_gradient(A, g).relu()
 def cam_gradient_unscaled(A, g): return no_relu(A, g)
 def cam_gradient_h_plus_w(A, g): return no_relu(A, g)*(A.shape[2] + A.shape[3])
+def cam_gradient_numel(A, g): return no_relu(A, g)*g.numel()
 def cam_gradient_divided(A, g): return no_relu(A, g)/(A.shape[2]*A.shape[3])
 
 def identity(answer):
@@ -461,6 +480,7 @@ def tokens_transposed(t, h, w): return t[:, 1:].transpose(1, 2).reshape(len(t), 
 def tokens_viewed(t, h, w): return t[:, 1:].reshape(len(t), t.shape[2], h, w)
 def tokens_end_cut(t, h, w): return tokens_as_maps(torch.cat([t[:, -1:], t[:, :-1]], 1), h, w)
 def tokens_columns(t, h, w): return t[:, 1:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
+def tokens_turned(t, h, w): return t[:, 1:].transpose(1, 2).unflatten(2, (w, h))
 def tokens_last(t, h, w): return t[:, 1:].unflatten(1, (h, w))
 def tokens_all(t, h, w): return t.unflatten(1, (h, w)).movedim(-1, 1)
 
@@ -573,6 +593,7 @@ EXERCISES = (
                   Mistake(weights_total, 'You take the sum. Then a larger map would give a larger weight; the mean does not depend on the size.'),
                   Mistake(weights_places, 'You average over channels and keep the places. It is the other way round: one number for each channel.'),
                   Mistake(weights_batch, 'You average over the pictures as well. Each picture has its own weights.'),
+                  Mistake(weights_one_for_all, 'The pictures are averaged too, so there is one row of weights for all of them. Only places are averaged: axes 2 and 3.'),
                   Mistake(weights_max, 'You take the largest gradient. It is the mean.'), Mistake(weights_abs, 'You lose the sign: a channel that speaks against the class would count for it.')),
         hints=('Which two axes are places?', '`mean` takes a tuple of axes.', 'It also takes `keepdim`: the averaged axes stay, with length 1.'),
         why='This line is what Grad-CAM has in the place of CAM\'s weights. Without `keepdim` it fails, or, when the sizes happen to agree, silently does something else.', also=(weights_pool, weights_sum)),
@@ -607,7 +628,9 @@ EXERCISES = (
                   Mistake(score_first_top, 'All pictures get the top class of the first. Each has its own.'),
                   Mistake(score_total, 'The pictures are added up. That comes later, just before the backward pass; here one score for each.'),
                   Mistake(score_zero_is_none, 'Class 0 is taken for None: `if not target` is true for both. Ask `target is None`.'),
-                  Mistake(score_labels, 'This is the *number* of the top class. It has no gradient; its score is wanted.')),
+                  Mistake(score_labels, 'This is the *number* of the top class. It has no gradient; its score is wanted.'),
+                  Mistake(score_largest, '`out.max()` is the largest score of all pictures together. Each picture has its own top class: `max(1)`.'),
+                  Mistake(score_pair, '`max(1)` gives a pair, the values and where they are. Take `.values`.')),
         hints=('`argmax(1)` gives each image\'s top class.', 'Bring all three cases to a list of N classes.', 'Indexing with two lists of the same length pairs them: `out[[0, 1], [5, 2]]`.'),
         why='Whatever can be computed from the output can be explained; this is where you say what.', also=(class_score_gather, class_score_mask)),
     Exercise('3.4', 'A batch with one backward pass',
@@ -615,6 +638,8 @@ EXERCISES = (
         gradients, trials=(Trial('A head with a hidden convolution, three images', of_batch),),
         mistakes=(Mistake(gradients_mean, 'You take the mean of the scores, so each gradient is N times too small: the sum leaves each image its own.'),
                   Mistake(gradients_backward, '`backward()` fills the `.grad` of every parameter. Somebody\'s next training step would add it in. `torch.autograd.grad` asks for what you want only.'),
+                  Mistake(gradients_backward_marks, '`backward()` has filled the `.grad` of every parameter, and the caller\'s `A` is marked with `requires_grad`. Start from `A.detach()`, and let `torch.autograd.grad` give you the one gradient that you want.'),
+                  Mistake(gradients_pair, '`torch.autograd.grad` gives a tuple, one gradient for each tensor that you ask about, also if it is only one. Take the first: `[0]`.'),
                   Mistake(gradients_one_by_one, 'It is right, but the head runs once for each image. Images do not mix, so the sum of their scores has all gradients in it.'),
                   Mistake(gradients_all_classes, 'You add up all classes. One column is wanted.'), Mistake(gradients_softmax, 'You go back from the probability. Take the score before softmax.'),
                   Mistake(gradients_first, 'Only the first image\'s score is used; the others\' gradient is 0.'),
@@ -623,12 +648,15 @@ EXERCISES = (
         hints=('Image 1\'s score does not depend on image 2\'s activations.', 'So the gradient of the sum of the scores is, image by image, each one\'s own.', 'Detach, `requires_grad_()`, head, one column, sum, `torch.autograd.grad`.'),
         why='A batch of 32 costs one backward pass, not 32.', also=(gradients_ones, gradients_one_hot)),
     Exercise('3.5', 'The engine',
-        'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
+        'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was; the caller may have switched gradients off. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
         capture, library='camtutor.gradcam',
         trials=(Trial('The second convolution, class 1', captured(False), says=TIDY), Trial('In front of an in-place ReLU', captured(True), says=TIDY), Trial('A class for each picture', captured(True, target=[0, 2, 1]), says=TIDY),
                 Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad), says=TIDY), Trial('The first layer', captured(True, '0.0'), says=TIDY)),
         mistakes=(Mistake(capture_leaves_hook, 'The hook is still on the layer. Keep its handle and remove it in `finally`.'),
                   Mistake(capture_no_clone, 'An in-place ReLU behind the layer writes into what you kept. Hand a `clone()` on.'),
+                  Mistake(capture_score_without, 'The graph is there, but the score is taken from it where the caller has switched gradients off, so the score is not part of it. Choose the score and go back under `torch.enable_grad()`.'),
+                  Mistake(capture_rung3, 'Two things. An in-place ReLU behind the layer would write into what you keep: hand a `clone()` on. And choose the score under `torch.enable_grad()`, since the caller may have switched gradients off.'),
+                  Mistake(capture_rung2, 'This keeps the live tensor, as rung 2 does. Then the graph reaches down to the picture, an in-place ReLU writes into what you keep, and nothing works where the caller has switched gradients off.'),
                   Mistake(capture_whole_graph, 'The graph reaches down to the picture: time and memory for nothing. Run under `no_grad`, and switch grad on in the hook.'),
                   Mistake(capture_softmax, 'You go back from the probability. Take the score before softmax.'),
                   Mistake(capture_backward, '`backward()` has filled the `.grad` of parameters above the layer, and a graph was recorded below it.'),
@@ -654,6 +682,7 @@ EXERCISES = (
                   Mistake(counter_no_relu, 'The ReLU is missing: what speaks for the class is negative now and should be cut.'),
                   Mistake(counter_rest, 'A place that does not speak for the class need not speak against it.'),
                   Mistake(counter_acts, 'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn all weights round, add, cut.'),
+                  Mistake(counter_acts_by_place, 'You cut the gradient before you average it. Nothing is cut until the channels are added: turn the sign of g round, then do all of Grad-CAM.'),
                   Mistake(counter_same, 'Two signs cancel: with −A and −g it is the ordinary map again.')),
         hints=('Evidence against a class is evidence for minus its score.', 'The gradient of minus the score is minus the gradient.', 'Change one sign in `grad_cam`.'),
         why='"Which region would have to go for the network to change its mind?"', also=(counter_reuse, counter_clamp)),
@@ -663,6 +692,9 @@ EXERCISES = (
         mistakes=(Mistake(rather_softmax, 'There is a softmax in it. Take the difference of scores: it is the log of the ratio of the probabilities already.'),
                   Mistake(rather_abs, 'Without the sign it is the same for "b rather than a".'), Mistake(rather_total, 'One number for the whole batch. One for each image is wanted.'),
                   Mistake(rather_first, 'Only the first image\'s. Use `out[:, a]`.'), Mistake(rather_turned, 'This is b rather than a.'),
+                  Mistake(rather_rows, '`out[a]` is row a, and a row is a picture. A class is a column: `out[:, a]`.'),
+                  Mistake(rather_cut, 'The difference may be negative: this picture is then more of a b. Nothing is cut in a score.'),
+                  Mistake(rather_at_once, 'You subtract the numbers of the classes. The scores are not known yet: return a function that takes them.'),
                   Mistake(rather_item, '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')),
         hints=('A function that returns a function.', '`out[:, a]` are the scores of class a of all images.', 'A lambda that subtracts two columns.'),
         why='"Why a cat rather than a dog?" is often the better question: what both share drops out.', also=(rather_def, rather_einsum)),
@@ -671,13 +703,15 @@ EXERCISES = (
         alike, trials=(Trial('Worked by hand: the same direction, at a right angle, opposite', lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])), torch.tensor([1., 0., -1.])),
                        Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6)))),
         mistakes=(Mistake(alike_dot, 'The lengths are in it: a long embedding looks alike to everything. Divide by both lengths.'), Mistake(alike_distance, 'This is a distance. The cosine asks for the direction only.'),
-                  Mistake(alike_over_batch, 'You compare along the batch. Each row is one picture: sum over D.'), Mistake(alike_summed, 'One number for the whole batch. One for each image is wanted.')),
+                  Mistake(alike_over_batch, 'You compare along the batch. Each row is one picture: sum over D.'), Mistake(alike_norm_of_all, '`out.norm()` is one length for the whole batch. Each row has its own: `out.norm(dim=1)`.'),
+                  Mistake(alike_summed, 'One number for the whole batch. One for each image is wanted.')),
         hints=('The cosine is the dot product of two vectors of length 1.', '`F.cosine_similarity` has an argument `dim`.', '`other[None]` is (1,D) and goes with (N,D).'),
         why='The target need not be a class: text, faces and search work with embeddings.', also=(alike_by_hand, alike_normed)),
     Exercise('3.10', 'CAM without looking at the weights',
         'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from activations and gradients alone.',
-        cam_from_gradient, trials=(Trial('A small network: the difference from the CAM by its weights', identity),),
+        cam_from_gradient, trials=(Trial('A small network, whose CAM by its weights is known', identity),),
         mistakes=(Mistake(cam_gradient_relu, 'CAM keeps its negative part. No ReLU here.'), Mistake(cam_gradient_unscaled, 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.'),
+                  Mistake(cam_gradient_numel, '`numel()` counts pictures and channels too. The mean is over h·w places.'),
                   Mistake(cam_gradient_h_plus_w, 'It is a mean over h *times* w places.'), Mistake(cam_gradient_divided, 'You divide by h·w once more. Multiply.')),
         hints=('What is the gradient of a mean over h·w places at one of them?', 'The gradient at every place is the weight over h·w.', 'Grad-CAM without the ReLU, times the number of places.'),
         why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.', also=(cam_gradient_sum, cam_gradient_any_place)),
@@ -699,7 +733,8 @@ EXERCISES = (
         why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.'),
     Exercise('3.17', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
         (4, 1024, 14, 14), kind='value',
-        mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.')),
+        mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.'),
+                  Mistake((1, 1024, 14, 14), 'There are four pictures, and each has its own gradient.'), Mistake((4, 14, 14), 'That is the shape of the maps, when the channels are added up. The gradient still has them.')),
         hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
     Exercise('3.18', 'Every class from one pass',
         'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for each class. Leave no `.grad` behind.',
@@ -719,6 +754,7 @@ EXERCISES = (
         mistakes=(Mistake(tokens_viewed, 'The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the channels\' axis first; `reshape` moves nothing.'),
                   Mistake(tokens_end_cut, 'The class token is the *first*. You left out the last one.'),
                   Mistake(tokens_columns, 'You fill the grid column by column. The patches come row by row.'),
+                  Mistake(tokens_turned, 'Height and width are exchanged. Rows come first: (h, w).'),
                   Mistake(tokens_last, 'The channels come last. Maps are (N,C,h,w).'),
                   Mistake(tokens_all, 'The class token is still among them, and it has no place on the grid.')),
         hints=('Leave out one token: which?', '`unflatten(1, (h, w))` makes a grid of the axis of the patches.', 'Then the channels are the last axis. `movedim` or `permute` brings them to the front.'),
