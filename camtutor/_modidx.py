@@ -151,6 +151,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'camtutor.gradcam._miscounted': ('gradcam.html#_miscounted', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._plain': ('gradcam.html#_plain', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._quiet': ('gradcam.html#_quiet', 'camtutor/gradcam.py'),
+                                  'camtutor.gradcam._rows_at_once': ('gradcam.html#_rows_at_once', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._run': ('gradcam.html#_run', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._together': ('gradcam.html#_together', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._token_blocks': ('gradcam.html#_token_blocks', 'camtutor/gradcam.py'),

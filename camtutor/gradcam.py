@@ -332,9 +332,15 @@ def pair(self:Forward, name, g):
     "Activations (N,C,h,w) of the layer `name`, and their gradient `g` in the same form, or (K,N,C,h,w)."
     return _laid_out(name, self.acts[name], g, self.size)
 
-# %% ../nbs/03_gradcam.ipynb #00a66561
-_AT_ONCE = 4e6 # bytes of gradient at one layer; rows of scores go back together while they fit, for larger ones gain nothing
+# %% ../nbs/03_gradcam.ipynb #00a804b4
+_AT_ONCE = 4e6 # bytes of gradient at one layer; with more than the processor's cache holds nothing is gained
 
+def _rows_at_once(model, acts):
+    "How many rows of scores go back together. One, if the model has hooks: they are somebody's, and want to see plain gradients."
+    if any(m._forward_hooks or m._backward_hooks or m._backward_pre_hooks for m in model.modules()): return 1
+    return max(1, int(_AT_ONCE // max(a.nbytes for a in acts)))
+
+# %% ../nbs/03_gradcam.ipynb #00a97546
 @patch
 def each(self:Forward,
          fn,            # (name, gradient as the layer has it, or None) -> a tensor; (K,…) for K scores
@@ -346,7 +352,7 @@ def each(self:Forward,
     names = layers or self.names
     with saying(self.doing), torch.inference_mode(False), torch.enable_grad(), _eval_mode(self.model):
         score, acts = class_score(self.scores, target), [self.acts[n] for n in names]
-        rows = [score] if score.ndim == 1 else score.split(max(1, int(_AT_ONCE // max(a.nbytes for a in acts))))
+        rows = [score] if score.ndim == 1 else score.split(_rows_at_once(self.model, acts))
         parts = [[fn(n, g) for n, g in zip(names, _gradients(s, acts, again or len(rows) > 1))] for s in rows]
     return parts[0] if len(parts) == 1 else [torch.cat(p) for p in zip(*parts)]
 

@@ -38,7 +38,7 @@ CSS = '''<style>
 .ct .widget-upload i {display:none}
 .ct .ct-thumbs {display:flex; flex-flow:row wrap; gap:8px; overflow:visible; padding:6px 3px}
 .ct .ct-thumb {width:84px; height:84px; padding:0; margin:0; background-size:cover; color:#fff; border:2px solid transparent; border-radius:8px;
-  line-height:1; font-size:12px; text-shadow:0 0 3px #000,0 0 3px #000,0 0 2px #000; display:flex; align-items:flex-end; justify-content:center; padding-bottom:4px}
+  line-height:1; font-size:11px; letter-spacing:-.01em; text-shadow:0 0 3px #000,0 0 3px #000,0 0 2px #000; display:flex; align-items:flex-end; justify-content:center; padding-bottom:4px}
 .ct .ct-thumb.ct-on {border-color:#5b4b8a; outline:3px solid #5b4b8a; font-weight:700}
 .ct :focus-visible {outline:3px solid #d07a00 !important; outline-offset:2px}
 .ct .ct-controls {display:grid; grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr)); gap:2px 26px; overflow:visible}
@@ -72,6 +72,7 @@ SCRIPT = '''(function (root) {
       var handle = s.querySelector('[role=slider]'), name = s.querySelector('.widget-label'), value = s.querySelector('.widget-readout');
       if (handle && name) set(handle, 'aria-label', name.textContent);
       if (handle && value) set(handle, 'aria-valuetext', value.textContent);
+      if (handle) set(handle, 'data-lm-suppress-shortcuts', 'true');   // or Notebook 7 takes the arrow keys for its own
     });
     root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
     root.querySelectorAll('img.widget-image').forEach(function (i) { set(i, 'alt', i.title || 'the picture with its map; described below it'); });

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
+from camtutor.hooks import HookBwd
 from camtutor.gradcam import Forward, as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, unwrap
 
 X = torch.tensor([[[[1., 2], [3, 4]]]])
@@ -352,3 +353,9 @@ def test_one_pass_asked_again():
     check_tensor(kept.at('1'), seen.acts[0])
     check_tensor(kept.each(lambda name, g: g, 3, ['4'], again=True)[0], capture(net, x, '4', 3).grads)
     with pytest.raises(CamError, match='Capturing at .*out of range'): kept.each(lambda name, g: g, 5)
+
+def test_hooks_of_somebody_else_see_plain_gradients():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    with HookBwd(net[4]) as hook: capture(net, x, '1', lambda out: out.T)
+    assert hook.fired == 5
+    check_tensor(hook.stored, capture(net, x, '4', 4).grads)
