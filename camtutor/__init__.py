@@ -7,6 +7,9 @@
 
 __version__ = "0.1.0"
 
+import sys
+from types import ModuleType
+
 _lazy = dict(explain='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes')
 
 def __getattr__(name):
@@ -16,5 +19,11 @@ def __getattr__(name):
     value = getattr(import_module(f'camtutor.{_lazy[name]}'), name)
     globals()[name] = value
     return value
+
+class _Package(ModuleType):
+    "Importing the module `camtutor.explain` must not hide the function of that name."
+    def __setattr__(self, name, value): super().__setattr__(name, getattr(value, name) if name in _lazy and isinstance(value, ModuleType) else value)
+
+sys.modules[__name__].__class__ = _Package
 
 def __dir__(): return sorted([*globals(), *_lazy])

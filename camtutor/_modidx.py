@@ -129,6 +129,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'camtutor.gradcam.Forward.pair': ('gradcam.html#forward.pair', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._Tap': ('gradcam.html#_tap', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._Tap.__init__': ('gradcam.html#_tap.__init__', 'camtutor/gradcam.py'),
+                                  'camtutor.gradcam._Tap.hook': ('gradcam.html#_tap.hook', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._Tap.keep': ('gradcam.html#_tap.keep', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._Tap.see': ('gradcam.html#_tap.see', 'camtutor/gradcam.py'),
                                   'camtutor.gradcam._asked': ('gradcam.html#_asked', 'camtutor/gradcam.py'),

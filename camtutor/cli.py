@@ -1,5 +1,6 @@
 "The `camtutor` command."
-import argparse, os, subprocess, sys
+import argparse, os, socket, subprocess, sys
+from importlib.metadata import version
 from pathlib import Path
 
 from camtutor.errors import CamError
@@ -39,10 +40,20 @@ def check(args):
 LOOPBACK = '127.0.0.1'
 WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8'   # all that the page needs of JupyterLab's extensions
 
+def check_free(host, port):
+    "Can a page be served there?"
+    try:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((host, port))
+    except (OSError, OverflowError) as e:
+        raise CamError(f'camtutor app: nothing can be served at {host}:{port} ({getattr(e, "strerror", None) or e}). Give another port with --port, such as 8867.') from e
+
 def app(args):
     "Serve the explorer as a page of its own, for this computer alone."
     from importlib.util import find_spec
     if find_spec('voila') is None: raise CamError("camtutor app: Voilà is not installed. Install it with: pip install 'camtutor[course]'.")
+    check_free(args.host, args.port)
     page = Path(__file__).resolve().parent/'data'/'explorer.ipynb'
     options = [('Voila.ip', args.host), ('Voila.port', args.port), ('Voila.port_retries', 0), ('Voila.open_browser', not args.no_browser), ('Voila.log_level', 'WARN'),
                ('VoilaConfiguration.template', 'camtutor'), ('VoilaConfiguration.strip_sources', True), ('VoilaConfiguration.show_tracebacks', False),
@@ -63,7 +74,9 @@ def explain_photos(args):
     net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdigit() else args.target or None)
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
     out, lines, failed = Path(args.out).expanduser(), {}, []
-    out.mkdir(parents=True, exist_ok=True)
+    try: out.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise CamError(f"camtutor explain: there can be no folder '{out}' ({e.strerror}). Give another one with --out.") from e
+    if args.model == 'pets': print(f"The shipped network knows drawn animals only ({', '.join(net.vocab)}). For photographs say --model, such as --model resnet50 --weights DEFAULT.", file=sys.stderr)
     for f in progress_bar(files, leave=False):
         try:
             e, path = explain(net, f, *how), unused(out/f'{f.stem}-{args.method}.png', lines)
@@ -79,6 +92,7 @@ def unused(path, taken):
 
 def parser():
     p = argparse.ArgumentParser(prog='camtutor', description='See what a convolutional network looks at.')
+    p.add_argument('--version', action='version', version=f"camtutor {version('camtutor')}")
     sub = p.add_subparsers(dest='command', required=True, metavar='command')
     c = sub.add_parser('lab', help=lab.__doc__)
     c.add_argument('chapter', nargs='?', help='how the chapter begins, such as 02; the front page if left out')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METHODS', 'SUFFIXES', 'Method', 'late', 'batch_of', 'check_save_path', 'Explanation', 'explain', 'explain_all']
 
-# %% ../nbs/tools/explain.ipynb #00038f11
+# %% ../nbs/tools/explain.ipynb #0003fd65
 import io, os, tempfile, threading, warnings
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 import numpy as np, torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 # %% ../nbs/tools/explain.ipynb #00049ea4
 from fastprogress.fastprogress import progress_bar
@@ -128,23 +129,23 @@ def _is_learner(model): return hasattr(model, 'dls') and hasattr(model, 'model')
 
 def _net(model): return unwrap(model.model if _is_learner(model) else model)
 
-# %% ../nbs/tools/explain.ipynb #001a48ec
-def _untransformed(item, net):
-    _picture(item)  # not a picture at all: that is said first
+# %% ../nbs/tools/explain.ipynb #001ac596
+def _untransformed(net):
     return (f"how this {type(net).__name__} wants its pictures prepared is not known. Pass transform=, for torchvision weights.transforms(), "
             "or set model.transform, or give a normalised float tensor (N,3,H,W).")
 
 # %% ../nbs/tools/explain.ipynb #001be4ff
 def _transform_of(model, transform): return transform or getattr(model, 'transform', None) or getattr(_net(model), 'transform', None)
 
-# %% ../nbs/tools/explain.ipynb #001cfb63
+# %% ../nbs/tools/explain.ipynb #001c0bcf
 def _transformed(model, items, transform):
     "A batch of pictures that are not normalised yet, by the first transform that is known."
     known = _transform_of(model, transform)
     if transform is not None and all(isinstance(i, Tensor) for i in items): return _stacked([_prepared(i, transform) for i in items])
     if known: return _stacked([_prepared(_picture(i), known) for i in items])
     if _is_learner(model): return _learner_batch(model, [_picture(i) for i in items])
-    raise CamError(_untransformed(items[0], _net(model)))
+    _picture(items[0])  # not a picture at all: that is said first
+    raise CamError(_untransformed(_net(model)))
 
 # %% ../nbs/tools/explain.ipynb #001d7c9b
 def batch_of(
@@ -207,11 +208,11 @@ def _line(e):
     count = f'{len(labels)} images: ' if len(labels) > 1 else ''
     return f"Explanation({count}{what}; {METHODS[e.method].title}" + (f" at {e.layer!r})" if e.layer else ')')
 
-# %% ../nbs/tools/explain.ipynb #002b46c6
-def _png(e, most=8):
+# %% ../nbs/tools/explain.ipynb #002a6cdf
+def _png(e, most=8, dpi=80):
     "Picture, map and overlay beside each other, a row for each image."
     n = min(len(e), most)
-    fig = Figure(figsize=(6.6, 2.35 * n), dpi=80, layout='constrained')
+    fig = Figure(figsize=(6.6, 2.35 * n), dpi=dpi, layout='constrained')
     FigureCanvasAgg(fig)
     for axs, one in zip(fig.subplots(n, 3, squeeze=False), e): _draw_row(axs, one.cpu())
     title = f"{METHODS[e.method].title}" + (f" at {e.layer}" if e.layer else '')
@@ -229,18 +230,19 @@ def _draw_row(axs, e):
     axs[1].axis('off')
     show_cam(image, m, 'overlay', ax=axs[2])
 
-# %% ../nbs/tools/explain.ipynb #0028cf45
+# %% ../nbs/tools/explain.ipynb #002c8a31
 def _nth(e, i):
     "The explanation of image i alone."
     if not -len(e) <= i < len(e): raise IndexError(f'image {i} of {len(e)}')
     i %= len(e)
-    def one(k, v): return v[i:i+1] if isinstance(v, (Tensor, list)) and k != 'vocab' else v
+    def mine(o): return o[i:i+1] if isinstance(o, Tensor) and o.ndim and len(o) == len(e) else o
+    def one(k, v): return tree_map(mine, v) if k == 'out' else v[i:i+1] if isinstance(v, (Tensor, list)) and k != 'vocab' else v
     return replace(e, **{k: one(k, v) for k, v in vars(e).items()})
 
-# %% ../nbs/tools/explain.ipynb #002da2c7
+# %% ../nbs/tools/explain.ipynb #002d7247
 def _cpu(e):
     "The same explanation, its tensors on the CPU."
-    return replace(e, **{k: v.cpu() for k, v in vars(e).items() if isinstance(v, Tensor)})
+    return replace(e, **{k: tree_map(lambda t: t.cpu() if isinstance(t, Tensor) else t, v) for k, v in vars(e).items() if isinstance(v, Tensor) or k == 'out'})
 
 # %% ../nbs/tools/explain.ipynb #002f4567
 def check_save_path(path)->Path: # where `Explanation.save` can write: an existing folder, .png or .npz
@@ -266,11 +268,11 @@ def _npz(e):
     np.savez_compressed(out, **tensors, label=np.array(e.label), layer=str(e.layer or ''), method=e.method)
     return out.getvalue()
 
-# %% ../nbs/tools/explain.ipynb #00339d60
+# %% ../nbs/tools/explain.ipynb #00331e79
 def _save(e, path):
     "Write to `path`, completely or not at all."
     path = check_save_path(path)
-    data = _png(e) if path.suffix.lower() == '.png' else _npz(e)
+    data = _png(e, dpi=200) if path.suffix.lower() == '.png' else _npz(e)
     fd, part = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
         with os.fdopen(fd, 'wb') as f: f.write(data)
@@ -304,7 +306,7 @@ def _method(name):
     if name in METHODS: return METHODS[name]
     raise CamError(f"Explaining: there is no method {name!r}. {nearest(name, METHODS)}")
 
-# %% ../nbs/tools/explain.ipynb #0035cc82
+# %% ../nbs/tools/explain.ipynb #003886d3
 def _raw_and_out(row, net, x, target, layer):
     "What the method gives, and what the network gave in its first pass on this thread."
     seen, me = [], threading.get_ident()
@@ -313,7 +315,7 @@ def _raw_and_out(row, net, x, target, layer):
     handle = net.register_forward_hook(see)
     try: raw = row.fn(net, x, target, layer)
     finally: handle.remove()
-    return raw, seen[0].detach() if isinstance(seen[0], Tensor) else seen[0]
+    return raw, tree_map(lambda o: o.detach() if isinstance(o, Tensor) else o, seen[0])
 
 # %% ../nbs/tools/explain.ipynb #0036c2e3
 def _chosen(out, target):
@@ -321,7 +323,7 @@ def _chosen(out, target):
     if callable(target): return target
     return out.argmax(1) if target is None else torch.tensor(class_numbers(target, *out.shape), device=out.device)
 
-# %% ../nbs/tools/explain.ipynb #0037ac2f
+# %% ../nbs/tools/explain.ipynb #003a693f
 def _explained(model, x, method, layer, target, transform):
     "The explanation of a batch that is prepared already."
     row, net, vocab = METHODS[method], _net(model), _vocab(model)
@@ -329,7 +331,11 @@ def _explained(model, x, method, layer, target, transform):
         target = _numbered(target, vocab)
         if row.kind == 'map' and layer is None and method != 'cam': layer = last_layer(net, x)
     name = None if layer is None else layer_name(net, layer)
-    with saying(f'{row.title} at {name!r}' if name else row.title): raw, out = _raw_and_out(row, net, x, target, layer)
+    with saying(f'{row.title} at {name!r}' if name else row.title):
+        raw, out = _raw_and_out(row, net, x, target, layer)
+        if len(raw) != len(x) or raw.ndim != (3 if row.kind == 'map' else 4):
+            raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here it is one score for each, (N,); "
+                           "for K of them use camtutor.gradcam.grad_cam_maps.")
     m = upsample((raw if row.kind == 'map' else raw.abs().amax(1)).float(), x.shape[-2:])
     return Explanation(_shown(x, _steps_of(model, transform)), out, raw, m, _chosen(out, target), name, method, vocab)
 
@@ -359,22 +365,24 @@ def _sources(images):
     if not found: raise CamError(f"Explaining a folder: '{folder}' holds no picture ({', '.join(SUFFIXES)}).")
     return found
 
-# %% ../nbs/tools/explain.ipynb #004c79b7
+# %% ../nbs/tools/explain.ipynb #004fbace
 def _batches(model, images, bs, transform):
-    "Batches (names, x) of at most `bs`; a picture that cannot be read is left out with a warning."
-    names, xs = [], []
+    "Batches (numbers, names, x) of at most `bs`; a picture that cannot be read is left out with a warning."
+    numbers, names, xs, known = [], [], [], _transform_of(model, transform) or _is_learner(model)
     for i, image in enumerate(images):
+        if not known and not _is_batch(image): raise CamError(_untransformed(_net(model)))
         try: x = batch_of(model, image, transform)
         except CamError as e:
             warnings.warn(f'left out: {e}')
             continue
-        names, xs = names + [str(image) if isinstance(image, (str, os.PathLike)) else f'image {i}'], xs + [x]
+        if xs and x.shape[1:] != xs[0].shape[1:]: _stacked([x[0], xs[0][0]])   # says what is wrong
+        numbers, names, xs = numbers + [i], names + [str(image) if isinstance(image, (str, os.PathLike)) else f'image {i}'], xs + [x]
         if len(xs) == bs:
-            yield names, torch.cat(xs)
-            names, xs = [], []
-    if xs: yield names, torch.cat(xs)
+            yield numbers, names, torch.cat(xs)
+            numbers, names, xs = [], [], []
+    if xs: yield numbers, names, torch.cat(xs)
 
-# %% ../nbs/tools/explain.ipynb #0015620b
+# %% ../nbs/tools/explain.ipynb #0050043a
 def explain_all(
     model,             # as for `explain`
     images,            # a folder (with the folders in it), or any iterable of pictures
@@ -387,11 +395,15 @@ def explain_all(
     if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise CamError(f"Explaining many pictures: bs is {bs!r}, but it counts pictures: 1 or more.")
     images = _sources(images)
     total = len(images) if hasattr(images, '__len__') else 'noinfer'
+    if isinstance(target, (list, tuple)) and len(target) != total:
+        raise CamError(f"Explaining many pictures: {len(target)} targets, but {total if total != 'noinfer' else 'an unknown number of'} pictures. "
+                       "Give one target for all, or one for each.")
     bar = progress_bar(images, total=total, display=progress)
     return _explain_batches(model, bar, method, layer, target, transform, bs)
 
-# %% ../nbs/tools/explain.ipynb #00167064
+# %% ../nbs/tools/explain.ipynb #00515ceb
 def _explain_batches(model, images, method, layer, target, transform, bs):
-    for names, x in _batches(model, images, bs, transform):
-        e = _explained(model, x, method, layer, target, transform).cpu()
+    for numbers, names, x in _batches(model, images, bs, transform):
+        wanted = [target[i] for i in numbers] if isinstance(target, (list, tuple)) else target
+        e = _explained(model, x, method, layer, wanted, transform).cpu()
         for name, one in zip(names, e): yield replace(one, source=[name])

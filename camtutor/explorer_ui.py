@@ -159,6 +159,7 @@ class Explorer:
         self.take(subjects[0])
         self._fit_classes()
         self.panel.mark_thumb(0, self.titles)
+        if isinstance(self.sources[0], dict): self.show_recipe(**self.sources[0])
         self._listen()
 
     def _fit_classes(self):
@@ -189,12 +190,14 @@ class Explorer:
              subject:Subject, # the new picture
              keep=False): # stay with the class that is chosen, instead of the new picture's top class?
         "Go on with another picture: one forward pass; what was kept for the old one is freed."
+        self.halt()
         if self.subject is None or self.subject.x.shape != subject.x.shape:
             self.layers, self.last = map_layers(self.net, subject.x), last_layer(self.net, subject.x)
         cache = CamCache(self.net, subject.x, self.layers)
-        if cache.out.ndim != 2: raise CamError(f'Exploring: the model gave scores of shape {tuple(cache.out.shape)}, but classes need (N,K).')
+        if getattr(cache.out, 'ndim', 0) != 2:
+            what = f'scores of shape {tuple(cache.out.shape)}' if isinstance(cache.out, Tensor) else f'a {type(cache.out).__name__}'
+            raise CamError(f'Exploring: the model gave {what}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
-        self.halt()
         self.cache, self.subject, self.results, self.truths = cache, subject, OrderedDict(), {}
         self.prob = cache.out.float().softmax(1)[0]
         self.offer(keep)
@@ -208,7 +211,8 @@ class Explorer:
         layers = [(f"{n} · {'×'.join(map(str, s[1:]))}", n) for n, s in self.layers.items()]
         self.busy = True
         set_options(c['class_'], classes, c['class_'].value if keep else order[0])
-        set_options(c['class2'], classes, c['class2'].value if keep else order[min(1, len(order) - 1)])
+        other = next((k for k in order if k != c['class_'].value), order[0])   # the strongest other one, unless a person is looking at their own choice
+        set_options(c['class2'], classes, c['class2'].value if keep and c['compare'].value != 'one' else other)
         set_options(c['layer'], layers, next(n for n in (c['layer'].value, self.last, layers[-1][1]) if n in self.layers))
         set_options(c['outline'], [('none', ''), *((p, p) for p in self.subject.masks)], self.outline)
         self.busy = False
@@ -228,7 +232,7 @@ class Explorer:
         key = method, class_, None if method in NO_LAYER else layer
         if key not in self.results: self.results[key] = self.compute(*key)
         self.results.move_to_end(key)
-        if len(self.results) > 64: self.results.popitem(last=False)
+        if len(self.results) > 64 + len(self.layers): self.results.popitem(last=False)
         return self.results[key]
 
     def compute(self, method, class_, layer):
@@ -302,9 +306,9 @@ class Explorer:
         row, layer = METHODS[self.value('method')], '' if self.value('method') in NO_LAYER else f" at {self.value('layer')}, {'×'.join(map(str, m.shape[1:]))}"
         given, m = self.bright(m), upsample(m.float(), self.subject.image.shape[-2:])
         top = given or (m.abs() if signed else m.clamp(min=0)).max().item()
-        low = -top if signed else 0 if given else m.clamp(min=0).min().item()
+        low, cut = -top if signed else 0 if given else m.clamp(min=0).min().item(), m.abs().max().item() > 1.001 * top
         told = f'<div role="status" aria-live="polite">{row.title} for {title}{layer}; raw {m.min():.3g} to {m.max():.3g}</div>'
-        return told + scale_html(low, top, self.colours('RdBu_r' if signed else self.value('cmap')))
+        return told + scale_html(low, top, cut, self.colours('RdBu_r' if signed else self.value('cmap')))
 
     def colours(self, cmap):
         "Nine colours (r,g,b) in bytes along a colour map."
@@ -416,6 +420,16 @@ class Explorer:
         self.take(self.study(self.sources[i], i))
         self.chosen = i
         self.panel.mark_thumb(i, self.titles)
+        if isinstance(self.sources[i], dict): self.show_recipe(**self.sources[i])
+
+    def show_recipe(self, seed, species, **how):
+        "Set the scene's controls to a recipe, so that *Make a scene* begins with the picture that is seen."
+        first, second = (species, '') if isinstance(species, str) else (*species, '')[:2]
+        c, wanted = self.panel.controls, dict(seed=seed, species=first, second=second) | {k: how.get(k) or '' for k in ('pose', 'background', 'pattern')}
+        self.busy = True
+        for name, v in wanted.items():
+            if name == 'seed' or v in [o for _, o in c[name]._options_full]: c[name].value = v
+        self.busy = False
 
     def make(self, change=None):
         "Draw the scene that the controls describe. The class stays, so that one sees what a change does to it."
@@ -474,9 +488,11 @@ class Explorer:
         c[control].value = k
 
     def choose_method(self, change):
-        "Cheap methods follow the drag; for dear ones the sliders wait until they are let go."
-        dear = METHODS[change['new']].forward_passes > DEAR
-        for name in ('class_', 'class2', 'layer', 'seed'): self.panel.controls[name].continuous_update = not dear
+        "Cheap methods follow the drag; for dear ones the sliders wait until they are let go. A range that was held belonged to another method."
+        c, dear, whole = self.panel.controls, METHODS[change['new']].forward_passes > DEAR, change['new'] in NO_LAYER
+        c['layer'].disabled = self.panel.draw_layers.disabled = whole
+        c['scale'].value, self.held = 'own', None
+        for name in ('class_', 'class2', 'layer', 'seed'): c[name].continuous_update = not dear
         self.redraw()
 
     def choose_outline(self, change):

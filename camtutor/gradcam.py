@@ -30,7 +30,7 @@ def grad_cam(
     w = g.mean((-2, -1))
     return torch.einsum('...nc,nchw->...nhw', w, A).relu()
 
-# %% ../nbs/03_gradcam.ipynb #006a9afb
+# %% ../nbs/03_gradcam.ipynb #006e7bf1
 def class_numbers(target, n, k):
     "`target` as a list of N class numbers, each checked against the K there are."
     if isinstance(target, str):
@@ -40,7 +40,7 @@ def class_numbers(target, n, k):
     if len(idx) != n: raise CamError(_miscounted(idx, n))
     for i in idx:
         if isinstance(i, bool) or not isinstance(i, int):
-            raise CamError(f"the target {i!r} is a {type(i).__name__}, not a class. Give None, an int, {n} ints, or a callable out -> (N,).")
+            raise CamError(f"the target {i!r} is a {type(i).__name__}, not a class. Give None, an int, {n} int{'s' * (n > 1)}, or a callable out -> (N,).")
         if not 0 <= i < k: raise CamError(f"class {i} is out of range: the model gives {k} scores, so classes run from 0 to {k - 1}.")
     return idx
 
@@ -59,7 +59,7 @@ def _check_finite(score):
     raise CamError(f"the score of image {at[-1].item()} is {score[tuple(at)].item()}, which has no gradient to explain. "
                    "Look for NaN in the batch or the weights, or half precision overflowing.")
 
-# %% ../nbs/03_gradcam.ipynb #0070099a
+# %% ../nbs/03_gradcam.ipynb #00741960
 _COPIES = 'ToCopy', 'View', 'Squeeze', 'Unsqueeze', 'Clone', 'Alias', 'Slice', 'Reshape', 'Flatten'
 
 def _check_not_softmax(out):
@@ -68,24 +68,24 @@ def _check_not_softmax(out):
     while node is not None and node.name().startswith(_COPIES) and node.next_functions: node = node.next_functions[0][0]
     if node is not None and 'Softmax' in node.name():
         raise CamError("the model ends in a softmax, and the gradient of a probability vanishes where the model is sure. "
-                       "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, 5] if you mean the probability.")
+                       "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, k] with your class's number for k if you mean the probability.")
 
 # %% ../nbs/03_gradcam.ipynb #0076da1a
 def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
-# %% ../nbs/03_gradcam.ipynb #0077cee6
+# %% ../nbs/03_gradcam.ipynb #00769197
 def _checked_score(score, out):
     "What a callable target returned: one finite score for each image, or K of them."
     n = len(out) if isinstance(out, Tensor) else None
     if not isinstance(score, Tensor) or score.ndim not in (1, 2) or n not in (None, score.shape[-1]):
         raise CamError(f"the target function returned {_kind(score)} for {n or 'a batch of'} images. "
-                       "It must return one score for each: (N,), or (K,N) for K scores, for example lambda out: out[:, 5].")
+                       "It must return one score for each: (N,), or (K,N) for K scores, for example lambda out: out[:, 0].")
     if not score.is_floating_point(): raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. Return scores, not classes.")
     return _check_finite(score)
 
-# %% ../nbs/03_gradcam.ipynb #00778ab6
+# %% ../nbs/03_gradcam.ipynb #0077f074
 def class_score(
     out:Tensor,  # what the model gave: scores (N,K), before any softmax
     target=None, # None (each image's top class) | int | N ints | callable out -> (N,) or (K,N)
@@ -94,7 +94,7 @@ def class_score(
     if callable(target): return _checked_score(target(out), out)
     if not isinstance(out, Tensor) or out.ndim != 2:
         raise CamError(f"the model gave {_kind(out)}, not scores (N,K). Say what to explain with a callable, "
-                       "for example target=lambda out: out[0][:, 5] or out['logits'][:, 5].")
+                       "for example target=lambda out: out[0][:, 0] or out['logits'][:, 0].")
     _check_not_softmax(out)
     idx = out.argmax(1) if target is None else class_numbers(target, *out.shape)
     if target is not None and len(set(idx)) == 1: return _check_finite(out[:, idx[0]])
@@ -138,30 +138,32 @@ def layer_name(model, layer):
     if isinstance(layer, str): return layer
     return next((n for n, m in model.named_modules() if m is layer), type(layer).__name__)
 
-# %% ../nbs/03_gradcam.ipynb #007b9172
+# %% ../nbs/03_gradcam.ipynb #0086f584
 class _Tap:
     "Keeps what wanted layers put out, and starts the graph at the first of them that runs."
     def __init__(self, model, mods): self.model, self.mods, self.acts, self.thread = model, mods, {}, threading.get_ident()
 
+    def hook(self, m, args, out): return self.see(m, args, out) if threading.get_ident() == self.thread else None
+
     def see(self, m, args, out):
-        if threading.get_ident() != self.thread: return
         if m in self.acts: raise CamError(f"the layer {layer_name(self.model, m)!r} runs more than once in a forward pass, so which output is meant? "
                                           "Give the block around it, or a layer that runs once.")
         if not isinstance(out, Tensor) or not out.is_floating_point():
             raise CamError(f"the layer {layer_name(self.model, m)!r} gives {_kind(out)}, not activations. Give a layer inside or around it.")
-        return self.keep(m, out)
+        same = any(isinstance(a, Tensor) and a.data_ptr() == out.data_ptr() for a in args)
+        return self.keep(m, out.clone() if same else out)  # an Identity hands on what others may still write into
 
     def keep(self, key, out):
         torch.set_grad_enabled(True)
         self.acts[key] = out if out.requires_grad else out.detach().requires_grad_()
         return self.acts[key].clone()  # an in-place ReLU behind this layer changes the clone
 
-# %% ../nbs/03_gradcam.ipynb #0082a38e
+# %% ../nbs/03_gradcam.ipynb #008747c4
 @contextmanager
 def _hooked(tap):
     "The tap's hook on each of its modules, for the time being."
     handles = []
-    try: yield handles.extend(m.register_forward_hook(tap.see) for m in tap.mods)
+    try: yield handles.extend(m.register_forward_hook(tap.hook) for m in tap.mods)
     finally:
         for h in handles: h.remove()
 
@@ -193,14 +195,14 @@ def _check_match(p, x):
     if p.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
         raise CamError(f"the batch is {x.dtype}, the model {p.dtype}. Convert one: x.to({p.dtype}).")
 
-# %% ../nbs/03_gradcam.ipynb #000eaeb4
+# %% ../nbs/03_gradcam.ipynb #008d67f4
 def _run(model, x):
     "The model's output; a failure that is the batch's fault is said to be so."
     try: return model(x)
     except RuntimeError as e:
         conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if conv and conv.in_channels != x.shape[1]:
-            raise CamError(f"the batch {tuple(x.shape)} has {x.shape[1]} channels, the model's first convolution reads {conv.in_channels}.") from e
+            raise CamError(f"the batch {tuple(x.shape)} has {x.shape[1]} channel{'s' * (x.shape[1] > 1)}, the model's first convolution reads {conv.in_channels}.") from e
         if 'too small' in str(e) or "can't be greater than actual input size" in str(e):
             raise CamError(f"the images {tuple(x.shape[-2:])} are too small for this {type(model).__name__} ({e}). Give larger ones.") from e
         e.add_note(f"This came from the model itself, while it ran on a batch {tuple(x.shape)}, {x.dtype}, on {x.device}.")
@@ -238,7 +240,7 @@ def _grid(t, size):
     off, extra, grid = min(fits)
     return (grid, extra) if off < .7 else (None, 0)
 
-# %% ../nbs/03_gradcam.ipynb #00872e28
+# %% ../nbs/03_gradcam.ipynb #00980e70
 def as_maps(
     a:Tensor, # what a layer put out: (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
     size,     # (H,W) of the images
@@ -246,12 +248,13 @@ def as_maps(
     "Lay a layer's output out as maps (N,C,h,w), by the shape of the image. `CamError` if it has no places."
     if a.ndim == 4:
         def off(h, w): return abs(log(h / w * size[1] / size[0]))
-        return a.movedim(-1, 1) if off(*a.shape[1:3]) < off(*a.shape[2:]) else a
+        last = a.shape[3] > max(a.shape[1:3]) and off(*a.shape[1:3]) + .15 < off(*a.shape[2:])
+        return a.movedim(-1, 1) if last else a
     grid, extra = _grid(a.shape[1], size) if a.ndim == 3 else (None, 0)
     if grid: return a[:, extra:].unflatten(1, grid).movedim(-1, 1)
     raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; (N,C,h,w) or tokens (N,T,C) do. Give an earlier layer.")
 
-# %% ../nbs/03_gradcam.ipynb #00903db1
+# %% ../nbs/03_gradcam.ipynb #009c9387
 def _laid_out(name, a, g, size):
     "Activations and gradient of one layer as maps; refused if the score does not depend on them."
     if g is None: raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the model behind it "
@@ -259,6 +262,7 @@ def _laid_out(name, a, g, size):
     try: A, G = as_maps(a, size), torch.stack([as_maps(k, size) for k in g]) if g.ndim > a.ndim else as_maps(g, size)
     except CamError as e: raise CamError(f"the layer {name!r} is not spatial: {e}") from None
     if a.ndim > 3 or G.any(): return A.detach(), G
+    if not g.any(): raise CamError(f"the gradient of the score at the layer {name!r} is 0 everywhere. Has the head behind it weights other than 0?")
     raise CamError(f"behind the layer {name!r} only its class token is read, so no image patch has a gradient. Give a layer in front of the last attention.")
 
 # %% ../nbs/03_gradcam.ipynb #0091dc9c
@@ -332,11 +336,13 @@ def pair(self:Forward, name, g):
     "Activations (N,C,h,w) of the layer `name`, and their gradient `g` in the same form, or (K,N,C,h,w)."
     return _laid_out(name, self.acts[name], g, self.size)
 
-# %% ../nbs/03_gradcam.ipynb #00a804b4
+# %% ../nbs/03_gradcam.ipynb #00a83767
 _AT_ONCE = 4e6 # bytes of gradient at one layer; with more than the processor's cache holds nothing is gained
 
 def _rows_at_once(model, acts):
     "How many rows of scores go back together. One, if the model has hooks: they are somebody's, and want to see plain gradients."
+    everywhere = torch.nn.modules.module
+    if everywhere._global_backward_hooks or everywhere._global_backward_pre_hooks or everywhere._global_forward_hooks: return 1
     if any(m._forward_hooks or m._backward_hooks or m._backward_pre_hooks for m in model.modules()): return 1
     return max(1, int(_AT_ONCE // max(a.nbytes for a in acts)))
 
@@ -409,19 +415,20 @@ def _last_read(model, x, mods):
     found = [m for m, g in zip(tap.acts, grads) if g is not None and as_maps(g, x.shape[-2:]).any()]
     return layer_name(model, found[-1]) if found else None
 
-# %% ../nbs/03_gradcam.ipynb #00bde412
+# %% ../nbs/03_gradcam.ipynb #00e2bd88
 _last, _NO_LAYER = WeakKeyDictionary(), (nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 def last_layer(
     model:nn.Module, # a network
     x:Tensor,        # a batch it takes (N,3,H,W)
 )->str:              # a name, see `get_layer`
-    "The last layer with places: a CNN's last before pooling, a transformer's last before an attention. Looked for once a model."
+    "The last layer with places: a CNN's last before pooling, a transformer's last before an attention. Looked for once for each model and size of picture."
     model = unwrap(model)
-    name, module = _last.get(model, (None, lambda: None))
+    known, size = _last.setdefault(model, {}), tuple(x.shape[-2:]) if isinstance(x, Tensor) else None
+    name, module = known.get(size, (None, lambda: None))
     if name is None or dict(model.named_modules()).get(name) is not module():
         with torch.inference_mode(False): name = _find_last(model, x.detach()[:1].clone())
-        _last[model] = name, ref(get_layer(model, name))
+        known[size] = name, ref(get_layer(model, name))
     return name
 
 # %% ../nbs/03_gradcam.ipynb #00be10e7

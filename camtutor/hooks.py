@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['Hook', 'eval_mode', 'Hooks', 'get_layer', 'feature_layers', 'HookBwd']
 
-# %% ../nbs/01_hooks.ipynb #00034c6b
+# %% ../nbs/01_hooks.ipynb #00038993
 from collections import Counter, namedtuple
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
+from threading import get_ident
 import torch
 from torch import nn, Tensor
 from .errors import CamError, nearest
@@ -101,14 +102,15 @@ def _is_map(o, x):
     want = o.shape[2] * x.shape[3] / x.shape[2]
     return abs(o.shape[3] - want) <= max(1, .4 * want)
 
-# %% ../nbs/01_hooks.ipynb #000a8345
+# %% ../nbs/01_hooks.ipynb #009455f8
 _Output = namedtuple('_Output', 'name module shape shrink nr')
 
 def _outputs(model, x):
     "What each module of `model` puts out for `x`, in order; outputs that are one and the same tensor share a `nr`."
-    seen, last, handles = [], (None, 0), []
+    seen, last, handles, me = [], (None, 0), [], get_ident()
     def note(name, m, args, out):
         nonlocal last
+        if get_ident() != me: return   # another thread runs the same network
         same = out is last[0] and out._version == last[1]
         if isinstance(out, Tensor): last = out, out._version
         shape = tuple(out.shape[1:]) if _is_map(out, x) else None

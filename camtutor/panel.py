@@ -72,12 +72,13 @@ SCRIPT = '''(function (root) {
       var handle = s.querySelector('[role=slider]'), name = s.querySelector('.widget-label'), value = s.querySelector('.widget-readout');
       if (handle && name) set(handle, 'aria-label', name.textContent);
       if (handle && value) set(handle, 'aria-valuetext', value.textContent);
+      if (value) { set(value, 'contenteditable', 'false'); set(value, 'tabindex', '-1'); }   // what is typed there would be lost or misread
       if (handle) set(handle, 'data-lm-suppress-shortcuts', 'true');   // or Notebook 7 takes the arrow keys for its own
     });
     root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
     root.querySelectorAll('img.widget-image').forEach(function (i) { set(i, 'alt', i.title || 'the picture with its map; described below it'); });
   };
-  new MutationObserver(label).observe(root, {subtree: true, childList: true, characterData: true, attributeFilter: ['aria-valuetext', 'title', 'class']});
+  new MutationObserver(label).observe(root, {subtree: true, childList: true, characterData: true, attributeFilter: ['aria-valuetext', 'title', 'class', 'contenteditable']});
   label();
   root.addEventListener('click', function (e) {
     var b = e.target.closest('[data-copy]');
@@ -141,10 +142,11 @@ def gradient(colours):
     "CSS for a bar through these (r,g,b) bytes."
     return 'linear-gradient(90deg,' + ','.join(f'rgb({r},{g},{b})' for r, g, b in colours) + ')'
 
-def scale_html(low, high, colours):
-    "The colour scale with the raw values at its ends."
-    return (f'<div class="ct-scale" role="img" aria-label="colour scale from {low:.3g} to {high:.3g}">'
-            f'<span>{low:.3g}</span><i style="background:{gradient(colours)}"></i><span>{high:.3g}</span></div>')
+def scale_html(low, high, cut, colours):
+    "The colour scale with the raw values at its ends; `cut`: are there values beyond them?"
+    low, high = (f'{low:.3g}', f'{high:.3g}') if not cut else (f'≤ {low:.3g}' if low < 0 else f'{low:.3g}', f'≥ {high:.3g}')
+    return (f'<div class="ct-scale" role="img" aria-label="colour scale from {low} to {high}">'
+            f'<span>{low}</span><i style="background:{gradient(colours)}"></i><span>{high}</span></div>')
 
 def _bar(name, value, kind=''):
     share = max(0, min(1, value)) * 100
@@ -251,7 +253,8 @@ class Panel:
         self.draw_layers = _button('Draw all layers', 'this class at every layer')
         self.make_files = _button('Make the files', 'the picture, the figure and the numbers of this map')
         self.method_grid, self.layer_grid, self.files, self.code = _html(), _html(), _html(), _html()
-        drop = _html(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.</div>'
+        drop = _html(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.'
+                     f'{" The shipped network knows drawn animals only: what it says of a photo is a guess." if scenes else ""}</div>'
                      '<div class="ct-told"></div>')
         choose = [c[k] for k in ('species', 'pose', 'background', 'pattern', 'second', 'seed')]
         grid = w.Box(choose)
@@ -268,6 +271,7 @@ class Panel:
 
     def open(self, name):
         for n, pane in self.panes.items(): show_when(pane, n == name)
+        self.pane_alert.value = ''   # it spoke of the pane that was left
 
     def _root(self):
         c, show = self.controls, self.show

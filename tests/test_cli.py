@@ -1,5 +1,5 @@
 "The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
-import pickle, subprocess, sys
+import socket, pickle, subprocess, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -28,11 +28,11 @@ def run(capsys, *args):
 def test_a_folder_of_photos(photos, tmp_path, capsys):
     out = tmp_path/'new'/'maps'
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
-    assert (status, err) == (0, '')
+    assert status == 0 and err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1
     assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png', 'dog-grad_cam.png']
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
-    assert (out/'dog-grad_cam.png').read_bytes() == e._repr_png_()
+    assert (out/'dog-grad_cam.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
 
 def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     (photos/'bad.jpg').write_bytes(b'not a picture')
@@ -48,6 +48,18 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
 def test_wrong_arguments_end_it_before_any_work(photos, tmp_path, capsys, args, why):
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out', *args)
     assert status == 1 and why in err and 'Traceback' not in err and not (tmp_path/'out').exists()
+
+def test_out_that_is_a_file(photos, capsys):
+    status, _, err = run(capsys, 'explain', photos, '--out', photos/'dog.jpg')
+    assert status == 1 and 'there can be no folder' in err
+
+def test_app_where_nothing_can_be_served(capsys):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        for args in (('--port', taken.getsockname()[1]), ('--port', 99999), ('--host', '203.0.113.1')):
+            status, said, err = run(capsys, 'app', *args)
+            assert status == 1 and 'nothing can be served at' in err and '--port' in err and not said
 
 def test_an_empty_folder(tmp_path, capsys):
     status, _, err = run(capsys, 'explain', tmp_path)

@@ -1,5 +1,5 @@
 "explain: every kind of picture and model, what comes back, what is saved, whole folders."
-import io, re, warnings
+import sys, subprocess, io, re, warnings
 import numpy as np, pytest, torch, torchvision
 from PIL import Image
 from torch import nn
@@ -165,7 +165,8 @@ def test_npz_round_trip(named, tmp_path):
 def test_png_and_upper_case(named, tmp_path):
     e = explain(named, PIL)
     e.save(tmp_path / 'E.PNG')
-    assert (tmp_path / 'E.PNG').read_bytes() == e._repr_png_()
+    saved, shown = Image.open(tmp_path / 'E.PNG'), Image.open(io.BytesIO(e._repr_png_()))
+    assert saved.size == (1320, 470) and abs(np.asarray(saved.resize(shown.size), float) - np.asarray(shown, float)).mean() < 12
 
 def test_bfloat16_can_be_shown_and_saved(named, tmp_path):
     e = explain(named.bfloat16(), PIL)
@@ -231,3 +232,30 @@ def test_constant_memory(named):
             gc.collect()
             assert len(alive) <= 8
     assert i == 39
+
+class Many(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.fc = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 5)
+    def forward(self, x): return dict(logits=self.fc(self.a(x).mean((2, 3))))
+
+def test_several_outputs_are_cut_and_carry_no_graph():
+    x = torch.randn(3, 3, 16, 16)
+    e = explain(Many(), x, layer='a', target=lambda out: out['logits'][:, 2])
+    assert e.out['logits'].grad_fn is None and e[1].out['logits'].shape == (1, 5) and torch.equal(e[1].cpu().out['logits'][0], e.out['logits'][1])
+
+def test_several_scores_for_each_image_are_refused():
+    with pytest.raises(CamError, match='several scores.*grad_cam_maps'): explain(Many(), torch.randn(3, 3, 16, 16), layer='a', target=lambda out: out['logits'].T)
+
+def test_a_target_for_each_of_many_pictures(named):
+    x = torch.randn(5, 3, 24, 24)
+    for bs in (1, 2, 5): assert [e.target.item() for e in explain_all(named, list(x[:, None]), target=[0, 1, 2, 1, 0], bs=bs, progress=False)] == [0, 1, 2, 1, 0]
+    with pytest.raises(CamError, match='3 targets, but 5 pictures'): explain_all(named, list(x[:, None]), target=[0, 1, 2], progress=False)
+
+def test_a_folder_without_a_transform_is_an_error(tmp_path):
+    PIL.save(tmp_path / 'cat.png')
+    with pytest.raises(CamError, match='transform='): list(explain_all(Many(), tmp_path, progress=False))
+
+def test_the_function_is_not_hidden_by_its_module():
+    for lines in ('from camtutor.explain import METHODS', 'import camtutor.explorer', 'from camtutor import Explorer'):
+        subprocess.run([sys.executable, '-W', 'ignore', '-c', f'{lines}\nfrom camtutor import explain\nassert explain.__name__ == "explain", explain'], check=True)

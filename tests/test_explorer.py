@@ -406,3 +406,37 @@ def test_a_move_during_a_click_counts(monkeypatch):
     for t in (click, move): t.join(10)
     assert not click.is_alive() and not move.is_alive()
     assert ex.subject.title == ex.titles[1] and slider.value == fox and '<b>fox</b>' in ex.panel.captions[0].value and ex.error is None
+
+def test_the_second_class_is_the_strongest_other():
+    ex = Explorer()
+    drive(ex, compare='two', class2='bear')
+    drive(ex, compare='one', species='cat', second='dog', seed=31)
+    assert ex.name(ex.value('class2')) == ex.name(next(k for k in ex.prob.argsort(descending=True).tolist() if k != ex.value('class_')))
+    drive(ex, compare='two', class2='pig', background='snow')   # a choice that is seen stays
+    assert ex.name(ex.value('class2')) == 'pig'
+
+def test_a_scene_begins_with_the_picture_that_is_seen():
+    ex = Explorer(picture=8)
+    assert {k: ex.value(k) for k in ('seed', 'species', 'second', 'background', 'pose')} == dict(seed=31, species='cat', second='dog', background='carpet', pose='')
+    before = ex.subject.image
+    drive(ex, pattern='points', picture=8)
+    assert torch.equal(ex.subject.image, before) and ex.value('pattern') == ''
+
+def test_values_beyond_the_scale_are_told():
+    ex = Explorer(class_='bear')
+    drive(ex, scale='hold', class_='cat')
+    assert '≥' in ex.panel.captions[0].value
+    drive(ex, method='cam')   # a range belongs to its method
+    assert ex.held is None and ex.value('scale') == 'own'
+    drive(ex, method='saliency')
+    assert '≥' in ex.panel.captions[0].value and ex.panel.controls['layer'].disabled and ex.panel.draw_layers.disabled
+    drive(ex, method='grad_cam')
+    assert '≥' not in ex.panel.captions[0].value and not ex.panel.controls['layer'].disabled
+
+def test_a_model_without_scores_is_refused():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+        def forward(self, x): return self.fc(self.a(x).mean((2, 3))), x
+    with pytest.raises(CamError, match='gave a tuple'): Explorer(Two(), torch.randn(1, 3, 16, 16))

@@ -1,4 +1,5 @@
 "Grad-CAM on networks small enough to be worked out by hand, and the rules that must hold on any network."
+import threading
 import pytest, torch
 from torch import nn
 import torch.nn.functional as F
@@ -6,7 +7,8 @@ import torch.nn.functional as F
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.hooks import HookBwd
-from camtutor.gradcam import Forward, as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, unwrap
+from camtutor import gradcam
+from camtutor.gradcam import Forward, as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, map_layers, unwrap
 
 X = torch.tensor([[[[1., 2], [3, 4]]]])
 
@@ -359,3 +361,54 @@ def test_hooks_of_somebody_else_see_plain_gradients():
     with HookBwd(net[4]) as hook: capture(net, x, '1', lambda out: out.T)
     assert hook.fired == 5
     check_tensor(hook.stored, capture(net, x, '4', 4).grads)
+
+class Residual(nn.Module):
+    "Its dropout hands its input on, and that is written into afterwards."
+    def __init__(self):
+        super().__init__()
+        self.a, self.drop, self.b, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Dropout(.5), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 5)
+    def forward(self, x):
+        x = self.a(x)
+        y = self.drop(x)
+        x += self.b(y)
+        return self.head(x.relu().mean((2, 3)))
+
+def test_a_layer_that_hands_its_input_on():
+    net, x = seeded(Residual).eval(), torch.randn(2, 3, 8, 8)
+    for layers in (['drop'], ['a', 'drop']): check_tensor(capture(net, x, layers, 1).acts[-1], net.a(x).detach())
+
+def test_few_channels_are_not_taken_for_a_side():
+    net, x = seeded(lambda: nn.Sequential(nn.Conv2d(3, 14, (3, 5)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(14, 4))), torch.randn(1, 3, 16, 16)
+    assert capture(net, x, '0', 0).acts.shape == (1, 14, 14, 12)
+    assert as_maps(torch.zeros(1, 56, 56, 96), (224, 224)).shape == (1, 96, 56, 56) and as_maps(torch.zeros(1, 7, 7, 768), (224, 224)).shape == (1, 768, 7, 7)
+
+def test_the_last_layer_depends_on_the_size():
+    from torchvision.models import resnet18
+    for sizes in ((32, 224), (224, 32)):
+        net = resnet18().eval()
+        assert {s: last_layer(net, torch.randn(1, 3, s, s)) for s in sizes} == {32: 'layer3', 224: 'layer4'}
+
+def test_looking_for_layers_beside_another_thread():
+    net, x, stop, found = seeded(small_net), torch.randn(1, 3, 32, 32), threading.Event(), []
+    def other():
+        with torch.no_grad():
+            while not stop.is_set():
+                net(x)
+                found.append(torch.is_grad_enabled())
+    t = threading.Thread(target=other)
+    t.start()
+    want = list(map_layers(net, x))
+    try:
+        for _ in range(60):
+            assert list(map_layers(net, x)) == want
+            gradcam._last.clear()
+            assert last_layer(net, x) == '4'
+    finally:
+        stop.set()
+        t.join()
+    assert not any(found)
+
+def test_a_head_of_zeros_is_named():
+    from torchvision.models import vit_b_32
+    net = vit_b_32(image_size=64).eval()   # torchvision's head is zero before training
+    with pytest.raises(CamError, match='0 everywhere'): capture(net, torch.randn(1, 3, 64, 64), 'encoder.layers.encoder_layer_3', 1)

@@ -19,7 +19,7 @@ from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
 from camtutor.exercises.trace import Raised, raised
 
-CHAPTERS = {'00': 'Pictures', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet', '06': 'Feature maps'}
+CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet', '06': 'Feature maps'}
 
 class same_as_reference: "Marks a trial whose expected outcome is what the reference gives."
 
