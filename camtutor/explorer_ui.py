@@ -408,11 +408,12 @@ class Explorer:
     def keep(self, change):
         "A slider that was moved while a click was still at work: the click may have moved it too, but the person's move came later."
         slider, wanted = change['owner'], change['new']
-        if slider.value == wanted or wanted not in [v for _, v in getattr(slider, 'options', ())]: return
+        choices = [v for _, v in getattr(slider, '_options_full', [(None, wanted)])]
+        if slider.value == wanted or wanted not in choices: return
         self.busy = True
         slider.value = wanted
         self.busy = False
-        slider.send_state('index')
+        slider.send_state('index' if slider.has_trait('index') else 'value')
 
     def pick(self, i:int):
         "Go to picture number `i` of the list."

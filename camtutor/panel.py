@@ -24,7 +24,7 @@ CSS = '''<style>
 .ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
 .ct .ct-row {width:100%; margin:3px 0; height:auto; overflow:visible}
 .ct .ct-row > .widget-label {flex:0 0 7em; width:7em; font-weight:600; text-align:left}
-.ct .ct-row .widget-readout {margin-left:8px; min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
+.ct .ct-row .widget-readout {margin-left:8px; pointer-events:none; -webkit-user-modify:read-only; min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
 .ct .ct-short .widget-readout {min-width:3em}
 .ct .ct-h {font-weight:600; margin:10px 0 2px; border-bottom:1px solid #8885; padding-bottom:2px}
 .ct .widget-toggle-buttons {display:flex; flex-flow:row nowrap; align-items:flex-start; height:auto; overflow:visible}
@@ -72,13 +72,12 @@ SCRIPT = '''(function (root) {
       var handle = s.querySelector('[role=slider]'), name = s.querySelector('.widget-label'), value = s.querySelector('.widget-readout');
       if (handle && name) set(handle, 'aria-label', name.textContent);
       if (handle && value) set(handle, 'aria-valuetext', value.textContent);
-      if (value) { set(value, 'contenteditable', 'false'); set(value, 'tabindex', '-1'); }   // what is typed there would be lost or misread
       if (handle) set(handle, 'data-lm-suppress-shortcuts', 'true');   // or Notebook 7 takes the arrow keys for its own
     });
     root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
     root.querySelectorAll('img.widget-image').forEach(function (i) { set(i, 'alt', i.title || 'the picture with its map; described below it'); });
   };
-  new MutationObserver(label).observe(root, {subtree: true, childList: true, characterData: true, attributeFilter: ['aria-valuetext', 'title', 'class', 'contenteditable']});
+  new MutationObserver(label).observe(root, {subtree: true, childList: true, characterData: true, attributeFilter: ['aria-valuetext', 'title', 'class']});
   label();
   root.addEventListener('click', function (e) {
     var b = e.target.closest('[data-copy]');

@@ -1,5 +1,5 @@
 "Exercises: every one sound, every mistake recognised; the engine's states, limits, progress file and cards."
-import json, subprocess, sys, textwrap, threading, time
+import importlib, json, subprocess, sys, textwrap, threading, time
 from dataclasses import replace
 
 import pytest, torch
@@ -312,7 +312,8 @@ def test_next_progress_reset(capsys, progress_file):
     ex.reset(); assert store.read()[0] == {} and len(list(progress_file.parent.glob('progress-*.json'))) == 1
 
 def test_use_and_unuse(capsys, monkeypatch):
-    import camtutor.gradcam as gc, camtutor.explain as explain
+    import camtutor.gradcam as gc
+    explain = importlib.import_module('camtutor.explain')   # `camtutor.explain` itself is the function
     theirs, main = gc.grad_cam, sys.modules['__main__']
     monkeypatch.setattr(main, 'grad_cam', theirs, raising=False)
     with pytest.raises(CamError, match='run its cell'): exs._answers.clear(); ex.use('3.2')
