@@ -420,8 +420,8 @@ class Explorer:
         if not 0 <= i < len(self.sources): raise CamError(f'Choosing a picture: there is no number {i}; they run from 0 to {len(self.sources) - 1}.')
         self.take(self.study(self.sources[i], i))
         self.chosen = i
-        self.panel.mark_thumb(i, self.titles)
         if isinstance(self.sources[i], dict): self.show_recipe(**self.sources[i])
+        self.panel.mark_thumb(i, self.titles)
 
     def show_recipe(self, seed, species, **how):
         "Set the scene's controls to a recipe, so that *Make a scene* begins with the picture that is seen."
