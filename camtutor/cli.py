@@ -1,5 +1,6 @@
 "The `camtutor` command."
 import argparse, os, socket, subprocess, sys
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
@@ -74,17 +75,23 @@ def explain_photos(args):
     net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdigit() else args.target or None)
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
     out, lines, failed = Path(args.out).expanduser(), {}, []
-    try: out.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise CamError(f"camtutor explain: there can be no folder '{out}' ({e.strerror}). Give another one with --out.") from e
     if args.model == 'pets': print(f"The shipped network knows drawn animals only ({', '.join(net.vocab)}). For photographs say --model, such as --model resnet50 --weights DEFAULT.", file=sys.stderr)
-    for f in progress_bar(files, leave=False):
-        try:
-            e, path = explain(net, f, *how), unused(out/f'{f.stem}-{args.method}.png', lines)
-            lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
-        except CamError as err: failed.append(f'{f}: {err}')
-    print(*lines.values(), sep='\n')
+    with redirect_stdout(sys.stderr):   # the bar; stdout is for the list
+        for f in progress_bar(files, leave=False):
+            try: e = explain(net, f, *how)
+            except CamError as err: failed.append(f'{f}: {err}')
+            else:
+                path = unused(made(out)/f'{f.stem}-{args.method}.png', lines)
+                lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
+    for line in lines.values(): print(line)
     if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)
     return int(bool(failed))
+
+def made(out):
+    "The folder `out`, made if it is missing."
+    try: out.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise CamError(f"camtutor explain: there can be no folder '{out}' ({e.strerror}). Give another one with --out.") from e
+    return out
 
 def unused(path, taken):
     "`path`, or with a number after it if this run has used the name already."

@@ -36,7 +36,7 @@ def _backward(self:CamCache, target, layers):
     self.backwards += 1
     return dict(zip(layers, self.forward.each(lambda name, g: g, target, layers, again=True)))
 
-# %% ../nbs/tools/explorer.ipynb #00112af5
+# %% ../nbs/tools/explorer.ipynb #0011c8ab
 @patch
 def get(self:CamCache,
         layer:str, # one of `self.layers`
@@ -45,6 +45,7 @@ def get(self:CamCache,
     "Activations and gradients, as the formulas want them: at most two backward passes for each target. `CamError` for a layer not kept."
     if self.forward is None: raise CamError('Exploring: this cache was emptied, since another picture was chosen. Make a new one.')
     if layer not in self.layers: raise CamError(f'Exploring: no layer {layer!r} was kept. {nearest(layer, self.layers)}')
+    if isinstance(target, list): target = tuple(target)
     grads = self.kept.pop(target, {})
     with saying(f'Exploring at {layer!r}'):
         if layer not in grads: grads = self._backward(target, self.layers[0 if grads else self.layers.index(layer):])

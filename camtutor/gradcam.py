@@ -6,7 +6,7 @@
 __all__ = ['grad_cam', 'class_numbers', 'class_score', 'layer_name', 'unwrap', 'as_maps', 'saying', 'Forward', 'Captured',
            'capture', 'grad_cam_maps', 'last_layer', 'map_layers']
 
-# %% ../nbs/03_gradcam.ipynb #000445f1
+# %% ../nbs/03_gradcam.ipynb #000450f0
 import threading, torch, warnings
 from contextlib import contextmanager
 from fastcore.basics import patch
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, ref
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from .errors import CamError
-from .hooks import feature_layers, get_layer
+from .hooks import eval_mode, feature_layers, get_layer
 
 # %% ../nbs/03_gradcam.ipynb #005c85d4
 def grad_cam(
@@ -75,24 +75,24 @@ def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
-# %% ../nbs/03_gradcam.ipynb #00769197
+# %% ../nbs/03_gradcam.ipynb #00769ecd
 def _checked_score(score, out):
     "What a callable target returned: one finite score for each image, or K of them."
     n = len(out) if isinstance(out, Tensor) else None
-    if not isinstance(score, Tensor) or score.ndim not in (1, 2) or n not in (None, score.shape[-1]):
+    if not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score) or n not in (None, score.shape[-1]):
         raise CamError(f"the target function returned {_kind(score)} for {n or 'a batch of'} images. "
                        "It must return one score for each: (N,), or (K,N) for K scores, for example lambda out: out[:, 0].")
     if not score.is_floating_point(): raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. Return scores, not classes.")
     return _check_finite(score)
 
-# %% ../nbs/03_gradcam.ipynb #0077f074
+# %% ../nbs/03_gradcam.ipynb #007713fe
 def class_score(
     out:Tensor,  # what the model gave: scores (N,K), before any softmax
     target=None, # None (each image's top class) | int | N ints | callable out -> (N,) or (K,N)
 )->Tensor:       # one score for each image (N,); what a callable gave, as it is
     "The score to explain (N,). `CamError` for a wrong number of targets, a class out of range, no score matrix, NaN."
     if callable(target): return _checked_score(target(out), out)
-    if not isinstance(out, Tensor) or out.ndim != 2:
+    if not isinstance(out, Tensor) or out.ndim != 2 or not out.shape[1]:
         raise CamError(f"the model gave {_kind(out)}, not scores (N,K). Say what to explain with a callable, "
                        "for example target=lambda out: out[0][:, 0] or out['logits'][:, 0].")
     _check_not_softmax(out)
@@ -100,37 +100,11 @@ def class_score(
     if target is not None and len(set(idx)) == 1: return _check_finite(out[:, idx[0]])
     return _check_finite(out.gather(1, torch.as_tensor(idx, device=out.device)[:, None])[:, 0])
 
-# %% ../nbs/03_gradcam.ipynb #007b3d8a
-def _in_training(model):
-    "The modules that are in training mode."
-    todo = [model]
-    while todo:
-        if (m := todo.pop()).training: yield m
-        todo += [c for c in m._modules.values() if c is not None]
-
-# %% ../nbs/03_gradcam.ipynb #007c1ab8
-_evaluating, _lock = WeakKeyDictionary(), threading.Lock()
-
-@contextmanager
-def _eval_mode(model):
-    "Evaluation mode inside, each module's own mode back after the last of all threads that are in here with this model."
-    with _lock:
-        users, was = _evaluating.get(model) or (0, list(_in_training(model)))
-        _evaluating[model] = users + 1, was
-    try:
-        for m in was: m.training = False
-        yield
-    finally:
-        with _lock:
-            users, was = _evaluating.pop(model)
-            if users > 1: _evaluating[model] = users - 1, was
-            for m in was if users == 1 else (): m.training = True
-
-# %% ../nbs/03_gradcam.ipynb #000988c6
+# %% ../nbs/03_gradcam.ipynb #008039ed
 @contextmanager
 def _quiet(model):
     "No graph yet and evaluation mode, whatever mode the caller is in."
-    with torch.inference_mode(False), torch.no_grad(), _eval_mode(model): yield
+    with torch.inference_mode(False), torch.no_grad(), eval_mode(model): yield
 
 # %% ../nbs/03_gradcam.ipynb #007a3dc6
 def layer_name(model, layer):
@@ -254,11 +228,11 @@ def as_maps(
     if grid: return a[:, extra:].unflatten(1, grid).movedim(-1, 1)
     raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; (N,C,h,w) or tokens (N,T,C) do. Give an earlier layer.")
 
-# %% ../nbs/03_gradcam.ipynb #009c9387
+# %% ../nbs/03_gradcam.ipynb #009a3843
 def _laid_out(name, a, g, size):
     "Activations and gradient of one layer as maps; refused if the score does not depend on them."
     if g is None: raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the model behind it "
-                                 "runs under torch.no_grad. Give a layer on the way to the score.")
+                                 "runs under torch.no_grad, as reentrant checkpoints do. Give a layer on the way to the score.")
     try: A, G = as_maps(a, size), torch.stack([as_maps(k, size) for k in g]) if g.ndim > a.ndim else as_maps(g, size)
     except CamError as e: raise CamError(f"the layer {name!r} is not spatial: {e}") from None
     if a.ndim > 3 or G.any(): return A.detach(), G
@@ -346,7 +320,7 @@ def _rows_at_once(model, acts):
     if any(m._forward_hooks or m._backward_hooks or m._backward_pre_hooks for m in model.modules()): return 1
     return max(1, int(_AT_ONCE // max(a.nbytes for a in acts)))
 
-# %% ../nbs/03_gradcam.ipynb #00a97546
+# %% ../nbs/03_gradcam.ipynb #00a7f4bd
 @patch
 def each(self:Forward,
          fn,            # (name, gradient as the layer has it, or None) -> a tensor; (K,…) for K scores
@@ -356,7 +330,7 @@ def each(self:Forward,
         )->list:        # what `fn` gave, for each layer
     "Go back from the score to the layers, and hand each gradient to `fn`. K scores go a few at a time, so that no more gradients are kept than `fn` keeps."
     names = layers or self.names
-    with saying(self.doing), torch.inference_mode(False), torch.enable_grad(), _eval_mode(self.model):
+    with saying(self.doing), torch.inference_mode(False), torch.enable_grad(), eval_mode(self.model):
         score, acts = class_score(self.scores, target), [self.acts[n] for n in names]
         rows = [score] if score.ndim == 1 else score.split(_rows_at_once(self.model, acts))
         parts = [[fn(n, g) for n, g in zip(names, _gradients(s, acts, again or len(rows) > 1))] for s in rows]
@@ -431,12 +405,12 @@ def last_layer(
         known[size] = name, ref(get_layer(model, name))
     return name
 
-# %% ../nbs/03_gradcam.ipynb #00be10e7
+# %% ../nbs/03_gradcam.ipynb #00e10b8c
 def _find_last(model, x):
     _check_batch(model, x)
     tokens = _last_read(model, x, _token_layers(model, x))
     if tokens: return tokens
-    with _eval_mode(model): maps = [get_layer(model, n) for n in feature_layers(model, x)]
+    with eval_mode(model): maps = [get_layer(model, n) for n in feature_layers(model, x)]
     name = _last_read(model, x, [m for m in maps if not isinstance(m, _NO_LAYER)])
     if name: return name
     raise CamError(f"no layer of this {type(model).__name__} has both places and a gradient of the output. Name a layer yourself.")

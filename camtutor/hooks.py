@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['Hook', 'eval_mode', 'Hooks', 'get_layer', 'feature_layers', 'HookBwd']
 
-# %% ../nbs/01_hooks.ipynb #00038993
+# %% ../nbs/01_hooks.ipynb #00031fd7
 from collections import Counter, namedtuple
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
-from threading import get_ident
+from threading import Lock, get_ident
+from weakref import WeakKeyDictionary
 import torch
 from torch import nn, Tensor
 from .errors import CamError, nearest
@@ -47,16 +48,31 @@ class Hook:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #0059e881
+# %% ../nbs/01_hooks.ipynb #005c6ebe
+_evaluating, _lock = WeakKeyDictionary(), Lock()
+
+def _in_training(model):
+    "The modules that are in training mode."
+    todo = [model]
+    while todo:
+        if (m := todo.pop()).training: yield m
+        todo += [c for c in m._modules.values() if c is not None]
+
+# %% ../nbs/01_hooks.ipynb #005d9c35
 @contextmanager
 def eval_mode(model:nn.Module): # a network
-    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back."
-    modes = [(m, m.training) for m in model.modules()]
+    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the last thread leaves."
+    with _lock:
+        users, was = _evaluating.get(model) or (0, list(_in_training(model)))
+        _evaluating[model] = users + 1, was
     try:
-        for m, _ in modes: m.training = False
+        for m in was: m.training = False
         yield model
     finally:
-        for m, mode in modes: m.training = mode
+        with _lock:
+            users, was = _evaluating.pop(model)
+            if users > 1: _evaluating[model] = users - 1, was
+            for m in was if users == 1 else (): m.training = True
 
 # %% ../nbs/01_hooks.ipynb #0063d760
 class Hooks:

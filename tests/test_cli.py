@@ -28,7 +28,7 @@ def run(capsys, *args):
 def test_a_folder_of_photos(photos, tmp_path, capsys):
     out = tmp_path/'new'/'maps'
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
-    assert status == 0 and err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1
+    assert status == 0 and err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1 and said.count('\n') == 3
     assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png', 'dog-grad_cam.png']
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
@@ -48,6 +48,10 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
 def test_wrong_arguments_end_it_before_any_work(photos, tmp_path, capsys, args, why):
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out', *args)
     assert status == 1 and why in err and 'Traceback' not in err and not (tmp_path/'out').exists()
+
+def test_where_all_fails_no_folder_is_made(tmp_path, capsys):
+    status, said, err = run(capsys, 'explain', tmp_path/'gone.jpg', '--out', tmp_path/'out')
+    assert status == 1 and '1 of 1 failed' in err and not said and not (tmp_path/'out').exists()
 
 def test_out_that_is_a_file(photos, capsys):
     status, _, err = run(capsys, 'explain', photos, '--out', photos/'dog.jpg')

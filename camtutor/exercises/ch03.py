@@ -225,6 +225,17 @@ def capture_score_without(model, x, layers, target=None): return engine(model, x
 def capture_rung3(model, x, layers, target=None): return engine(model, x, layers, target, on=lambda o: o, back=nullcontext)
 def capture_rung2(model, x, layers, target=None): return engine(model, x, layers, target, keep=lambda o: o, on=lambda o: None, under=nullcontext, back=nullcontext)
 def capture_whole_graph(model, x, layers, target=None): return engine(model, x, layers, target, keep=lambda o: o, under=torch.enable_grad)
+def capture_no_finally(model, x, layers, target=None):
+    kept = []
+    def see(module, args, out):
+        torch.set_grad_enabled(True)
+        kept.append(out.detach().requires_grad_())
+        return kept[0].clone()
+    handle = model.get_submodule(layers).register_forward_hook(see)
+    with torch.no_grad(): out = model(x)
+    handle.remove()
+    with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).sum(), kept)
+    return out.detach(), kept[0].detach(), g
 def capture_softmax(model, x, layers, target=None): return engine(model, x, layers, target, score=lambda out, t: class_score(out.softmax(1), t))
 def capture_backward(model, x, layers, target=None):
     kept = []
@@ -256,6 +267,14 @@ def captured(inplace, name='0.3', target=1, outer=torch.enable_grad):
                 'grad mode is as before': grad_on == (outer is torch.enable_grad),
                 'a graph was recorded below the layer': any(below) if name != '0.0' else False}
     return run
+
+class Breaks(nn.Module):
+    def forward(self, x): raise ValueError('as planned')
+
+def broken(answer):
+    net = nn.Sequential(tiny(), Breaks())
+    try: answer(net, pictures(2), '0.0.3', 1)
+    except ValueError: return {'hooks left': hooks_left(net), 'grad mode is as before': torch.is_grad_enabled()}
 
 TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.', 'hooks left': 'Keep the handle; remove it in `finally`.',
         'parameters with a .grad left': '`backward()` fills them. `torch.autograd.grad` gives only what you ask for.',
@@ -648,11 +667,13 @@ EXERCISES = (
         hints=('Image 1\'s score does not depend on image 2\'s activations.', 'So the gradient of the sum of the scores is, image by image, each one\'s own.', 'Detach, `requires_grad_()`, head, one column, sum, `torch.autograd.grad`.'),
         why='A batch of 32 costs one backward pass, not 32.', also=(gradients_ones, gradients_one_hot)),
     Exercise('3.5', 'The engine',
-        'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was; the caller may have switched gradients off. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
+        'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the grad mode as it was, also where the network breaks; the caller may have switched gradients off. `class_score` of 3.3 may be imported from `camtutor.gradcam`.',
         capture, library='camtutor.gradcam',
         trials=(Trial('The second convolution, class 1', captured(False), says=TIDY), Trial('In front of an in-place ReLU', captured(True), says=TIDY), Trial('A class for each picture', captured(True, target=[0, 2, 1]), says=TIDY),
-                Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad), says=TIDY), Trial('The first layer', captured(True, '0.0'), says=TIDY)),
+                Trial('The caller has switched gradients off', captured(False, target=None, outer=torch.no_grad), says=TIDY), Trial('The first layer', captured(True, '0.0'), says=TIDY),
+                Trial('A network that breaks behind the layer', broken, says=TIDY)),
         mistakes=(Mistake(capture_leaves_hook, 'The hook is still on the layer. Keep its handle and remove it in `finally`.'),
+                  Mistake(capture_no_finally, 'Where the network raises, the line that removes the hook never runs. Put it into `finally`.'),
                   Mistake(capture_no_clone, 'An in-place ReLU behind the layer writes into what you kept. Hand a `clone()` on.'),
                   Mistake(capture_score_without, 'The graph is there, but the score is taken from it where the caller has switched gradients off, so the score is not part of it. Choose the score and go back under `torch.enable_grad()`.'),
                   Mistake(capture_rung3, 'Two things. An in-place ReLU behind the layer would write into what you keep: hand a `clone()` on. And choose the score under `torch.enable_grad()`, since the caller may have switched gradients off.'),
