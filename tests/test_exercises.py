@@ -250,13 +250,13 @@ def test_values():
     assert same_answer(' The Mean. ', 'the mean') and same_answer([1, 2], (1, 2)) and same_answer(torch.Size([1, 2]), (1, 2)) and same_answer(2.501, 2.5)
     assert not same_answer(True, 1) and not same_answer('1', 1) and not same_answer((1,), (1, 2))
     assert grade(ALL['1.12'], ...).state == 'not attempted' and grade(ALL['1.12'], (1, 2)).state == 'wrong'
-    with pytest.raises(CamError, match='not an option'): grade(ALL['1.13'], 'something else')
+    with pytest.raises(CamError, match='not an option'): grade(ALL['1.14'], 'something else')
 
 def test_choice_replies():
-    e = ALL['1.13']
+    e = ALL['1.14']
     assert sorted(e.options) == sorted([e.reference, *(m.answer for m in e.mistakes)])
-    for m in e.mistakes: assert m.diagnosis.split('`')[0][:30] in exs.reply_to('1.13', m.answer)
-    assert 'correct' in exs.reply_to('1.13', e.reference)
+    for m in e.mistakes: assert m.diagnosis.split('`')[0][:30] in exs.reply_to('1.14', m.answer)
+    assert 'correct' in exs.reply_to('1.14', e.reference)
 
 def test_the_right_option_is_not_always_in_one_place():
     places = {e.options.index(e.reference) for e in ALL.values() if e.kind == 'choice'}
@@ -302,7 +302,7 @@ def test_hints_and_solution(capsys):
 def test_next_progress_reset(capsys, progress_file):
     ex.next(); assert 'exercise 0.1' in capsys.readouterr().out
     for i in ('0.1', '0.2', '0.3', '0.4', '1.1'): ex(i)(ALL[i].reference)
-    ex.answer('1.5', 3); ex.answer('1.15', 'layers and graphs')
+    ex.answer('1.5', 3); ex.answer('1.13', 'layers and graphs')
     capsys.readouterr()
     ex.next(); assert 'exercise 1.2' in capsys.readouterr().out
     ex.progress(); assert '7 of' in (out := capsys.readouterr().out) and '✓1.1 ○1.2' in out

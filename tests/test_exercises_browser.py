@@ -21,7 +21,7 @@ def cam(weight, A):
     while True: pass''',
 '''@ex("2.3")
 def cam(weight, A): return torch.einsum('kc,ncij->nkij', weight, A)''',
-'ex.ask("2.14")', 'ex.progress()']
+'ex.ask("2.16")', 'ex.progress()']
 
 @pytest.fixture(scope='module')
 def notebook(page, lab):
@@ -69,12 +69,12 @@ def test_a_question(notebook):
     cell.get_by_text('any layer you like', exact=True).click()
     cell.get_by_text('Grad-CAM lifts that limit').wait_for()
     cell.get_by_text('which global average pooling reads').click()
-    cell.get_by_text('✓ Exercise 2.14').wait_for()
+    cell.get_by_text('✓ Exercise 2.16').wait_for()
     shoot(notebook, 'exercise_question')
 
 def test_progress_is_kept(notebook, lab):
     text = card(notebook, 6, 'exercises done')
-    assert '2 of' in text and '✓2.3' in text and '✓2.14' in text
+    assert '2 of' in text and '✓2.3' in text and '✓2.16' in text
     done = json.loads((lab.work.parent/'share'/'camtutor'/'progress.json').read_text())['exercises']
-    assert done['2.3']['tries'] == 4 and done['2.14']['state'] == 'correct'
+    assert done['2.3']['tries'] == 4 and done['2.16']['state'] == 'correct'
     assert notebook.errors == []

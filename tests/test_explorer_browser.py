@@ -384,6 +384,7 @@ EXECUTE = '''([kernel]) => new Promise(done => {
 def test_the_page(browser, app, library, tmp_path):
     page, kernel = visit(browser, app)
     view = View(page, page.locator('.ct'))
+    assert page.title() == 'What does the network look at? camtutor'
     assert same(view.picture(), library(class_='cat', layer='0.7'))
     view.press('Class', 'ArrowRight')
     view.until('dog (')

@@ -140,7 +140,7 @@ def weights_of(seed):
     def run(answer): return answer(tiny(seed, k=seed + 3)).detach()
     return run
 
-# 2.19 the weight, and the guarantee
+# 2.15 the weight, and the guarantee
 
 def find_head(model:nn.Module, # Sequentials, also within each other; a Linear comes last
               x:Tensor # a batch it accepts
@@ -622,23 +622,10 @@ EXERCISES = (
         2.5, kind='value',
         mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(14, 'This is the sum of the places. The pooling takes their mean, and the bias comes after it.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
         hints=('How does the network get from maps to scores?', 'The mean of the four places.', 'Add the bias once.'), why='mean + bias == logit is the identity that every CAM of this course is checked with.'),
-    Exercise('2.14', 'Which layer', 'Plain CAM uses the activations of …', 'the last convolutional stage, which global average pooling reads', kind='choice',
-        mistakes=(Mistake('the last Linear layer', 'It gives one number for each class: there are no places left. CAM uses its *weights*.'),
-                  Mistake('the first convolution, which is the sharpest', 'It is sharp, but it sees edges and colours, and no linear weights connect it with a class.'),
-                  Mistake('any layer you like', 'Only one: the classifier\'s weights belong to the channels that are pooled for it. Grad-CAM lifts that limit.'))),
-    Exercise('2.15', 'Why a hook', 'Why does CAM need a hook?', 'The network returns scores only; the activations inside are freed unless someone catches them', kind='choice',
-        mistakes=(Mistake('To get at the weights', 'The weights are parameters: they can be read at any time.'), Mistake('To change the activations', 'CAM changes nothing.'),
-                  Mistake('To run the last layer twice', 'It runs once. CAM repeats its multiplication outside, place by place.'))),
-    Exercise('2.16', 'Why not inside', 'Why can plain CAM not look at an inner layer?', 'Between it and the scores lie more layers, so that no weight connects one of its channels with a class', kind='choice',
-        mistakes=(Mistake('Its maps are too large', 'Size is no obstacle to an einsum.'), Mistake('It cannot be hooked', 'Any module can be hooked.'),
-                  Mistake('Its activations are negative', 'After a ReLU they are not, and it would not matter.'))),
-    Exercise('2.17', 'A hidden layer', 'fastai\'s stock head has two Linear layers. The last one\'s weights, multiplied with the body\'s maps …', 'give a picture, but not that network\'s CAM: the mean of the map does not give the score', kind='choice',
-        mistakes=(Mistake('give the CAM, since they are the last weights', 'They belong to the hidden layer\'s units, not to the channels of the map. It only runs at all if the numbers happen to agree.'),
-                  Mistake('give the CAM after a ReLU', 'A ReLU does not bring back what the hidden layer mixes.'))),
-    Exercise('2.18', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
+    Exercise('2.14', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
         '`learn.dls.vocab` lists the classes in the order of the scores, which is alphabetical unless you said otherwise. The batch is normalised: mean 0, deviation 1. `decode` undoes that, so that the colours are those of the picture again.', kind='written',
         why='Mixing up two classes is the commonest mistake of all, and no shape error warns of it.'),
-    Exercise('2.19', 'The head, found and proved',
+    Exercise('2.15', 'The head, found and proved',
         'Write `find_head(model, x)` for a network made of `nn.Sequential`s, also within each other, whose last layer is an `nn.Linear`. It returns what CAM needs, as a tuple: `acts` (N,C,h,w), the last maps before the pooling, and the `weight` (K,C) and `bias` (K,) of that Linear. If the Linear was not given the mean of `acts` over places, raise a `CamError` (from `camtutor.errors`).',
         find_head, library='camtutor.cam',
         trials=(Trial('A body and a head', found_in(tiny), says={'a tuple': 'Return `acts`, `weight` and `bias`, in this order.'}),
@@ -658,4 +645,17 @@ EXERCISES = (
                'Keep two things on the way: the newest maps, and what the Linear is given. If the second is not the mean of the first, in shape and in numbers, raise.'),
         why='A weight of the right shape makes a picture. Only this check makes it the CAM of the network.',
         also=(find_head_hooks, find_head_watched, find_head_backwards)),
+    Exercise('2.16', 'Which layer', 'Plain CAM uses the activations of …', 'the last convolutional stage, which global average pooling reads', kind='choice',
+        mistakes=(Mistake('the last Linear layer', 'It gives one number for each class: there are no places left. CAM uses its *weights*.'),
+                  Mistake('the first convolution, which is the sharpest', 'It is sharp, but it sees edges and colours, and no linear weights connect it with a class.'),
+                  Mistake('any layer you like', 'Only one: the classifier\'s weights belong to the channels that are pooled for it. Grad-CAM lifts that limit.'))),
+    Exercise('2.17', 'Why a hook', 'Why does CAM need a hook?', 'The network returns scores only; the activations inside are freed unless someone catches them', kind='choice',
+        mistakes=(Mistake('To get at the weights', 'The weights are parameters: they can be read at any time.'), Mistake('To change the activations', 'CAM changes nothing.'),
+                  Mistake('To run the last layer twice', 'It runs once. CAM repeats its multiplication outside, place by place.'))),
+    Exercise('2.18', 'Why not inside', 'Why can plain CAM not look at an inner layer?', 'Between it and the scores lie more layers, so that no weight connects one of its channels with a class', kind='choice',
+        mistakes=(Mistake('Its maps are too large', 'Size is no obstacle to an einsum.'), Mistake('It cannot be hooked', 'Any module can be hooked.'),
+                  Mistake('Its activations are negative', 'After a ReLU they are not, and it would not matter.'))),
+    Exercise('2.19', 'A hidden layer', 'fastai\'s stock head has two Linear layers. The last one\'s weights, multiplied with the body\'s maps …', 'give a picture, but not that network\'s CAM: the mean of the map does not give the score', kind='choice',
+        mistakes=(Mistake('give the CAM, since they are the last weights', 'They belong to the hidden layer\'s units, not to the channels of the map. It only runs at all if the numbers happen to agree.'),
+                  Mistake('give the CAM after a ReLU', 'A ReLU does not bring back what the hidden layer mixes.'))),
 )

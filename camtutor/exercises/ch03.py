@@ -441,7 +441,7 @@ def identity(answer):
     want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
     return {"your map": m, "the CAM by the weights, less yours": want - m}
 
-# 3.18 every class from one pass
+# 3.14 every class from one pass
 
 def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
                 A:Tensor # activations (N,C,h,w)
@@ -485,7 +485,7 @@ def of_classes(answer):
     g = answer(head, A)
     return {'the gradients': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters())}
 
-# 3.19 tokens
+# 3.15 tokens
 
 def tokens_as_maps(t:Tensor, # tokens (N,1+h*w,C): the class token, then the patches, row by row
                    h:int, w:int # the grid of patches
@@ -505,7 +505,7 @@ def tokens_all(t, h, w): return t.unflatten(1, (h, w)).movedim(-1, 1)
 
 TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
 
-# 3.20 which layer
+# 3.16 which layer
 
 def last_map(model:nn.Module, # a network, in eval mode
              x:Tensor # a batch (N,3,H,W)
@@ -566,7 +566,7 @@ def looked_for(make):
         return {'the name': name if isinstance(name, str) else f'a {type(name).__name__}, not a name', 'hooks left': hooks_left(net)}
     return run
 
-# 3.21 around the network
+# 3.17 around the network
 
 def unwrap(model:nn.Module # a network, perhaps inside `nn.DataParallel`, perhaps inside several
           )->nn.Module:
@@ -740,24 +740,15 @@ EXERCISES = (
         0, kind='value',
         mistakes=(Mistake(-.5, 'That is the weighted sum. The ReLU cuts it.'), Mistake(3.5, 'The second channel speaks against the class: its sign counts.'), Mistake(1.5, 'You cut the second channel by itself. Add first, then cut.')),
         hints=('Weigh and add.', '0.5 · 3 + (−2) · 1.', 'Then the ReLU.'), why='The channel with less activation decides, since the class listens to it more.'),
-    Exercise('3.12', 'Without keepdim', '`w = g.mean((2, 3))` without `keepdim`, then `w * A`, with A of shape (2, 512, 7, 7). What happens?', 'An error: (2, 512) is lined up with the last two axes, (7, 7)', kind='choice',
-        mistakes=(Mistake('The same as with keepdim', 'Shapes are lined up from the *right*: 512 meets a width of 7.'),
-                  Mistake('Each picture is multiplied by its weights', 'PyTorch does not know that 512 means channels; it lines axes up from the right.'))),
-    Exercise('3.13', 'When it does not fail', 'The same without `keepdim`, but A is (8, 8, 8, 8). What happens now?', 'It runs, and multiplies places by weights: a wrong map without an error', kind='choice',
-        mistakes=(Mistake('An error, as before', '(8, 8) fits on (8, 8). That is what makes it dangerous.'), Mistake('It runs and is right', 'It runs; but rows stand where pictures should, and columns where channels should.'))),
-    Exercise('3.14', 'output.backward()', 'Why can you not call `output.backward()` on a classifier\'s output (N,K)?', 'It holds N·K numbers, and only a single number has a gradient; say which', kind='choice',
-        mistakes=(Mistake('The network is in eval mode', '`eval()` changes dropout and batch norm, not gradients.'), Mistake('It can, but the result is 0', 'It raises: grad can be implicitly created only for scalar outputs.'))),
-    Exercise('3.15', 'A hook on the way back', 'Why does Grad-CAM need the gradient to be caught on its way back?', 'PyTorch keeps gradients of leaves only; those of inner activations are freed as soon as they are used', kind='choice',
-        mistakes=(Mistake('Because gradients flow only when hooked', 'They flow anyway. You would only not see them.'), Mistake('To stop the gradient at the layer', 'It may go on. (That the engine stops there is for speed.)'))),
-    Exercise('3.16', 'Before softmax', 'Why explain the score before softmax and not the probability? Two sentences.',
+    Exercise('3.12', 'Before softmax', 'Why explain the score before softmax and not the probability? Two sentences.',
         'The gradient of a probability p is p(1−p) times that of the score and vanishes where the network is sure, and there the map would be noise. And a probability also rises when other classes fall, so that its map mixes evidence for this class with evidence against others.', kind='written',
         why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.'),
-    Exercise('3.17', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
+    Exercise('3.13', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
         (4, 1024, 14, 14), kind='value',
         mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.'),
                   Mistake((1, 1024, 14, 14), 'There are four pictures, and each has its own gradient.'), Mistake((4, 14, 14), 'That is the shape of the maps, when the channels are added up. The gradient still has them.')),
         hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
-    Exercise('3.18', 'Every class from one pass',
+    Exercise('3.14', 'Every class from one pass',
         'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for each class. Leave no `.grad` behind.',
         every_class, trials=(Trial('Three classes, three images', of_classes, says={'times the head ran': 'Keep the output, and go back from each of its columns.'}),),
         mistakes=(Mistake(every_class_runs_again, 'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back differs.'),
@@ -768,7 +759,7 @@ EXERCISES = (
                   Mistake(every_class_rows, 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')),
         hints=('`out.T` is a list of classes, each with the scores of all images.', 'For each class, sum over the images and ask `torch.autograd.grad`.', 'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
         why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way back.', also=(every_class_mapped, every_class_filled)),
-    Exercise('3.19', 'Tokens on a grid',
+    Exercise('3.15', 'Tokens on a grid',
         'A vision transformer puts out tokens (N,1+h·w,C): one for the class, then the patches, row by row. Write `tokens_as_maps(t, h, w)`: the patches as maps (N,C,h,w).',
         tokens_as_maps, trials=(gives('One picture, a grid of 2 × 3, two channels, by hand', TOKENS, 2, 3, want=[[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]),
                                 gives('Random tokens, 4 × 5', rand(2, 21, 3), 4, 5)),
@@ -780,7 +771,7 @@ EXERCISES = (
                   Mistake(tokens_all, 'The class token is still among them, and it has no place on the grid.')),
         hints=('Leave out one token: which?', '`unflatten(1, (h, w))` makes a grid of the axis of the patches.', 'Then the channels are the last axis. `movedim` or `permute` brings them to the front.'),
         why='After this line, everything in this chapter works for transformers.', also=(tokens_einsum, tokens_transposed)),
-    Exercise('3.20', 'The last layer with places',
+    Exercise('3.16', 'The last layer with places',
         'Write `last_map(model, x)`: the name of the last layer, *in the order of execution*, that has no layers inside and puts out maps (N,C,h,w) of more than one place. Leave no hook behind.',
         last_map, trials=(Trial('Two convolutions, pooling, a linear layer', looked_for(tiny), says={'hooks left': 'Keep the handles; remove them in `finally`.'}),
                           Trial('A network whose layers are defined in another order than they run', looked_for(lambda: seeded(Backwards())), says={'hooks left': 'Keep the handles; remove them in `finally`.'})),
@@ -792,7 +783,7 @@ EXERCISES = (
                   Mistake(last_map_conv, 'A layer need not be a convolution: the ReLU behind it puts out maps too.')),
         hints=('A hook on each layer without children; each notes its name when it runs.', 'What is noted last is the answer, if only maps with several places are noted.', 'Bind the name with a default argument, run under `no_grad`, remove the hooks.'),
         why='It is what `layer=None` means. The library\'s `last_layer` also asks whether the score depends on it, because of transformers.', also=(last_map_by_module,)),
-    Exercise('3.21', 'Around the network',
+    Exercise('3.17', 'Around the network',
         'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
         unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),
                                                     Trial('A network with a part of its own that is called `module`', wrapped(Own))),
@@ -802,4 +793,13 @@ EXERCISES = (
                   Mistake(unwrap_copy, 'This is a copy. Hooks on a copy see nothing of the original.')),
         hints=('What is the type of the wrapper?', 'It keeps the network in its attribute `module`.', 'Repeat until it is something else.'),
         why='A layer\'s name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.', also=(unwrap_recursive, unwrap_type)),
+    Exercise('3.18', 'Without keepdim', '`w = g.mean((2, 3))` without `keepdim`, then `w * A`, with A of shape (2, 512, 7, 7). What happens?', 'An error: (2, 512) is lined up with the last two axes, (7, 7)', kind='choice',
+        mistakes=(Mistake('The same as with keepdim', 'Shapes are lined up from the *right*: 512 meets a width of 7.'),
+                  Mistake('Each picture is multiplied by its weights', 'PyTorch does not know that 512 means channels; it lines axes up from the right.'))),
+    Exercise('3.19', 'When it does not fail', 'The same without `keepdim`, but A is (8, 8, 8, 8). What happens now?', 'It runs, and multiplies places by weights: a wrong map without an error', kind='choice',
+        mistakes=(Mistake('An error, as before', '(8, 8) fits on (8, 8). That is what makes it dangerous.'), Mistake('It runs and is right', 'It runs; but rows stand where pictures should, and columns where channels should.'))),
+    Exercise('3.20', 'output.backward()', 'Why can you not call `output.backward()` on a classifier\'s output (N,K)?', 'It holds N·K numbers, and only a single number has a gradient; say which', kind='choice',
+        mistakes=(Mistake('The network is in eval mode', '`eval()` changes dropout and batch norm, not gradients.'), Mistake('It can, but the result is 0', 'It raises: grad can be implicitly created only for scalar outputs.'))),
+    Exercise('3.21', 'A hook on the way back', 'Why does Grad-CAM need the gradient to be caught on its way back?', 'PyTorch keeps gradients of leaves only; those of inner activations are freed as soon as they are used', kind='choice',
+        mistakes=(Mistake('Because gradients flow only when hooked', 'They flow anyway. You would only not see them.'), Mistake('To stop the gradient at the layer', 'It may go on. (That the engine stops there is for speed.)'))),
 )

@@ -358,7 +358,7 @@ def shuffled(answer):
             'kernels that are whole as before': bool((before[2].flatten(1).sum(1)[:, None] - after[2].flatten(1).sum(1)).abs().min(1).values.max() < 1e-5),
             'the parameters are the same objects': ids == [id(p) for p in net.parameters()]}
 
-# 4.15 the start of the way back
+# 4.14 the start of the way back
 
 def unit_mask(A:Tensor, # activations (N,C,h,w)
               channel:int=None, # which channel; None: each image's strongest
@@ -408,7 +408,7 @@ def unit_one_image(A, channel=None, whole=False):
 
 UNITS = torch.tensor([[[[1., 2.], [3., 4.]], [[0., 9.], [5., 0.]]], [[[7., 6.], [6., 6.]], [[2., 2.], [8., 1.]]], [[[3., 5.], [0., 5.]], [[1., 0.], [0., 0.]]]])
 
-# 4.16 every ReLU of any network
+# 4.15 every ReLU of any network
 
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that is called goes back by `rule`; `met` counts the calls."
@@ -491,7 +491,7 @@ def ruled_network(answer):
     with mode: score = (net(x)*torch.tensor([1., -1., 2.])).sum(dim=1)
     return {'the pixels': torch.autograd.grad(score.sum(), x)[0] if score.ndim else score, 'ReLUs met': mode.met}
 
-# 4.17 one layer after another forgets
+# 4.16 one layer after another forgets
 
 def cascade(model:nn.Module, # a network; it is copied, not changed
             layers:list, # names, bottom first
@@ -560,7 +560,7 @@ def falling(*layers):
                 'the caller\'s model is as before': all(torch.equal(p, q) for p, q in zip(net.parameters(), before.parameters())), 'the caller\'s list of names': names}
     return run
 
-# 4.18 alike to an eye
+# 4.17 alike to an eye
 
 def ssim(a:Tensor, b:Tensor, # pictures (N,C,H,W) in [0,1]
          size:int=7 # side of the window
@@ -686,13 +686,10 @@ EXERCISES = (
     Exercise('4.12', 'By hand', 'A ReLU read 3, −1, 2, −5. The gradients 1, 4, −2, −3 arrive. What does guided backprop send on? Give a list.', [1, 0, 0, 0], kind='value',
         mistakes=(Mistake([1, 0, -2, 0], 'This is backprop: it passes the −2.'), Mistake([1, 4, 0, 0], 'This is the deconvnet: it passes the 4, though the ReLU was closed.')),
         hints=('Two conditions for each number.', 'Where was the ReLU open? The first and the third.', 'Which of those gradients are positive?'), why='One number out of four is left: that is why the pictures are so clean.'),
-    Exercise('4.13', 'The sanity check', 'You shuffle the weights of a network from the top down. The guided backprop picture hardly changes. What follows?', 'The picture shows little of what the network has learned; much of it is the input\'s own edges', kind='choice',
-        mistakes=(Mistake('Guided backprop is robust, which is good', 'Robust against the very thing it should show.'), Mistake('The network has learned nothing', 'It had; you destroyed it, and the picture did not notice.'),
-                  Mistake('The shuffling went wrong', 'Look at the accuracy: it is gone.'))),
-    Exercise('4.14', 'Crisp and wrong?', 'Guided backprop draws whiskers and eyes sharply. Why is that no proof that the network uses them? Two sentences.',
+    Exercise('4.13', 'Crisp and wrong?', 'Guided backprop draws whiskers and eyes sharply. Why is that no proof that the network uses them? Two sentences.',
         'Its rule lets through only paths that are positive all the way, and those follow strong edges of the picture whatever the class is. The same picture comes out for another class, or with shuffled weights.', kind='written',
         why='A picture that pleases is judged more kindly than one that is right: hence masks, baselines and sanity checks.'),
-    Exercise('4.15', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel. Of two places that are equally strong, the first counts. (The library also takes a single neuron, `(channel, row, column)`; you need not.)', unit_mask, library='camtutor.guided',
+    Exercise('4.14', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel. Of two places that are equally strong, the first counts. (The library also takes a single neuron, `(channel, row, column)`; you need not.)', unit_mask, library='camtutor.guided',
         trials=(gives('Three images worked by hand, the strongest place of each', UNITS, want=[[[[0., 0.], [0., 0.]], [[0., 1.], [0., 0.]]], [[[0., 0.], [0., 0.]], [[0., 0.], [1., 0.]]], [[[0., 1.], [0., 0.]], [[0., 0.], [0., 0.]]]]),
                 gives('The strongest place of channel 0', UNITS, 0), gives('The whole map of channel 1', UNITS, 1, True), gives('The whole map of each image\'s own strongest channel', UNITS, None, True), gives('Random activations', A_), keeps(A_)),
         mistakes=(Mistake(unit_ties, 'Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be marked all over. `argmax` names one.'), Mistake(unit_or, 'With channel 0 you take the strongest channel: 0 counts as false in `channel or …` and in `if channel`. Ask `channel is None`.'), Mistake(unit_batch, 'You look for the strongest channel of the whole batch. Each image has its own.'),
@@ -701,7 +698,7 @@ EXERCISES = (
                   Mistake(unit_one_image, 'Only the first image is marked. `mask[c]` and `mask[0, c]` are places in the batch: go through all of it.')),
         hints=('Flatten the places first: (N,C,h·w). Then a place is one number.', 'The strongest channel of an image is an argmax of maxima; the place within it is a second argmax.', 'Index images and channels in pairs, `t[torch.arange(N), c]`, and let `F.one_hot` turn a place into zeros and a one.'),
         why='Multiply it by the activations, add up, and you have a score: with that, a channel or a single neuron can be explained like a class.', also=(unit_loop, unit_scatter)),
-    Exercise('4.16', 'Every ReLU of any network', 'Write the mode `ReLURule(rule)`: while it is in place, each ReLU that is called, by whatever name, goes back by the rule, and `met` counts these calls; all other calls run as they are. `RuledReLU.apply(x, torch.relu, rule, float("inf"))`, from `camtutor.guided`, is such a ReLU. Write `__init__` and `__torch_function__`. If `__enter__` and `__exit__` are in your cell, delete them: they are inherited. (The library also knows ReLU6 and `clamp`, and complains if it met no ReLU; you need not.)', ReLURule, library='camtutor.guided',
+    Exercise('4.15', 'Every ReLU of any network', 'Write the mode `ReLURule(rule)`: while it is in place, each ReLU that is called, by whatever name, goes back by the rule, and `met` counts these calls; all other calls run as they are. `RuledReLU.apply(x, torch.relu, rule, float("inf"))`, from `camtutor.guided`, is such a ReLU. Write `__init__` and `__torch_function__`. If `__enter__` and `__exit__` are in your cell, delete them: they are inherited. (The library also knows ReLU6 and `clamp`, and complains if it met no ReLU; you need not.)', ReLURule, library='camtutor.guided',
         trials=(Trial('A ReLU called in four ways, guided', ruled('guided'), {k: torch.tensor([2., 0., 0., 0.]) for k in WAYS}), Trial('The same, by the deconvnet\'s rule', ruled('deconvnet'), {k: torch.tensor([2., 0., 3., 0.]) for k in WAYS}),
                 Trial('A network with two ReLUs, and a sum with a keyword', ruled_network)),
         mistakes=(Mistake(RuleOneName, 'You ask whether `func` *is* `F.relu`. `torch.relu(x)` and `x.relu()` are other objects, and they keep the ordinary gradient without a word. Their name is the same.'), Mistake(RuleLosesKeywords, 'Keyword arguments get lost on the way: `sum(dim=1)` becomes `sum()`. Hand `kwargs` on as well; it may be None.'),
@@ -709,7 +706,7 @@ EXERCISES = (
                   Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNotEntered, 'No ReLU was met: the gradient is the ordinary one, and `met` is 0. Either the mode was never in place, as with an empty `__enter__` (delete it, it is inherited), or your condition never holds.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
         hints=('PyTorch asks `__torch_function__` before every call, and `func` is what is about to run.', '`func.__name__` is `relu` for the module, the function and the method; `relu_` in place.', 'Two cases: a ReLU is counted and replaced by `RuledReLU.apply(…)` on the first of `args`; anything else is called with its `args` and `kwargs`. In `__init__`, let the parent class begin.'),
         why='No module hooked, copied or edited, and no `F.relu` missed: this is the engine of the chapter, and of the next.', also=(RuleOfOnesOwn, RuleInSet)),
-    Exercise('4.17', 'Forgetting from the top', 'Write the generator `cascade(model, layers, seed=0)` of the sanity check. `layers` holds names, bottom first. Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
+    Exercise('4.16', 'Forgetting from the top', 'Write the generator `cascade(model, layers, seed=0)` of the sanity check. `layers` holds names, bottom first. Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
         trials=(Trial('Three convolutions', falling('0', '2', '4')), Trial('Two of them', falling('0', '4')), Trial('No layer', falling())),
         mistakes=(Mistake(cascade_from_below, 'You begin at the bottom. From the top: the class is forgotten first, the edges last.'), Mistake(cascade_alone, 'Each time only one layer is scrambled, and the one before is whole again. That is the paper\'s other test, "independent randomisation". In a cascade they stay scrambled.'),
                   Mistake(cascade_in_place, 'You have scrambled the caller\'s own network, and nothing brings it back. Work on a `deepcopy`.'), Mistake(cascade_pops, 'The steps are right, but `pop` has emptied the caller\'s list. Go through it without taking from it.'), Mistake(cascade_no_start, 'The first step is missing: `(None, an untouched copy)`, with which all others are compared.'),
@@ -717,11 +714,14 @@ EXERCISES = (
                   Mistake(cascade_same, 'You gather all steps in a list first. They are one and the same network, and so every entry of the list shows its last state. Yield each step as it is made, or copy it.')),
         hints=('One copy at the beginning; after that it only gets worse.', '`reversed(layers)` goes from the top down, and `get_submodule` finds a layer by its name.', 'Yield the copy, and then in a loop: scramble one layer, yield its name and the same network.'),
         why='An explanation of what was learned must fall apart along the cascade. Guided backprop hardly does.', also=(cascade_list, cascade_anew)),
-    Exercise('4.18', 'Alike to an eye', 'Write `ssim(a, b, size=7)`: structural similarity of pictures (N,C,H,W), one number each. In every window of size × size (step 1, none over the edge), with means ma and mb, variances va and vb and covariance c: `(2 ma mb + 0.01²)(2 c + 0.03²) / ((ma² + mb² + 0.01²)(va + vb + 0.03²))`; then the mean over windows and channels. Variances and covariance divide by size² − 1.', ssim, library='camtutor.guided',
+    Exercise('4.17', 'Alike to an eye', 'Write `ssim(a, b, size=7)`: structural similarity of pictures (N,C,H,W), one number each. In every window of size × size (step 1, none over the edge), with means ma and mb, variances va and vb and covariance c: `(2 ma mb + 0.01²)(2 c + 0.03²) / ((ma² + mb² + 0.01²)(va + vb + 0.03²))`; then the mean over windows and channels. Variances and covariance divide by size² − 1.', ssim, library='camtutor.guided',
         trials=(gives('Two flat pictures by hand, .2 and .4: (.16 + .0001) / (.04 + .16 + .0001)', *FLAT, want=[.1601/.2001]), gives('A picture with itself', P_, P_, want=[1., 1., 1.]), gives('Random pictures', P_, Q_), gives('Windows of 3', P_, Q_, 3)),
         mistakes=(Mistake(ssim_whole, 'You compare whole pictures in one go. An eye looks here and there: compute it in each window, and average.'), Mistake(ssim_biased, 'Variances and covariance divide by the number of pixels. By one less here: multiply by n / (n − 1).'),
                   Mistake(ssim_half_divided, 'You divide by the first bracket below the line and multiply by the second: `a/b*c` is `(a/b)*c`. Put the whole denominator in brackets.'), Mistake(ssim_light, 'Only the means are compared: that is the brightness. The pattern is in the second factor, with the covariance.'), Mistake(ssim_batch, 'All pictures end in one number. One for each: leave axis 0 alone.'),
                   Mistake(ssim_tiles, 'Your windows lie side by side. They overlap: step 1.'), Mistake(ssim_padded, 'Your windows hang over the edge, where the padding counts as black. Only whole windows.'), Mistake(ssim_apart, 'This is a difference: 0 for the same picture. A similarity gives 1.')),
         hints=('`F.avg_pool2d(t, size, 1)` is the mean in every window.', 'A variance is the mean of the squares less the square of the mean; a covariance is the same with a product.', 'Five maps (two means, two variances, one covariance) go into the formula; its mean over the last three axes is the answer.'),
         why='The second ruler of the sanity check. Rank correlation looks at pixels one by one; this one at patches, as a reader of the picture does.', also=(ssim_unfold, ssim_loop)),
+    Exercise('4.18', 'The sanity check', 'You shuffle the weights of a network from the top down. The guided backprop picture hardly changes. What follows?', 'The picture shows little of what the network has learned; much of it is the input\'s own edges', kind='choice',
+        mistakes=(Mistake('Guided backprop is robust, which is good', 'Robust against the very thing it should show.'), Mistake('The network has learned nothing', 'It had; you destroyed it, and the picture did not notice.'),
+                  Mistake('The shuffling went wrong', 'Look at the accuracy: it is gone.'))),
 )

@@ -289,7 +289,7 @@ def field_step_added(layers):
     size, step = field_of(layers)
     return size, sum(s for _, s in layers)
 
-# 5.11 where the field lies
+# 5.9 where the field lies
 
 def receptive_field(model:nn.Sequential, # of convolutions, ReLUs and max poolings with square windows
                     layer:str # the name of one of them: '3'
@@ -339,7 +339,7 @@ field_to_the_end = widened(lambda size, step, start, k, s, p: (size + (k - 1)*st
 def stack(): return nn.Sequential(nn.Conv2d(3, 4, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(5, 6, 3))
 def at_layer(name): return lambda f: f(stack(), name)
 
-# 5.12 the patch
+# 5.10 the patch
 
 def crop(x:Tensor, # pictures (N,3,H,W)
          field, # what a unit sees: `.size`, `.step` and `.start`, in pixels
@@ -387,7 +387,7 @@ def crop_unshifted(x, field, rows, cols, fill=0.):
 
 CROPPED = torch.arange(16.).view(1, 1, 4, 4)
 
-# 5.13 the whole machine
+# 5.11 the whole machine
 
 class DeconvNet:
     "A deconvnet for layers in sequence: call it to run forward and remember, `project` to come back."
@@ -542,17 +542,13 @@ EXERCISES = (
     Exercise('5.8', 'By hand', 'Three convolutions with kernels of 3 and stride 1, then max pooling 2 of stride 2, then one more convolution of 3. How many pixels wide does a unit see?', 12, kind='value',
         mistakes=(Mistake(11, 'Each convolution after the pooling takes steps of 2 pixels; and the pooling itself widens the field by 1.'), Mistake(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.'), Mistake(7, 'That is before the pooling.'), Mistake(8, 'That is after the pooling, without the last convolution.'), Mistake(14, 'A kernel of 3 reaches one step to either side: it adds two steps, not three.'), Mistake(16, 'The pooling widens the field by 1; what it doubles is the step.')),
         hints=('1, then + 2 for each of the three.', 'The pooling adds 1 and doubles the step.', 'The last one adds 2 steps of 2 pixels.'), why='Depth widens the field slowly, strides widen it quickly.'),
-    Exercise('5.9', 'What switches carry', 'You replace all switches by the corner of each window. The projection …', 'loses its sharp outlines: much of the detail came from the switches, that is from the picture itself', kind='choice',
-        mistakes=(Mistake('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.'), Mistake('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.'))),
-    Exercise('5.10', 'Against backprop', 'A deconvnet and a backward pass differ only …', 'at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed', kind='choice',
-        mistakes=(Mistake('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.'), Mistake('at the pooling: only the deconvnet has switches', 'The gradient of max pooling goes to the maximum too: the same switches.'), Mistake('in everything: one is a network of its own', 'It can be built as one; its layers are those of the backward pass, with another ReLU.'))),
-    Exercise('5.11', 'Where the field lies', 'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `Field(size, step, start)`, which is in `camtutor.deconvnet`; a tuple will do. Unit i of the layer sees `size` pixels from start + i·step on; with padding, start is negative. Read `kernel_size`, `stride` and `padding` off the layers; each is a number or a pair of equal numbers. (Exercise 5.7 is a simpler form of this.)', receptive_field, library='camtutor.deconvnet',
+    Exercise('5.9', 'Where the field lies', 'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `Field(size, step, start)`, which is in `camtutor.deconvnet`; a tuple will do. Unit i of the layer sees `size` pixels from start + i·step on; with padding, start is negative. Read `kernel_size`, `stride` and `padding` off the layers; each is a number or a pair of equal numbers. (Exercise 5.7 is a simpler form of this.)', receptive_field, library='camtutor.deconvnet',
         trials=(Trial('A convolution 5, stride 2, padding 2', at_layer('0'), (5, 2, -2)), Trial('And pooling 2', at_layer('2'), (7, 4, -2)), Trial('And a convolution 3 with padding 1', at_layer('3'), (15, 4, -6)), Trial('At the ReLU behind it', at_layer('4'), (15, 4, -6)), Trial('At the last layer', at_layer('6'))),
         mistakes=(Mistake(field_plain_padding, 'A cell of padding further up is as wide as a step there: multiply the padding by the step so far.'), Mistake(field_padding_up, 'The sign of the padding is turned: it lets the first unit begin *outside* the picture, at a negative pixel.'), Mistake(field_padding_late, 'A layer pads what it reads, so its padding counts in steps of the layer *below*. Change the step last.'),
                   Mistake(field_no_padding, 'The padding is missing: start stays 0. With padding the first unit hangs over the edge.'), Mistake(field_padding_shrinks, 'Padding does not make a field smaller. It only moves it.'), Mistake(field_below, 'You stop in front of `layer`. Its own window belongs to its field.'), Mistake(field_to_the_end, 'You go on to the last layer, whichever was asked for.')),
         hints=('Three numbers from layer to layer; a single pixel begins with 1, 1, 0.', 'A convolution has pairs, a pooling numbers: bring both to numbers first.', 'Size and start change with the step so far; the step changes last. `named_children()` gives names and layers in order: stop after yours.'),
         why='Size says how wide the patch is, start and step where to cut it: with all three, every unit has its place in the picture.', also=(field_of_two_units, field_from_windows)),
-    Exercise('5.12', 'The patch that a unit sees', 'Write `crop(x, field, rows, cols, fill=0.)`: from each picture of (N,3,H,W) the `field.size` pixels square that its unit (row, column) sees. It begins at `field.start` + row·`field.step`, the columns likewise. What lies outside the picture gets the colour `fill`.', crop, library='camtutor.deconvnet',
+    Exercise('5.10', 'The patch that a unit sees', 'Write `crop(x, field, rows, cols, fill=0.)`: from each picture of (N,3,H,W) the `field.size` pixels square that its unit (row, column) sees. It begins at `field.start` + row·`field.step`, the columns likewise. What lies outside the picture gets the colour `fill`.', crop, library='camtutor.deconvnet',
         trials=(gives('By hand: row 1, column 0 of fields 2 wide', CROPPED, Field(2, 2, 0), torch.tensor([1]), torch.tensor([0]), want=[[[[8., 9.], [12., 13.]]]]), gives('By hand: over the upper edge', CROPPED, Field(3, 2, -1), torch.tensor([0]), torch.tensor([1]), .5, want=[[[[.5, .5, .5], [1., 2., 3.], [5., 6., 7.]]]]),
                 gives('Two pictures, two places', X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]), .25), keeps(X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]))),
         mistakes=(Mistake(crop_turned, 'Rows and columns are exchanged: rows count down the picture.'), Mistake(crop_no_start, '`field.start` is missing: with padding, the first unit begins outside the picture.'), Mistake(crop_no_step, 'A unit\'s row is counted in units, not in pixels: multiply by `field.step`.'),
@@ -561,11 +557,15 @@ EXERCISES = (
                   Mistake(crop_unshifted, 'You pad the picture, and then count as if you had not: everything in it has moved by the padding.')),
         hints=('A slice that begins below 0 counts from the far end: pad the pictures first, with `F.pad(…, value=fill)`.', 'How far can a field hang over? Less than its size: so pad by that much on all four sides.', 'Padding moves everything: add it to start + row·step. One slice for each picture, and `torch.stack`.'),
         why='Patch and projection belong side by side: a unit cannot have seen anything outside its patch, whatever the drawing suggests.', also=(crop_by_pixel, crop_indexed)),
-    Exercise('5.13', 'The whole machine', 'Write `DeconvNet(model)`. `machine(x, layer=None)` runs forward as far as `layer` and returns what comes out there; `machine.project(y)` brings `y`, of that shape, back to the pixels. This chapter\'s three tools do the single steps, and may be imported from `camtutor.deconvnet`: `in_sequence(model)` lists (name, layer), `look(layer, x)` gives output and memory, and `BACK[type(layer)](y, layer, memory)` goes back through one layer. Keep the memories in `self.seen`, a list of (layer, memory), and record no gradients.', DeconvNet, library='camtutor.deconvnet',
+    Exercise('5.11', 'The whole machine', 'Write `DeconvNet(model)`. `machine(x, layer=None)` runs forward as far as `layer` and returns what comes out there; `machine.project(y)` brings `y`, of that shape, back to the pixels. This chapter\'s three tools do the single steps, and may be imported from `camtutor.deconvnet`: `in_sequence(model)` lists (name, layer), `look(layer, x)` gives output and memory, and `BACK[type(layer)](y, layer, memory)` goes back through one layer. Keep the memories in `self.seen`, a list of (layer, memory), and record no gradients.', DeconvNet, library='camtutor.deconvnet',
         trials=(Trial('Five layers, there and back', there_and_back()), Trial('As far as the pooling', there_and_back('2')), Trial('A second picture through the same machine', there_and_back(times=2)), Trial('Two projections, one after the other', there_and_back(twice=True)), Trial('Sequences within a sequence', stages)),
         mistakes=(Mistake(MachineForwards, 'You come back in the order of the way there. The layer that ran last is undone first.'), Mistake(MachineHoards, 'The second picture finds the first one\'s memory still there, and comes back through both. Begin each call with an empty list.'), Mistake(MachineUses, 'The memory is used up by the first projection. One often projects several channels of the same picture: leave it as it is.'),
                   Mistake(MachineRunsOn, 'You always run to the end. Stop after `layer`.'), Mistake(MachineStopsBefore, 'You stop in front of `layer`. It should run, too.'), Mistake(MachineBackprop, 'This is the gradient: at a ReLU it asks where the way there was open. A deconvnet keeps what is positive on the way *back*.'),
                   Mistake(MachineNoSwitches, 'At the poolings you fill whole windows. The memory holds the switches: use them.'), Mistake(MachineNoRelu, 'The ReLUs are skipped on the way back. They rectify there as well.')),
         hints=('On the way there, keep one pair for each layer that runs: the layer, and what the way back must know of it.', '`look` gives both, output and memory. Break off once the name is `layer`.', '`project` goes through the kept pairs in reverse, and hands `y` from one `BACK` to the next.'),
-        why='With this, Zeiler and Fergus showed in 2013 what channels look for. Exercise 5.10 asks what the machine is in today\'s words.', also=(MachineOfClosures, MachineByGradient)),
+        why='With this, Zeiler and Fergus showed in 2013 what channels look for. Exercise 5.13 asks what the machine is in today\'s words.', also=(MachineOfClosures, MachineByGradient)),
+    Exercise('5.12', 'What switches carry', 'You replace all switches by the corner of each window. The projection …', 'loses its sharp outlines: much of the detail came from the switches, that is from the picture itself', kind='choice',
+        mistakes=(Mistake('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.'), Mistake('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.'))),
+    Exercise('5.13', 'Against backprop', 'A deconvnet and a backward pass differ only …', 'at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed', kind='choice',
+        mistakes=(Mistake('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.'), Mistake('at the pooling: only the deconvnet has switches', 'The gradient of max pooling goes to the maximum too: the same switches.'), Mistake('in everything: one is a network of its own', 'It can be built as one; its layers are those of the backward pass, with another ReLU.'))),
 )

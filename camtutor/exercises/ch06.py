@@ -340,7 +340,7 @@ def costs(answer):
     found = answer(tail, A, y).detach()
     return {'the losses': found, 'the activations are as before': torch.equal(A, before)}
 
-# 6.12 a whole layer in a grid
+# 6.11 a whole layer in a grid
 
 def feature_grid(A:Tensor, # activations (C,h,w) of one picture
                  per:str='channel', # see `channel_maps`
@@ -376,7 +376,7 @@ def grid_one_picture(A, per='channel', ncol=8, cmap=None): return make_grid(chan
 def grid_eight(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, 8, cmap)
 def grid_magma(A, per='channel', ncol=8, cmap=None): return feature_grid(A, per, ncol)
 
-# 6.13 doubles
+# 6.12 doubles
 
 def channel_similarity(A:Tensor # activations (N,C,h,w) of many pictures
                       )->Tensor: # (C,C), from -1 to 1
@@ -425,7 +425,7 @@ def similarity_size(A): return channel_similarity(A).abs()
 DOUBLES = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [-1., -2., -3., 0.], [3., 2., 1., 0.], [0., 0., 0., 0.]]).view(1, 5, 2, 2)
 UNEVEN = A_*torch.linspace(.2, 3, 6)[:, None, None, None] + rand(6, 5, 1, 1, seed=4)
 
-# 6.14 what a kernel lets through
+# 6.13 what a kernel lets through
 
 def kernel_spectrum(w:Tensor, # kernels (K,C,kh,kw)
                     size:int=16 # frequencies along each axis
@@ -453,7 +453,7 @@ def spectrum_complex(w, size=16): return torch.fft.fftshift(torch.fft.fft2(w, (s
 
 BLUR = torch.tensor([[[[1., 1.]]], [[[1., -1.]]]])
 
-# 6.15 into TensorBoard
+# 6.14 into TensorBoard
 
 def log_features(writer, # a `torch.utils.tensorboard.SummaryWriter`
                  tag:str, # the name to show them under
@@ -553,35 +553,35 @@ EXERCISES = (
         mistakes=(Mistake(drops_accuracy, 'This is the accuracy that is left. How much is lost: before less after.'), Mistake(drops_pile_up, 'The channels stay off, so that more and more are missing. One at a time.'), Mistake(drops_in_place, 'You write zeros into the caller\'s activations.'),
                   Mistake(drops_turned, 'The sign is turned: a loss is positive.'), Mistake(drops_scores, 'This is the drop of the score. Accuracy counts how often the top class is right.')),
         hints=('The accuracy with all channels, once.', 'For each channel a copy with zeros there.', '`A.index_fill(1, torch.tensor([c]), 0.)` is such a copy.'), why='Most channels turn out to be spare: others stand in. Importance is no property of a channel alone.', also=(drops_mask, drops_batched)),
-    Exercise('6.10', 'Per channel or per layer', 'You draw all channels of a layer, each scaled by its own largest value. What can you *not* see?', 'Which channels fire strongly and which hardly at all', kind='choice',
-        mistakes=(Mistake('Where in the picture a channel fires', 'That is just what such a picture shows.'), Mistake('How many channels there are', 'You can: each tile is one channel.'))),
-    Exercise('6.11', 'A number without a baseline', 'A channel has 0.42 of its energy on the body. Is it a body detector? Two sentences.',
+    Exercise('6.10', 'A number without a baseline', 'A channel has 0.42 of its energy on the body. Is it a body detector? Two sentences.',
         'That depends on how large the body is: a map that is the same everywhere has as much energy on it as the body has area. Compare with that share, with other channels, and with what happens when the channel is switched off.', kind='written',
         why='The body is the largest part of our animals: without the baseline it would win every ranking.'),
-    Exercise('6.12', 'A layer in a grid', 'Write `feature_grid(A, per=\'channel\', ncol=8, cmap=None)`: all channels of (C,h,w) in one picture (3,H,W), `ncol` in a row. Scale them with `channel_maps(A, per)`, colour them with `colorize(maps, cmap)` and lay them out with torchvision\'s `make_grid`: white lines, a sixteenth of the map\'s width thick (rounded down), but at least one pixel.', feature_grid, library='camtutor.features',
+    Exercise('6.11', 'A layer in a grid', 'Write `feature_grid(A, per=\'channel\', ncol=8, cmap=None)`: all channels of (C,h,w) in one picture (3,H,W), `ncol` in a row. Scale them with `channel_maps(A, per)`, colour them with `colorize(maps, cmap)` and lay them out with torchvision\'s `make_grid`: white lines, a sixteenth of the map\'s width thick (rounded down), but at least one pixel.', feature_grid, library='camtutor.features',
         trials=(gives('Three channels in rows of two', A, 'channel', 2), gives('All by the largest of the layer', A, 'layer', 2), gives('Five channels in rows of three, another colour map', A_[0], 'channel', 3, 'viridis'), gives('Ten channels 33 wide', rand(10, 8, 33))),
         mistakes=(Mistake(grid_turned, 'You hand `make_grid` the number of *rows*. Its argument `nrow` has a misleading name: it is the number of pictures in each row.'), Mistake(grid_black_lines, 'The lines are black, and so is a channel that sees nothing: they run into each other. `pad_value` sets the colour.'),
                   Mistake(grid_of_grey, 'The maps are grey. Colour them before you lay them out.'), Mistake(grid_stretched, 'You stretch each channel from lowest to highest, so that zero is no longer dark. `channel_maps` cuts the negatives and divides.'), Mistake(grid_per_channel, '`per` is not used: for \'layer\' all channels share one scale.'),
                   Mistake(grid_thick_lines, 'The lines are always 2 pixels wide, which is what `make_grid` does if not told. On maps of 4 × 4 that is half a map.'), Mistake(grid_no_lines, 'Small maps have no lines between them: a sixteenth of 4 pixels is 0. At least one.'), Mistake(grid_one_picture, 'To `make_grid`, three axes are *one* picture, and so your channels are taken for its colours. `colorize` gives each channel three colours, and with that a fourth axis.'), Mistake(grid_eight, '`ncol` is not used: there are always eight in a row.'), Mistake(grid_magma, '`cmap` is not used: hand it to `colorize`.')),
         hints=('Three tools, one after the other: scale, colour, lay out.', '`colorize` turns (C,h,w) into (C,3,h,w): to `make_grid`, that is a batch of pictures.', '`make_grid` takes `nrow`, `padding` and `pad_value`; white is 1.'),
         why='Sixty channels at one glance. Which of them are dead, doubled or busy is seen before it is computed.', also=(grid_by_hand, grid_one_by_one)),
-    Exercise('6.13', 'Doubles', 'Write `channel_similarity(A)`: the correlation (C,C) of every two channels of (N,C,h,w), over all places of all pictures together. A channel that never changes has 0 with all, itself included.', channel_similarity, library='camtutor.features',
+    Exercise('6.12', 'Doubles', 'Write `channel_similarity(A)`: the correlation (C,C) of every two channels of (N,C,h,w), over all places of all pictures together. A channel that never changes has 0 with all, itself included.', channel_similarity, library='camtutor.features',
         trials=(gives('By hand: a channel, its double, its opposite, a reversal, a dead one', DOUBLES, want=[[1., 1., -1., .2, 0.], [1., 1., -1., .2, 0.], [-1., -1., 1., -.2, 0.], [.2, .2, -.2, 1., 0.], [0., 0., 0., 0., 0.]]), gives('Random activations, some pictures louder', UNEVEN), keeps(UNEVEN)),
         mistakes=(Mistake(similarity_cosine, 'You leave the means in, which gives the cosine. Channels behind a ReLU are all positive and would all look alike: take each channel\'s mean off first.'), Mistake(similarity_mixed, '`A.reshape(C, -1)` has the right shape and the wrong contents: it cuts the memory into C pieces, and each holds places of several channels. Bring the axis of channels to the front first.'),
                   Mistake(similarity_covariance, 'This is the covariance. Divide by both lengths, so that a loud channel counts no more than a quiet one.'), Mistake(similarity_of_means, 'You average over places first. Two channels may be equally busy in a picture, and at different places of it: keep the places.'), Mistake(similarity_nan, 'A channel that never changes has length 0, and 0 / 0 is nan. It should give 0.'),
                   Mistake(similarity_std, 'Two things. A channel that never changes has `std` 0, and 0 / 0 is nan; it should give 0. And `std` divides by n − 1 where you then divide by n, so that a channel is not quite 1 with itself: divide by the length of the row instead, once.'), Mistake(similarity_each_picture, 'You correlate within each picture and average. That loses what differs *between* pictures: put all places of all pictures into one row.'), Mistake(similarity_pictures, 'You compare pictures. Channels are axis 1.'), Mistake(similarity_size, 'The sign is gone. An opposite is not a double.')),
         hints=('A row for each channel: all its values, from all pictures.', '`transpose(0, 1)` or `movedim` first, then `flatten(1)`.', 'Centre each row and divide it by its length (not by 0); the product of the table with its transpose is the answer.'),
         why='Two channels with correlation 1 do the work of one: here is where pruning begins.', also=(similarity_corrcoef, similarity_pairs, similarity_einsum)),
-    Exercise('6.14', 'What a kernel lets through', 'Write `kernel_spectrum(w, size=16)`: for each kernel of (K,C,kh,kw), padded with zeros to size × size, the amplitude of its Fourier transform, summed over the input channels: (K,size,size), frequency zero in the middle.', kernel_spectrum, library='camtutor.features',
+    Exercise('6.13', 'What a kernel lets through', 'Write `kernel_spectrum(w, size=16)`: for each kernel of (K,C,kh,kw), padded with zeros to size × size, the amplitude of its Fourier transform, summed over the input channels: (K,size,size), frequency zero in the middle.', kernel_spectrum, library='camtutor.features',
         trials=(gives('By hand: 1 1 lets a flat picture through, 1 −1 stops it', BLUR, 2, want=[[[0., 2.], [0., 2.]], [[2., 0.], [2., 0.]]]), gives('Random kernels', rand(4, 3, 3, 3)), gives('An odd size', rand(4, 3, 5, 3), 7)),
         mistakes=(Mistake(spectrum_corner, 'Frequency zero is in the corner, where `fft2` puts it. `torch.fft.fftshift` brings it to the middle.'), Mistake(spectrum_all_axes, '`fftshift` without `dim` shifts all axes: your spectra now belong to other *kernels*. Name the last two axes.'), Mistake(spectrum_sum_first, 'You add up the channels before taking amplitudes, and waves of opposite phase cancel. Amplitudes first, then the sum.'),
                   Mistake(spectrum_real, 'This is the real part. The amplitude, `abs`, does not depend on where in its window the kernel sits.'), Mistake(spectrum_small, 'The kernel is not padded: a 3 × 3 kernel gives 3 × 3 frequencies. `fft2` takes a size.'), Mistake(spectrum_power, 'This is the power, the square of the amplitude.'), Mistake(spectrum_complex, 'The result is complex. Take the amplitudes with `abs`.')),
         hints=('`torch.fft.fft2` transforms the last two axes, and pads if given a size.', 'Complex numbers to amplitudes: `abs`. Then the sum over axis 1.', '`torch.fft.fftshift` moves frequency zero, and wants to know along which axes.'),
         why='A deep kernel cannot be read as a picture. Its spectrum still tells whether it likes smooth regions or edges, and in which direction.', also=(spectrum_roll, spectrum_waves)),
-    Exercise('6.15', 'Into TensorBoard', 'Write `log_features(writer, tag, A, step=0)`: two pictures with `writer.add_image(name, picture, step)`. The grid of the channels of `A` (C,h,w) goes under `tag/channels`; their mean, drawn as a grid of one, under `tag/mean`. `feature_grid` may be imported from `camtutor.features`. Your function is given a writer that only notes what it gets.', log_features, library='camtutor.features',
+    Exercise('6.14', 'Into TensorBoard', 'Write `log_features(writer, tag, A, step=0)`: two pictures with `writer.add_image(name, picture, step)`. The grid of the channels of `A` (C,h,w) goes under `tag/channels`; their mean, drawn as a grid of one, under `tag/mean`. `feature_grid` may be imported from `camtutor.features`. Your function is given a writer that only notes what it gets.', log_features, library='camtutor.features',
         trials=(Trial('One step, under the tag "stage"', logged(0)), Trial('Steps 2 and 5', logged(2, 5))),
         mistakes=(Mistake(log_no_step, 'The step is not handed on. TensorBoard needs it for its slider: without one, all pictures lie on top of each other.'), Mistake(log_one_name, 'Both pictures have one name, so the second takes the first one\'s place. Add `/channels` and `/mean` to the tag.'), Mistake(log_without_tag, 'The tag is missing from the names: the pictures of two layers would get in each other\'s way.'),
                   Mistake(log_raw_mean, 'The mean goes in as bare numbers. A picture wants values from 0 to 1 and three colours: draw it with `feature_grid`, as a layer of one channel.'), Mistake(log_flat_mean, 'The mean goes in as (h,w), and TensorBoard wants (3,H,W) from 0 to 1. Keep the axis of channels, which makes it a layer of one channel, and draw that with `feature_grid`.'), Mistake(log_mean_of_grid, 'This is the mean of the *colours* of the grid. Take the mean of the channels, and draw that.'), Mistake(log_channels_only, 'The mean is missing: there are two pictures for each step.'), Mistake(log_last, 'You take the largest value at each place. The mean was asked for.')),
         hints=('Two calls of `add_image`, each with a name, a picture and the step.', 'An f-string makes the names.', '`A.mean(0, keepdim=True)` is a layer of one channel: (1,h,w).'),
         why='Watch a layer through training and you see channels being born, and sometimes dying.', also=(log_loop, log_batch)),
+    Exercise('6.15', 'Per channel or per layer', 'You draw all channels of a layer, each scaled by its own largest value. What can you *not* see?', 'Which channels fire strongly and which hardly at all', kind='choice',
+        mistakes=(Mistake('Where in the picture a channel fires', 'That is just what such a picture shows.'), Mistake('How many channels there are', 'You can: each tile is one channel.'))),
 )
