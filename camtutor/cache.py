@@ -8,6 +8,7 @@ import numpy as np
 import platformdirs
 from camtutor import scenes
 from camtutor.errors import CamError
+from camtutor.files import PART, write_whole
 
 Pictures = namedtuple('Pictures', 'images parts instances')   # (N,H,W,3), (N,H,W), (N,H,W), all uint8
 FORMAT = 1         # raise it when the layout of the files changes
@@ -98,21 +99,11 @@ def draw_all(jobs, size, progress=True):
 def crc(a, name): return zlib.crc32(a, zlib.crc32(name.encode())).to_bytes(4, 'big')
 
 def keep(a, path):
-    "Write packed scenes at once or not at all: into a temporary file, to disk, then renamed."
+    "Write packed scenes at once or not at all."
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob('.part-*'):   # left by a process that was killed
+    for old in path.parent.glob(f'{PART}*'):   # left by a process that was killed
         if time.time() - old.stat().st_mtime > STALE: old.unlink(missing_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix='.part-')
-    try:
-        with os.fdopen(fd, 'wb') as f:
-            f.write(a.data)
-            f.write(crc(a, path.name))
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except BaseException:
-        Path(tmp).unlink(missing_ok=True)
-        raise
+    write_whole(path, a.data, crc(a, path.name))
 
 def kept(path, shape):
     "Packed scenes from `path`, or None where there are none or they are damaged."

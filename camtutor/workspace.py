@@ -12,8 +12,8 @@ from pathlib import Path
 import ast, copy, json, re
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises.record import dated, replace as write
 from camtutor.exercises.stubs import blank
+from camtutor.files import dated, write_whole
 
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
 WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, and each is '
@@ -99,7 +99,7 @@ def start(folder:Path, # the workspace; made if it is missing
         done = []
         for name, path in sources.items():
             done.append(place(folder/name, workspace_text(path), ours, name in renew))
-            write(folder/NOTE, json.dumps(ours, indent=1))
+            write_whole(folder/NOTE, json.dumps(ours, indent=1))
         return done
     except OSError as e: raise CamError(f'camtutor start: {folder} cannot be written ({e.strerror}).') from e
 
@@ -118,7 +118,7 @@ def place(file:Path, text:str, ours:dict, renew:bool):
         aside.write_bytes(theirs)
         what = f'new; yours is kept as {aside.name}'
     else: what = 'brought up to date' if untouched else 'new'
-    write(file, text)
+    write_whole(file, text)
     ours[file.name] = digest(text.encode())
     return what, file.name
 

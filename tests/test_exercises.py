@@ -382,7 +382,7 @@ def test_full_disk(progress_file, monkeypatch, capsys):
         ex('1.4')(ALL['1.4'].reference)
         assert 'could not be saved' in (out := capsys.readouterr().out) and 'No space left on device' in out and 'correct' in out
         assert store.read()[0]['1.4']['state'] == 'correct' # known in this session
-        assert progress_file.read_text() == before and [p.name for p in progress_file.parent.glob('.*.tmp')] == []
+        assert progress_file.read_text() == before and [p.name for p in progress_file.parent.glob('.part-*')] == []
     store.note_answer('1.5', 'wrong')
     assert set(json.loads(progress_file.read_text())['exercises']) == {'1.1', '1.4', '1.5'} # saved once there is room
 

@@ -206,12 +206,12 @@ def test_a_damaged_note_makes_everything_the_learners(course):
 
 def test_an_interrupted_start_goes_on(course, monkeypatch):
     nbs, mine = course
-    real = workspace.write
+    real = workspace.write_whole
     def breaks(file, text):
         if file.name == '02_two.ipynb': raise OSError(28, 'No space left on device')
         real(file, text)
     with monkeypatch.context() as m:
-        m.setattr(workspace, 'write', breaks)
+        m.setattr(workspace, "write_whole", breaks)
         with pytest.raises(CamError, match='No space left'): start(mine, nbs)
     assert not (mine/'02_two.ipynb').exists()
     assert said(start(mine, nbs)) == {'index': 'as it was', '01_one': 'as it was', '02_two': 'new'}

@@ -7,7 +7,9 @@ a dated name and reported; if the file cannot be written, the session goes on fr
 """
 from datetime import datetime
 from pathlib import Path
-import json, os, tempfile
+import json, os
+
+from camtutor.files import dated, write_whole
 
 VERSION = 2
 RANK = {'': 0, 'raised': 1, 'wrong': 1, 'written': 2, 'slow': 2, 'correct': 3}
@@ -49,12 +51,6 @@ def set_aside(file, what)->str:
     file.replace(aside)
     return f'Your progress file {what}; it is kept as {aside}, and a new one begins.'
 
-def dated(file:Path)->Path:
-    "A free name beside `file` that carries today's date."
-    stamp = datetime.now().strftime('%Y-%m-%d-%H%M%S')
-    names = (file.with_name(f'{file.stem}-{stamp}{n}{file.suffix}') for n in ['', *(f'-{i}' for i in range(1, 1000))])
-    return next(n for n in names if not n.exists())
-
 def change(edit, # exercises by id -> changed in place
            file:Path=None
           )->tuple: # (exercises by id after it, what to tell the learner or '')
@@ -68,26 +64,12 @@ def change(edit, # exercises by id -> changed in place
         with FileLock(str(file) + '.lock', timeout=5):
             done, note = load(file)
             for f in edits: f(done)
-            replace(file, json.dumps(dict(version=VERSION, exercises=done), indent=1))
+            write_whole(file, json.dumps(dict(version=VERSION, exercises=done), indent=1))
         edits.clear()
         return done, note
     except Timeout: why = 'another session holds it'
     except OSError as e: why = e.strerror
     return read(file)[0], f'Your progress could not be saved in {file} ({why}). It is kept for this session, and saved once that works.'
-
-def replace(file:Path, text:str):
-    "Write `text` beside `file` and move it there: a reader never sees half a file."
-    fd, tmp = tempfile.mkstemp(dir=file.parent, prefix='.', suffix='.tmp')
-    try:
-        with os.fdopen(fd, 'w', encoding='utf8', newline='\n') as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.chmod(tmp, 0o644)
-        os.replace(tmp, file)
-    except BaseException:
-        Path(tmp).unlink(missing_ok=True)
-        raise
 
 def note_answer(id:str, state:str)->tuple: # as `change`
     "Add one answer; a pass is never taken back by a later failure."

@@ -1,0 +1,27 @@
+"Files that are written completely or not at all."
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+import os
+
+PART = '.part-' # how the name of a file begins that is still being written
+
+def write_whole(path, *data): # bytes, or texts to be written as UTF-8 with '\n'
+    "Write `data`, one after the other, beside `path` and to disk, then move it there: a reader never sees half a file. Its permissions are those of any new file."
+    path = Path(path)
+    part = path.with_name(PART + token_hex(6))
+    try:
+        with open(part, 'xb') as f:
+            for d in data: f.write(d.encode() if isinstance(d, str) else d)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+def dated(file:Path)->Path:
+    "A free name beside `file` that carries today's date."
+    stamp = datetime.now().strftime('%Y-%m-%d-%H%M%S')
+    names = (file.with_name(f'{file.stem}-{stamp}{n}{file.suffix}') for n in ['', *(f'-{i}' for i in range(1, 1000))])
+    return next(n for n in names if not n.exists())
