@@ -1,8 +1,8 @@
 "Exercises: every one sound, every mistake recognised; the engine's states, limits, progress file and cards."
-import importlib, json, subprocess, sys, textwrap, threading, time
+import importlib, json, os, random, subprocess, sys, textwrap, threading, time
 from dataclasses import replace
 
-import pytest, torch
+import numpy as np, pytest, torch
 from torch import nn
 
 import camtutor.exercises as exs
@@ -77,7 +77,7 @@ def test_raised_shows_the_learners_line_only():
     text = str(verdict_card(v))
     assert v.state == 'raised' and v.where.line == 'return out @ weight' and v.where.number == 4
     assert 'out = tensor (2,) float32' in text and 'weight = tensor (3, 2) float32' in text
-    assert 'camtutor/' not in text and 'Traceback' not in text and 'size mismatch' in text.lower() or 'mat1 and mat2' in text
+    assert 'camtutor/' not in text and 'Traceback' not in text and ('size mismatch' in text.lower() or 'mat1 and mat2' in text)
 
 def test_exit_is_an_exception_like_any_other():
     v = grade(ALL['1.4'], written('import sys\ndef count_hooks(model): sys.exit(3)', 'count_hooks'))
@@ -157,13 +157,16 @@ def test_stubs():
     assert 'secret' not in blank('@secret\ndef f(x):\n    secret = 1\n    return secret')
 
 def test_a_verdict_repeats_and_leaves_the_session_alone():
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
+    def state(): return torch.get_rng_state().tolist(), random.getstate(), [*map(str, np.random.get_state())]
+    before = state()
     def noisy(A, g):
         torch.set_grad_enabled(False)
-        return torch.rand(len(A), *A.shape[2:])
-    a, b = grade(ALL['3.2'], noisy), grade(ALL['3.2'], noisy)
-    assert a.message == b.message and torch.equal(before, torch.get_rng_state()) and torch.is_grad_enabled()
+        return torch.rand(len(A), *A.shape[2:]) + random.random() + np.random.rand()
+    a = grade(ALL['3.2'], noisy)
+    assert state() == before and torch.is_grad_enabled()
+    for draw in (torch.rand, np.random.rand): draw(3)
+    random.random()
+    assert grade(ALL['3.2'], noisy).message == a.message
 
 def test_prints_are_kept_for_the_card(capsys):
     def talks(A, g):
@@ -231,6 +234,13 @@ def test_loop_card():
     text = str(verdict_card(v))
     assert v.state == 'raised' and 'longer than it may' in text and 'while True: n = 1' in text and v.mistake is None
 
+def test_after_a_time_limit_no_other_trial_runs():
+    tried = []
+    def first(f):
+        while True: pass
+    e = replace(ALL['1.4'], trials=(Trial('endless', first), Trial('later', lambda f: tried.append(f))))
+    assert grade(e, lambda model: 0, seconds=.2).where.stopped == 'time' and tried == []
+
 def test_in_another_thread():
     "Kernels may run cells in a thread that is not the main one."
     found = []
@@ -248,6 +258,9 @@ def test_in_another_thread():
 
 def test_values():
     assert same_answer(' The Mean. ', 'the mean') and same_answer([1, 2], (1, 2)) and same_answer(torch.Size([1, 2]), (1, 2)) and same_answer(2.501, 2.5)
+    assert same_answer(1024., 1024) and same_answer(.7, .703) and not same_answer(.7, .72)
+    for a, b in ((1020, 1024), (1024.5, 1024), ((4, 1020, 14, 14), (4, 1024, 14, 14)), ([5, 127, 8, 8], (5, 128, 8, 8))): assert not same_answer(a, b)
+    assert grade(ALL['3.13'], (4, 1020, 14, 14)).state == 'wrong' and grade(ALL['1.12'], (5, 127, 8, 8)).state == 'wrong'
     assert not same_answer(True, 1) and not same_answer('1', 1) and not same_answer((1,), (1, 2))
     assert grade(ALL['1.12'], ...).state == 'not attempted' and grade(ALL['1.12'], (1, 2)).state == 'wrong'
     with pytest.raises(CamError, match='not an option'): grade(ALL['1.14'], 'something else')
@@ -328,6 +341,38 @@ def test_use_and_unuse(capsys, monkeypatch):
     assert gc.grad_cam is theirs and explain.grad_cam is theirs and main.grad_cam is theirs
     with pytest.raises(CamError, match='not part of the library'): ex.use('3.4')
 
+def test_use_reaches_the_sliders(capsys):
+    "Also those of an explorer that was open before; and both let go of it."
+    from camtutor.explorer import Explorer, drive
+    old, calls = Explorer(images=[dict(seed=3, species='cat')], show='class layer method'), []
+    def grad_cam(A, g):
+        calls.append(1)
+        return torch.relu(torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A))
+    ex('3.2')(grad_cam)
+    ex.use('3.2')
+    for explorer in (old, Explorer(images=[dict(seed=4, species='dog')], show='class layer method')):
+        calls.clear()
+        drive(explorer, layer='0.5', class_='pig')
+        assert calls
+    ex.unuse()
+    calls.clear()
+    drive(old, layer='0.6', class_='fox')
+    assert calls == []
+
+def test_use_reaches_the_painters(capsys):
+    from camtutor import guided
+    for id, name in (('4.5', 'saliency'), ('4.6', 'guided_backprop')):
+        theirs, calls = guided.PAINTERS[name], []
+        def mine(model, x, target=None):
+            calls.append(1)
+            return theirs(model, x, target)
+        exs._answers[id] = mine
+        ex.use(id)
+        guided.paint(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.rand(1, 3, 9, 9), name, 0)
+        assert calls
+        ex.unuse(id)
+        assert guided.PAINTERS[name] is theirs
+
 def test_cards_are_html_in_a_notebook(monkeypatch):
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
@@ -345,7 +390,8 @@ def test_html_is_escaped():
 # The progress file
 
 def test_damaged_file_is_kept_aside(progress_file, capsys):
-    for text in ('{"version": 2, "exerc', '[1, 2]', '{"version": 2}', '\x00', '{"version": 2, "exercises": {"1.1": 3}}'):
+    for text in ('{"version": 2, "exerc', '[1, 2]', '{"version": 2}', '\x00', '{"version": 2, "exercises": {"1.1": 3}}',
+                 '{"version": 2, "exercises": {"1.1": {"state": "done"}}}', '{"version": 2, "exercises": {"1.1": {"state": "wrong", "tries": Infinity}}}'):
         progress_file.parent.mkdir(exist_ok=True)
         progress_file.write_text(text)
         ex('1.4')(ALL['1.4'].reference)
@@ -353,7 +399,7 @@ def test_damaged_file_is_kept_aside(progress_file, capsys):
         assert store.read()[0]['1.4']['state'] == 'correct'
         progress_file.unlink()
     kept = sorted(p.read_text() for p in progress_file.parent.glob('progress-*.json'))
-    assert len(kept) == 5 and '[1, 2]' in kept
+    assert len(kept) == 7 and '[1, 2]' in kept
 
 def test_bytes_that_are_no_text(progress_file):
     progress_file.parent.mkdir()
@@ -385,6 +431,42 @@ def test_full_disk(progress_file, monkeypatch, capsys):
         assert progress_file.read_text() == before and [p.name for p in progress_file.parent.glob('.part-*')] == []
     store.note_answer('1.5', 'wrong')
     assert set(json.loads(progress_file.read_text())['exercises']) == {'1.1', '1.4', '1.5'} # saved once there is room
+
+def test_a_reset_forgets_what_could_not_be_saved(progress_file, monkeypatch, capsys):
+    def full(fd): raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as m:
+        m.setattr(os, 'fsync', full)
+        ex('1.4')(ALL['1.4'].reference)
+    ex.reset()
+    store.note_answer('1.5', 'wrong')
+    assert set(store.read()[0]) == {'1.5'} and 'begins again' in capsys.readouterr().out
+
+def test_a_reset_that_fails_says_so(progress_file, monkeypatch, capsys):
+    from filelock import FileLock
+    store.note_answer('1.1', 'correct')
+    def refused(*args): raise PermissionError(13, 'Permission denied')
+    with monkeypatch.context() as m:
+        m.setattr(type(progress_file), 'replace', refused)
+        ex.reset()
+        assert 'as it was' in (out := capsys.readouterr().out) and 'could not be reset (Permission denied)' in out.replace('\n  ', ' ')
+    with monkeypatch.context() as m, FileLock(f'{progress_file}.lock'):
+        m.setattr('filelock.FileLock', lambda file, timeout: FileLock(file, timeout=.1))
+        ex.reset()
+        assert 'another session holds it' in capsys.readouterr().out.replace('\n  ', ' ')
+    assert set(store.read()[0]) == {'1.1'} and not [*progress_file.parent.glob('progress-*')]
+
+def test_the_day_of_the_first_pass_stays(progress_file, monkeypatch):
+    class Day:
+        today = '2026-01-05'
+        @staticmethod
+        def now(): return Day
+        @staticmethod
+        def strftime(form): return Day.today
+    monkeypatch.setattr(store, 'datetime', Day)
+    store.note_answer('1.1', 'wrong')
+    assert store.read()[0]['1.1']['passed'] == ''
+    for Day.today in ('2026-01-06', '2026-01-07'): store.note_answer('1.1', 'correct')
+    assert store.read()[0]['1.1']['passed'] == '2026-01-06' and store.read()[0]['1.1']['tries'] == 3
 
 def test_folder_that_cannot_be_made(tmp_path, monkeypatch, capsys):
     (tmp_path/'file').write_text('')

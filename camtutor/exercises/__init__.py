@@ -11,13 +11,12 @@
 """
 from contextlib import contextmanager
 from html import escape
-from importlib import import_module
 import sys
 
 from camtutor.errors import CamError
 from camtutor.exercises import record as store
 from camtutor.exercises.cards import Card, Table, STATES, show, verdict_card
-from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade
+from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade, library_of
 
 __all__ = ['ex', 'Exercise', 'Mistake', 'Trial', 'Verdict', 'exercises', 'grade']
 
@@ -40,8 +39,6 @@ def judge(e, answer)->Verdict:
     note = '' if v.state == 'not attempted' else store.note_answer(e.id, v.state)[1]
     show(verdict_card(v, note))
     return v
-
-def library_of(e): return getattr(import_module(e.library), e.name)
 
 def answer(id:str, # of a question
            value # a number, a shape, an option or a text
@@ -122,7 +119,8 @@ def reset(id:str=None # one exercise; all of them if left out
          ):
     "Begin again with one exercise, or with all; the old file is kept beside the new."
     note = store.forget(find(id).id if id else None)
-    show(Card(f'Exercise {id} begins again.' if id else 'Your progress begins again.', (('p', note),) if note else ()))
+    begins = f'Exercise {id} begins again.' if id else 'Your progress begins again.'
+    show(Card(begins if id or not store.read()[0] else 'Your progress is as it was.', (('p', note),) if note else ()))
 
 # The library on the learner's own function
 
@@ -158,11 +156,10 @@ def suspended():
         for theirs, mine in _used.values(): swap(theirs, mine)
 
 def swap(old, new):
-    "Put `new` in the place of `old` in the notebook and in every module of the library."
-    for name, module in list(sys.modules.items()):
-        if name == '__main__' or name.startswith('camtutor.') and not name.startswith('camtutor.exercises'):
-            for k, v in list(vars(module).items()):
-                if v is old: setattr(module, k, new)
+    "Put `new` in the place of `old` in the notebook, and in every module of the library and its tables."
+    ours = [vars(m) for name, m in list(sys.modules.items()) if name.startswith('camtutor.') and not name.startswith('camtutor.exercises')]
+    for names in [vars(sys.modules['__main__']), *ours, *(v for names in ours for v in list(names.values()) if type(v) is dict)]:
+        for k in [k for k, v in names.items() if v is old]: names[k] = new
 
 ex.answer, ex.ask, ex.hint, ex.solution, ex.progress, ex.next, ex.reset, ex.use, ex.unuse = (
     answer, ask, hint, solution, progress, next_, reset, use, unuse)

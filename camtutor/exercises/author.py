@@ -2,7 +2,7 @@
 import re
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises.core import Exercise, exercises, grade
+from camtutor.exercises.core import Exercise, exercises, grade, library_of
 from camtutor.exercises.stubs import blank
 
 LEAST = dict(function=3, value=2, choice=2, written=0) # mistakes that an exercise of each kind needs
@@ -32,10 +32,6 @@ def right_answers(e):
         v = grade(e, answer)
         if v.state not in ('correct', 'written'): found.append(f'{what} is {v.state!r}: {v.message} {v.where or ""}'.rstrip())
     return found
-
-def library_of(e):
-    from importlib import import_module
-    return getattr(import_module(e.library), e.name)
 
 def wrong_answers(e):
     found = []

@@ -42,7 +42,7 @@ def show(c:Card):
     from IPython.display import display
     display({'text/html': c._repr_html_(), 'text/plain': str(c)}, raw=True)
 
-def verdict_card(v:Verdict, note='', solution=False)->Card:
+def verdict_card(v:Verdict, note='')->Card:
     "The card for one graded answer."
     e = v.exercise
     icon, words, colour = STATES[v.state]
@@ -91,7 +91,7 @@ def bar(n, of, width=12): return '█'*round(width*n/of) + '░'*(width - round(
 
 @dataclass(frozen=True)
 class Table:
-    "Rows under a header; the first column is text, a column named `bar` shows (done, of)."
+    "Rows under a header; the first column is text, a cell (done, of) is shown as a bar."
     title:str
     header:tuple
     rows:tuple

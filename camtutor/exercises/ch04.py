@@ -45,7 +45,6 @@ def guided_rule(g:Tensor, # the gradient that arrives from above
 def guided_mask(g, A): return g*((g > 0) & (A > 0))
 def guided_where(g, A): return torch.where(A > 0, g, torch.zeros_like(g)).relu()
 
-def rule_turned(g, A): return A*(g > 0)
 def rule_times_relu(g, A): return g*A.relu()
 def rule_abs(g, A): return g.abs()*(A > 0)
 def rule_either(g, A): return g*((g > 0) | (A > 0))

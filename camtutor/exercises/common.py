@@ -29,18 +29,18 @@ def hooks_left(model)->int:
 
 def copied(args): return [a.clone() if isinstance(a, Tensor) else a for a in args]
 
-def gives(title, *args, want=None, says=''):
+def gives(title, *args, want=None):
     "A trial: `answer(*args)`, on fresh copies."
     def run(answer): return answer(*copied(args))
-    return Trial(title, run, says=says) if want is None else Trial(title, run, torch.as_tensor(want) if isinstance(want, (list, Tensor)) else want, says)
+    return Trial(title, run) if want is None else Trial(title, run, torch.as_tensor(want) if isinstance(want, (list, Tensor)) else want)
 
-def keeps(*args, title='Your function called on tensors that are needed afterwards'):
+def keeps(*args):
     "A trial: the arguments must be the same after the call."
     def run(answer):
         mine = copied(args)
         answer(*mine)
         return {'the arguments are as before': all(torch.equal(a, b) for a, b in zip(mine, args) if isinstance(a, Tensor))}
-    return Trial(title, run, {'the arguments are as before': True}, 'Something is changed in place: look for `relu_`, `+=`, `[…] =`.')
+    return Trial('Your function called on tensors that are needed afterwards', run, {'the arguments are as before': True}, 'Something is changed in place: look for `relu_`, `+=`, `[…] =`.')
 
 def one_by_one(*args, batched=None):
     "A trial: a batch gives what its images give alone. `batched` says which arguments have the batch first; all if left out."

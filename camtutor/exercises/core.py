@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Callable
 from zlib import crc32
-import contextlib, inspect, io, math, time
+import contextlib, inspect, io, math, random, time
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from camtutor.course import check_tensor
 from camtutor.errors import CamError, nearest
 from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
-from camtutor.exercises.trace import Raised, raised
+from camtutor.exercises.trace import Raised, raised, shortened
 
 CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet', '06': 'Feature maps'}
 
@@ -52,7 +53,6 @@ class Exercise:
     library:str = '' # the module of the package that has it: 'camtutor.cam'
     also:tuple = () # other right answers, in another style
     speed:Callable|None = None # answer -> anything: a larger case to be timed
-    slower:float = 20. # times the reference's time that still counts as quick
 
     @property
     def chapter(self): return self.id.split('.')[0].zfill(2)
@@ -101,7 +101,13 @@ def find(id:str)->Exercise:
     if str(id) not in found: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, found))
     return found[str(id)]
 
+def library_of(e:Exercise):
+    "The package's own function or class."
+    return getattr(import_module(e.library), e.name)
+
 # Grading
+
+SLOWER = 20. # times the reference's time that still count as quick
 
 def grade(e:Exercise, # the exercise
           answer, # a function or class, or the answer to a question
@@ -119,7 +125,7 @@ def grade(e:Exercise, # the exercise
         if v := problem(e, t, got):
             return Verdict(e, *v, mistake=recognise(e, answer, outcomes, seconds), where=got.error if v[0] == 'raised' else None,
                            printed=printed)
-    if e.speed and (ratio := slowness(e, answer)) > e.slower:
+    if e.speed and (ratio := slowness(e, answer)) > SLOWER:
         return Verdict(e, 'slow', f'It takes about {ratio:.0f} times as long as the reference.', printed=printed)
     return Verdict(e, 'correct', printed=printed)
 
@@ -130,18 +136,25 @@ def grade_question(e, answer):
     mistake = next((m for m in e.mistakes if same_answer(answer, m.answer)), None)
     if e.kind == 'choice' and not mistake:
         raise CamError(f'{answer!r} is not an option of question {e.id}. ' + nearest(answer, e.options))
-    return Verdict(e, 'wrong', '' if mistake else f'It is not {brief_value(answer)}.', mistake)
+    return Verdict(e, 'wrong', '' if mistake else f'It is not {shortened(answer)}.', mistake)
 
 def same_answer(a, b):
-    "Is `a`, typed by a learner, the value `b`? Case, spaces and list or tuple make no difference; floats may be rounded."
+    "Is `a`, typed by a learner, the value `b`? Case, spaces and list or tuple make no difference; a float may be rounded, a whole number not."
     if isinstance(a, Tensor): a = a.tolist()
     if isinstance(b, str): return isinstance(a, str) and a.split() == b.split() or str(a).lower().strip(' .') == b.lower().strip(' .')
     if isinstance(b, (tuple, list)): return isinstance(a, (tuple, list)) and len(a) == len(b) and all(map(same_answer, a, b))
     if isinstance(b, bool) or isinstance(a, bool): return a is b
-    if isinstance(b, (int, float)): return isinstance(a, (int, float)) and math.isclose(a, b, rel_tol=.01)
+    if isinstance(b, float): return isinstance(a, (int, float)) and math.isclose(a, b, rel_tol=.01)
     return a == b
 
-def brief_value(v): return repr(v) if len(repr(v)) < 60 else repr(v)[:57] + '…'
+@contextlib.contextmanager
+def fixed_random():
+    "Random numbers that repeat within, and go on afterwards as if none had been drawn."
+    kept = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    for seed in (random.seed, np.random.seed, torch.default_generator.manual_seed): seed(0)
+    try: yield
+    finally:
+        for put_back, state in zip((random.setstate, np.random.set_state, torch.random.set_rng_state), kept): put_back(state)
 
 @dataclass(frozen=True)
 class Outcome:
@@ -150,12 +163,11 @@ class Outcome:
     printed:str = ''
 
 def attempt(run, answer, seconds=5.)->Outcome:
-    "What `run(answer)` gives or raises, under the limits; random numbers, grad mode and output stay as they were."
+    "What `run(answer)` gives or raises, under the limits; random numbers (Python's, numpy's, torch's on the CPU), grad mode and output stay as they were."
     out = io.StringIO()
     grad = torch.is_grad_enabled()
     try:
-        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(out):
-            torch.manual_seed(0)
+        with fixed_random(), contextlib.redirect_stdout(out):
             torch.set_grad_enabled(True)
             return Outcome(guarded(lambda: run(answer), seconds), printed=out.getvalue())
     except (Exception, SystemExit, TimeLimit, MemoryLimit) as e:
@@ -164,13 +176,13 @@ def attempt(run, answer, seconds=5.)->Outcome:
 
 _known = {}
 
-def outcome(e, answer, trial)->Outcome:
+def outcome(answer, trial)->Outcome:
     "The outcome of the reference or of a mistake of the bank; worked out once."
     key = id(answer), id(trial)
     if key not in _known: _known[key] = attempt(trial.run, answer), answer, trial # kept, so that no other object gets their ids
     return _known[key][0]
 
-def expected(e, trial): return outcome(e, e.reference, trial).value if trial.want is same_as_reference else trial.want
+def expected(e, trial): return outcome(e.reference, trial).value if trial.want is same_as_reference else trial.want
 
 def problem(e, trial, got:Outcome):
     "`(state, message)` if the outcome of a trial is not what it should be, else None."
@@ -186,7 +198,7 @@ def recognise(e, answer, outcomes, seconds)->Mistake|None:
     if any(o.error and o.error.stopped for o in outcomes): return None
     for t in e.trials[len(outcomes):]: outcomes.append(attempt(t.run, answer, seconds))
     return next((m for m in e.mistakes
-                 if all(alike(o, outcome(e, m.answer, t)) for o, t in zip(outcomes, e.trials))), None)
+                 if all(alike(o, outcome(m.answer, t)) for o, t in zip(outcomes, e.trials))), None)
 
 def alike(a:Outcome, b:Outcome)->bool:
     "Do two outcomes show the same behaviour?"
@@ -219,7 +231,7 @@ def difference(got, want, name='the result')->str:
     if isinstance(want, float):
         ok = isinstance(got, (int, float)) and (math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or got != got and want != want)
         return '' if ok else f'{name} should be {want:.6g}, but it is {got if not isinstance(got, float) else format(got, ".6g")}.'
-    if type(got) is not type(want) or got != want: return f'{name} should be {want!r}, but it is {brief_value(got)}.'
+    if type(got) is not type(want) or got != want: return f'{name} should be {want!r}, but it is {shortened(got)}.'
     return ''
 
 def wrong_signature(e, answer)->str:

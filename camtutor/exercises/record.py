@@ -33,7 +33,7 @@ def load(file:Path)->tuple: # (exercises by id, what to tell the learner or '')
     if not file.exists(): return {}, ''
     try: return migrate(json.loads(file.read_text(encoding='utf8'))), ''
     except Newer as e: return {}, set_aside(file, f'was written by a newer camtutor (version {e})')
-    except (ValueError, KeyError, TypeError, AttributeError): return {}, set_aside(file, 'is damaged')
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError): return {}, set_aside(file, 'is damaged')
 
 class Newer(Exception): "The file has a version that this program does not know."
 
@@ -42,8 +42,12 @@ def migrate(data:dict)->dict: # exercises by id
     if 'version' not in data: # version 1: {"3.2": "correct"}
         data = dict(version=VERSION, exercises={k: dict(state=v) for k, v in data.items()})
     if data['version'] > VERSION: raise Newer(data['version'])
-    return {str(k): dict(state=str(v['state']), tries=int(v.get('tries', 1)), failures=int(v.get('failures', 0)),
+    return {str(k): dict(state=known(v['state']), tries=int(v.get('tries', 1)), failures=int(v.get('failures', 0)),
                          hints=int(v.get('hints', 0)), passed=str(v.get('passed', ''))) for k, v in data['exercises'].items()}
+
+def known(state):
+    if state not in RANK: raise ValueError(state)
+    return state
 
 def set_aside(file, what)->str:
     "Rename a file that cannot be used to a dated name beside it; say so."
@@ -55,21 +59,26 @@ def change(edit, # exercises by id -> changed in place
            file:Path=None
           )->tuple: # (exercises by id after it, what to tell the learner or '')
     "Read, edit and replace the file under its lock. An edit that cannot be saved is tried again with the next."
-    from filelock import FileLock, Timeout
     file = file or path()
     edits = _pending.setdefault(file, [])
     edits.append(edit)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(file) + '.lock', timeout=5):
+        with locked(file):
             done, note = load(file)
             for f in edits: f(done)
             write_whole(file, json.dumps(dict(version=VERSION, exercises=done), indent=1))
         edits.clear()
         return done, note
-    except Timeout: why = 'another session holds it'
-    except OSError as e: why = e.strerror
+    except OSError as e: why = reason(e)
     return read(file)[0], f'Your progress could not be saved in {file} ({why}). It is kept for this session, and saved once that works.'
+
+def locked(file:Path):
+    "The lock of `file`, in a folder that is there."
+    from filelock import FileLock
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(str(file) + '.lock', timeout=5)
+
+def reason(e:OSError)->str: return 'another session holds it' if isinstance(e, TimeoutError) else e.strerror
 
 def note_answer(id:str, state:str)->tuple: # as `change`
     "Add one answer; a pass is never taken back by a later failure."
@@ -92,7 +101,10 @@ def forget(id:str=None)->str: # what to tell the learner
     "Drop one exercise, or set the whole file aside."
     file = path()
     if id: return change(lambda done: done.pop(id, None))[1]
+    try:
+        with locked(file): note = set_aside(file, 'was reset') if file.exists() else ''
+    except OSError as e: return f'Your progress in {file} could not be reset ({reason(e)}).'
     _pending.pop(file, None)
-    return set_aside(file, 'was reset') if file.exists() else ''
+    return note
 
 def passed(d)->bool: return bool(d) and RANK.get(d['state'], 0) >= 2

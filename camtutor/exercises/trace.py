@@ -43,9 +43,11 @@ def values(frame, line)->tuple:
     used = set(re.findall(r'\w+', line)) & set(named) or set(named)
     return tuple(f'{k} = {brief(v)}' for k, v in named.items() if k in used)[:8]
 
+def shortened(v)->str: return repr(v) if len(repr(v)) < 60 else repr(v)[:57] + '…'
+
 def brief(v)->str:
     "A value in a few words; never runs code of the value's own class."
     if isinstance(v, Tensor): return f'tensor {tuple(v.shape)} {str(v.dtype)[6:]}' + (f': {v.item():.6g}' if v.numel() == 1 else '')
-    if v is None or type(v) in (int, float, bool, str): return repr(v) if len(repr(v)) < 60 else repr(v)[:57] + '…'
+    if v is None or type(v) in (int, float, bool, str): return shortened(v)
     if type(v) in (list, tuple, dict, set): return f'{type(v).__name__} of {len(v)}' if len(v) > 4 or type(v) in (dict, set) else f'{type(v).__name__} ({", ".join(map(brief, v))})'
     return type(v).__name__
