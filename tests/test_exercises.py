@@ -368,6 +368,7 @@ def test_use_reaches_the_painters(capsys):
             return theirs(model, x, target)
         exs._answers[id] = mine
         ex.use(id)
+        calls.clear()
         guided.paint(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.rand(1, 3, 9, 9), name, 0)
         assert calls
         ex.unuse(id)
