@@ -41,6 +41,8 @@ def check(args):
 LOOPBACK = '127.0.0.1'
 WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8'   # all that the page needs of JupyterLab's extensions
 
+def is_loopback(host): return host == 'localhost' or host == '::1' or host.startswith('127.')
+
 def check_free(host, port):
     "Can a page be served there?"
     try:
@@ -59,7 +61,8 @@ def app(args):
     options = [('Voila.ip', args.host), ('Voila.port', args.port), ('Voila.port_retries', 0), ('Voila.open_browser', not args.no_browser), ('Voila.log_level', 'WARN'),
                ('VoilaConfiguration.template', 'camtutor'), ('VoilaConfiguration.strip_sources', True), ('VoilaConfiguration.show_tracebacks', False),
                ('VoilaConfiguration.file_allowlist', 'no file^'), *(('VoilaConfiguration.extension_allowlist', e) for e in WIDGETS),
-               ('MappingKernelManager.cull_idle_timeout', 1800), ('MappingKernelManager.cull_interval', 60)]
+               ('MappingKernelManager.cull_idle_timeout', 600), ('MappingKernelManager.cull_interval', 60)]   # a page that is left gives its memory back
+    if is_loopback(args.host): options.append(('Voila.tornado_settings', {'allow_remote_access': False}))   # or a web page could reach it by a name of its own
     os.environ['JUPYTER_PATH'] = os.pathsep.join([str(page.parent.parent), os.environ.get('JUPYTER_PATH', '')])   # the page's template
     from voila.app import Voila
     print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)

@@ -127,7 +127,11 @@ def test_app_stays_on_this_computer(monkeypatch, capsys):
     command = calls[0]
     assert {'--Voila.ip=127.0.0.1', '--Voila.port=9123', '--Voila.open_browser=False', '--VoilaConfiguration.strip_sources=True',
             '--VoilaConfiguration.file_allowlist=no file^'} <= set(command) and command[0].endswith('data/explorer.ipynb')
-    assert 'http://127.0.0.1:9123' in capsys.readouterr().out
+    refuses = "--Voila.tornado_settings={'allow_remote_access': False}"   # requests under another name than this computer's
+    assert 'http://127.0.0.1:9123' in capsys.readouterr().out and refuses in command
+    for host, alone in (('localhost', True), ('0.0.0.0', False)):
+        assert not cli.main(['app', '--host', host, '--port', '9123', '--no-browser'])
+        assert (refuses in calls[-1]) == alone and f'--Voila.ip={host}' in calls[-1]
 
 def test_help_is_quick_and_needs_no_torch():
     code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"

@@ -1,5 +1,7 @@
 "The explorer in Chromium: in a JupyterLab and as a Voilà page. Screenshots are left in artefacts/."
 import base64, io, json, os, re, statistics, sys
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 import numpy as np, psutil, pytest
 from PIL import Image
 from camtutor.explorer import Explorer, drive
@@ -372,6 +374,18 @@ def visit(browser, app):
     page.goto(app, timeout=120_000)   # Voilà answers when the page's kernel has run
     page.wait_for_selector('.ct img.widget-image', timeout=120_000)
     return page, json.loads(page.locator('#jupyter-config-data').inner_text())['kernelId'] if page.locator('#jupyter-config-data').count() else None
+
+def status(url, host):
+    "What a server answers to a request under the name `host`."
+    try: return urlopen(Request(url, headers=dict(Host=host)), timeout=20).status
+    except HTTPError as e: return e.code
+
+def test_other_names_are_refused(app):
+    "A web page whose name is made to point to this computer cannot reach the explorer; nor does it start a kernel."
+    port = app.split(':')[-1].strip('/')
+    kernel = f'{app}api/kernels/00000000-0000-0000-0000-000000000000'
+    assert [status(kernel, f'{name}:{port}') for name in ('127.0.0.1', 'localhost', 'evil.example')] == [404, 404, 403]
+    assert status(app, f'evil.example:{port}') == 403
 
 EXECUTE = '''([kernel]) => new Promise(done => {
   const ws = new WebSocket(`ws://${location.host}/api/kernels/${kernel}/channels?session_id=test`), seen = [];
