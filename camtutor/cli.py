@@ -1,5 +1,5 @@
 "The `camtutor` command."
-import argparse, os, socket, subprocess, sys
+import argparse, os, re, socket, subprocess, sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,12 @@ def course_dir()->Path:
 def lab(args):
     "Open the course in JupyterLab."
     nbs = course_dir()
-    found = sorted(nbs.glob(f'{args.chapter}*.ipynb')) if args.chapter else [nbs/'index.ipynb']
+    names = sorted(p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+    found = [n for n in names if n.startswith(args.chapter or 'index')]
     if not found: raise CamError(f'camtutor lab: no chapter {args.chapter!r} in {nbs}; there are '
                                  f'{", ".join(sorted(p.stem for p in nbs.glob("[0-9]*.ipynb")))}.')
     as_root = ['--allow-root'] if hasattr(os, 'geteuid') and os.geteuid() == 0 else []
-    return subprocess.call([sys.executable, '-m', 'jupyterlab', found[0].name, *as_root], cwd=nbs)
+    return subprocess.call([sys.executable, '-m', 'jupyterlab', found[0], *as_root], cwd=nbs)
 
 def start(args):
     "Make a workspace of your own: the chapters with the exercises' bodies taken out."
@@ -75,16 +76,17 @@ def explain_photos(args):
     from camtutor.explain import _sources, explain
     from camtutor.zoo import load_network
     files = [f for p in args.photos for f in (_sources(p) if Path(p).is_dir() else [Path(p)])]
-    net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdigit() else args.target or None)
+    net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdecimal() else args.target or None)
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
     out, lines, failed = Path(args.out).expanduser(), {}, []
+    named = '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)   # so that another layer or target has files of its own
     if args.model == 'pets': print(f"The shipped network knows drawn animals only ({', '.join(net.vocab)}). For photographs say --model, such as --model resnet50 --weights DEFAULT.", file=sys.stderr)
     with redirect_stdout(sys.stderr):   # the bar; stdout is for the list
         for f in progress_bar(files, leave=False):
             try: e = explain(net, f, *how)
             except CamError as err: failed.append(f'{f}: {err}')
             else:
-                path = unused(made(out)/f'{f.stem}-{args.method}.png', lines)
+                path = unused(made(out)/f'{f.stem}-{named}.png', lines)
                 lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
     for line in lines.values(): print(line)
     if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)

@@ -13,16 +13,16 @@ def read_state(path)->dict: # name -> tensor
     path = Path(path).expanduser()
     if not path.is_file(): raise CamError(f"Reading weights: there is no file '{path}'.")
     try:
-        if path.suffix == '.safetensors':
+        if path.suffix.lower() == '.safetensors':
             from safetensors.torch import load_file
-            return load_file(path)
-        state = torch.load(path, map_location='cpu', weights_only=True)
+            state = load_file(path)
+        else: state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:   # each reader has errors of its own; all mean that the file cannot be used
         raise CamError(f"Reading weights: '{path}' holds more than tensors, or is damaged ({type(e).__name__}). Give a safetensors file, "
                        'or one written by torch.save(model.state_dict(), path).') from e
     for key in ('state_dict', 'model'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
-    if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
         raise CamError(f"Reading weights: '{path}' holds a {type(state).__name__} that is no state dict. Write it with torch.save(model.state_dict(), path).")
     return {k.removeprefix('module.'): v for k, v in state.items()}
 
@@ -36,6 +36,7 @@ def n_classes(name, state):
     from torchvision import models
     with torch.device('meta'): last = list(models.get_model(name, weights=None).state_dict())[-1]
     if last not in state: raise CamError(f'Reading weights: they do not fit a {name}. There is no {last!r} among their {len(state)} tensors.')
+    if state[last].ndim != 1: raise CamError(f'Reading weights: they do not fit a {name}. {last!r} should have shape (K,), but it has {tuple(state[last].shape)}.')
     return len(state[last])
 
 def load_network(name='pets', # 'pets': the shipped network; otherwise one of torchvision's

@@ -29,10 +29,22 @@ def test_a_folder_of_photos(photos, tmp_path, capsys):
     out = tmp_path/'new'/'maps'
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
     assert status == 0 and err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1 and said.count('\n') == 3
-    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png', 'dog-grad_cam.png']
+    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-0.6-cat-2.png', 'cat-grad_cam-0.6-cat.png', 'dog-grad_cam-0.6-cat.png']
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
-    assert (out/'dog-grad_cam.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
+    assert (out/'dog-grad_cam-0.6-cat.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
+
+def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
+    for more in ([], ['--target', 'cat'], ['--target', 'dog'], ['--target', 'dog', '--layer', '0.5']):
+        assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', *more)[0] == 0
+    assert {p.name for p in (tmp_path/'out').iterdir()} == {f'cat-grad_cam{s}.png' for s in ('', '-cat', '-dog', '-0.5-dog')}
+
+def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
+    net = load_pets()
+    net.vocab = ['a/b: ..\\c?', *net.vocab[1:]]
+    monkeypatch.setattr('camtutor.zoo.load_pets', lambda: net)
+    assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', '--target', net.vocab[0])[0] == 0
+    assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.png']
 
 def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     (photos/'bad.jpg').write_bytes(b'not a picture')
@@ -43,7 +55,7 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     assert len(list((tmp_path/'out').iterdir())) == 3 and 'cat.png: cat' in said
 
 @pytest.mark.parametrize('args, why', [(['--method', 'gradcam'], "'grad_cam'"), (['--layer', '0.66'], "'0.6'"), (['--target', 'cta'], "'cat'"),
-    (['--target', '99'], 'out of range'), (['--model', 'resnet5o'], "'resnet50'"), (['--model', 'resnet18'], '--weights'),
+    (['--target', '99'], 'out of range'), (['--target', '²'], "no class '²'"), (['--model', 'resnet5o'], "'resnet50'"), (['--model', 'resnet18'], '--weights'),
     (['--weights', 'gone.safetensors'], 'no file')])
 def test_wrong_arguments_end_it_before_any_work(photos, tmp_path, capsys, args, why):
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out', *args)
@@ -76,14 +88,15 @@ def small(tmp_path_factory):
     torch.manual_seed(0)
     net = squeezenet1_1(num_classes=5).eval()
     state = net.state_dict()
-    save_file(state, folder/'net.safetensors')
+    for name in ('net.safetensors', 'net.SAFETENSORS'): save_file(state, folder/name)
+    save_file({f'module.{k}': v for k, v in state.items()}, folder/'wrapped.safetensors')
     torch.save(state, folder/'net.pt')
     torch.save(dict(state_dict={f'module.{k}': v for k, v in state.items()}, epoch=3), folder/'wrapped.pth')
     torch.save(net, folder/'whole.pt')
     (folder/'damaged.safetensors').write_bytes((folder/'net.safetensors').read_bytes()[:99])
     return folder, net
 
-@pytest.mark.parametrize('name', ['net.safetensors', 'net.pt', 'wrapped.pth'])
+@pytest.mark.parametrize('name', ['net.safetensors', 'net.SAFETENSORS', 'wrapped.safetensors', 'net.pt', 'wrapped.pth'])
 def test_weights_from_a_file(small, name):
     folder, net = small
     got = load_network('squeezenet1_1', folder/name)
@@ -93,7 +106,7 @@ def test_weights_from_a_file(small, name):
 
 def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
     status, said, _ = run(capsys, 'explain', photos/'cat.png', '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--target', 3, '--out', tmp_path)
-    assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam.png').exists()
+    assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam-3.png').exists()
 
 class Trap:
     "What it would do when unpickled must never happen."
@@ -110,7 +123,11 @@ def test_weights_that_do_not_fit(small):
     with pytest.raises(CamError, match='do not fit a resnet18'): load_network('resnet18', small[0]/'net.pt')
     with pytest.raises(CamError, match='do not fit a pets network'): load_network('pets', small[0]/'net.pt')
     torch.save([1, 2], small[0]/'list.pt')
-    with pytest.raises(CamError, match='no state dict'): read_state(small[0]/'list.pt')
+    torch.save({1: torch.ones(2)}, small[0]/'numbered.pt')
+    for name in ('list.pt', 'numbered.pt'):
+        with pytest.raises(CamError, match='no state dict'): read_state(small[0]/name)
+    save_file({**small[1].state_dict(), 'classifier.1.bias': torch.tensor(1.)}, small[0]/'flat.safetensors')
+    with pytest.raises(CamError, match=r"'classifier.1.bias' should have shape"): load_network('squeezenet1_1', small[0]/'flat.safetensors')
 
 def test_default_weights_without_a_network(monkeypatch):
     from torchvision.models import _api
@@ -132,6 +149,19 @@ def test_app_stays_on_this_computer(monkeypatch, capsys):
     for host, alone in (('localhost', True), ('0.0.0.0', False)):
         assert not cli.main(['app', '--host', host, '--port', '9123', '--no-browser'])
         assert (refuses in calls[-1]) == alone and f'--Voila.ip={host}' in calls[-1]
+
+@pytest.mark.parametrize('chapter, opened', [(None, 'index.ipynb'), ('02', '02_cam.ipynb'), ('tools/show', 'tools/show.ipynb')])
+def test_lab_opens_a_notebook_that_is_there(monkeypatch, chapter, opened):
+    calls = []
+    monkeypatch.setattr(cli.subprocess, 'call', lambda command, cwd: calls.append((command[3], cwd)))
+    cli.main(['lab', chapter] if chapter else ['lab'])
+    [(path, nbs)] = calls
+    assert path == opened and (nbs/path).is_file()
+
+@pytest.mark.parametrize('chapter', ['/etc', '99', '*', '../tests', '[0-'])
+def test_lab_without_such_a_chapter(capsys, chapter):
+    status, said, err = run(capsys, 'lab', chapter)
+    assert status == 1 and 'no chapter' in err and '02_cam' in err
 
 def test_help_is_quick_and_needs_no_torch():
     code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"
