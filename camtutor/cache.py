@@ -1,7 +1,7 @@
 "Scenes in bulk: drawn once on all cores, then kept in the user's cache folder."
 import hashlib, json, os, subprocess, sys, tempfile, time, zlib
 from collections import namedtuple
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 import numpy as np
@@ -50,9 +50,9 @@ def start_worker(jobs):
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([here, os.environ.get('PYTHONPATH', '')])}
     cmd = [sys.executable, '-c', 'from camtutor.cache import worker; worker()']
     err = tempfile.TemporaryFile()
-    p = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, env=env)
-    p.stdin.write(json.dumps(jobs).encode())
-    p.stdin.close()
+    try: p = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, env=env)
+    except OSError as e: raise CamError(f'Drawing scenes: no drawing process could be started ({e.strerror}).') from e
+    with suppress(BrokenPipeError), p.stdin as f: f.write(json.dumps(jobs).encode())   # of one that has ended already `read_scene` tells
     return p, err
 
 def read_scene(p, err, nbytes):
@@ -64,8 +64,9 @@ def read_scene(p, err, nbytes):
 
 def draw_parallel(jobs, size, n_workers):
     "Packed scenes in the order of `jobs`, drawn by `n_workers` processes, each taking every `n_workers`-th job."
-    workers = [start_worker(jobs[k::n_workers]) for k in range(n_workers)]
+    workers = []
     try:
+        for k in range(n_workers): workers.append(start_worker(jobs[k::n_workers]))
         for i in range(len(jobs)):
             data = read_scene(*workers[i % n_workers], size * size * 4)
             yield np.frombuffer(data, np.uint8).reshape(size, size, 4)

@@ -1,6 +1,5 @@
 "Scenes in bulk: drawn once, kept whole or not at all, whoever interrupts or interferes."
-import errno, hashlib, os, subprocess, sys, time
-from pathlib import Path
+import errno, hashlib, os, shutil, subprocess, sys, time
 import numpy as np, pytest
 from camtutor import cache
 from camtutor.cache import cache_dir, pictures
@@ -108,6 +107,21 @@ def test_interrupted_in_parallel_leaves_no_process(monkeypatch):
     next(drawn)
     drawn.close()
     assert len(started) == 2 and all(p.poll() is not None for p, _ in started)
+
+@pytest.mark.parametrize('program, why', [('false', 'ended early'), (None, 'could be started')])
+def test_a_worker_that_dies_at_start_is_told(tmp_path, monkeypatch, program, why):
+    monkeypatch.setattr(sys, 'executable', shutil.which(program) if program else str(tmp_path/'gone'))
+    with pytest.raises(CamError, match=why): list(cache.draw_parallel([[k, 'cat', 16, {}] for k in range(9000)], 16, 2))
+
+def test_a_worker_that_cannot_start_leaves_no_other(monkeypatch):
+    started, real = [], cache.start_worker
+    def second_fails(jobs):
+        if started: raise OSError(errno.EAGAIN, 'Resource temporarily unavailable')
+        started.append(real(jobs))
+        return started[-1]
+    monkeypatch.setattr(cache, 'start_worker', second_fails)
+    with pytest.raises(OSError, match='Resource'): next(cache.draw_parallel([[k, 'cat', 16, {}] for k in range(200)], 16, 2))
+    assert [p.poll() is not None for p, _ in started] == [True]
 
 def test_killed_while_writing(folder):
     code = '''
