@@ -77,9 +77,9 @@ def names(species, options):
     if any(s is None for s in many): _fail('species', species, f'None stands alone only. Possible: {_listed(options)}.')
     return tuple(word('species', s, options) for s in many)
 
-def each(name, value, n, check, single=str):
+def each(name, value, n, check):
     "One value for all n animals, or a list of n: a list of n checked values."
-    if value is None or isinstance(value, single) or not isinstance(value, Sequence): return [check(name, value)] * n
+    if value is None or isinstance(value, str) or not isinstance(value, Sequence): return [check(name, value)] * n
     if len(value) != n:
         animals = '1 animal' if n == 1 else f'{n} animals'
         _fail(name, value, f'{len(value)} values for {animals}. Give one for all, or a list of {n}.')

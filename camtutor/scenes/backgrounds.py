@@ -38,12 +38,14 @@ def textured(c, shape, colour, name, tile, strength, rng, lit=None):
     view = c.rgb[:, y0:y1, x0:x1]
     view += (np.array(colour, np.float32)[:, None, None] * s - view) * cov
 
-def on_floor(h, pts, depth=.14):
+DEPTH = .14   # of the horizon behind the wall
+
+def on_floor(h, pts):
     "Floor coordinates (across, near to far) in perspective; what lies beyond the wall is cut to a line on it."
     p = np.asarray(pts, float)
-    near = 1 - h + depth
-    far = np.maximum(near / (1 + p[:, 1] * 1.1), depth)
-    return np.stack([.5 + (p[:, 0] - .5) * far / near, h - depth + far], 1)
+    near = 1 - h + DEPTH
+    far = np.maximum(near / (1 + p[:, 1] * 1.1), DEPTH)
+    return np.stack([.5 + (p[:, 0] - .5) * far / near, h - DEPTH + far], 1)
 
 PAINTS = ((.80, .77, .70), (.68, .74, .76), (.76, .68, .64), (.62, .66, .58), (.84, .82, .80), (.55, .58, .66))
 

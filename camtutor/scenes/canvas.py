@@ -143,7 +143,7 @@ class Canvas:
         self._blend(box, k, colour)
 
     # ---- things with volume
-    def _shade(self, cov, box, grain, depth, rim):
+    def _shade(self, cov, grain, depth, rim):
         "Light on a cushion-like surface: 1 is the plain colour, less is darker, more is lighter."
         h, w = cov.shape
         r = max(1, int(round(depth * min(h, w))))
@@ -184,6 +184,6 @@ class Canvas:
         if hair:
             grain = textures.patch('hair', 2.6 * self.scale, box, (phase, phase * 7.3), turns)
             grain *= np.float32(hair)
-        self._shaded(box, cov, self._shade(cov, box, grain, depth, rim), part)
+        self._shaded(box, cov, self._shade(cov, grain, depth, rim), part)
 
-    def glow(self, x, y, r, colour=(1., 1., 1.), alpha=.9): self.fill(ellipse(x, y, r, n=16), colour, None, alpha)
+    def glow(self, x, y, r, alpha=.9): self.fill(ellipse(x, y, r, n=16), (1., 1., 1.), None, alpha)

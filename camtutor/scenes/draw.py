@@ -2,7 +2,6 @@
 import io, math, random
 from dataclasses import dataclass
 import numpy as np
-from ..errors import CamError
 from . import arguments as check, textures
 from .animals import POSES, SPECIES, draw_animal, extent
 from .backgrounds import BACKGROUNDS, PLAIN, draw_background

@@ -2,10 +2,8 @@
 import math
 import numpy as np
 from .canvas import dark, light, mix
+from .faces import SHADE, SIDES
 from .shapes import bezier, blob, ellipse, quad, tube
-
-SIDES = (-1, 1)
-SHADE = (.05, .03, .04)
 
 def ear(h, outer, inner=None, tint=None, decor=None, fluff=None, colour=None, **kw):
     "An ear with its inside."

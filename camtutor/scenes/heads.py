@@ -3,7 +3,7 @@ import math
 from .canvas import mix
 from .coats import coat
 from .ears import EARS_BEFORE, EARS_BEHIND
-from .faces import FACES
+from .faces import FACES, SIDES
 from .shapes import blob, ellipse, mirror, straight
 
 OUTLINES = {  # right half, from crown to chin, in head radii
@@ -19,7 +19,6 @@ OUTLINES = {  # right half, from crown to chin, in head radii
 FLUFF = {'bear': .04, 'cat': .033, 'dog': .038, 'elephant': .005, 'fox': .04, 'mouse': .028, 'pig': .007,
          'rabbit': .032}            # length of the hairs along an outline
 HAIR = {'elephant': .045, 'pig': .05}    # contrast of the fur's texture; .10 for all others
-SIDES = (-1, 1)
 
 class Head:
     "A head to be drawn at the origin with radius 1: canvas, look and how it is turned."

@@ -81,19 +81,21 @@ def tube(spine, widths):
     return blob(np.vstack([p + normal, tip, (p - normal)[::-1]]), 4)
 
 @lru_cache(None)
-def _tufts(n=4096):
+def _tufts():
     "Hair ends along an edge: broad clumps and single hairs, mean about 0.2."
-    r = np.random.RandomState(3)
+    r, n = np.random.RandomState(3), 4096
     clump = np.convolve(r.standard_normal(n + 8), np.ones(9) / 3, 'valid')
     hair = 1.7 * r.uniform(.1, 1, n)**1.6 * (np.arange(n) % 2)
     return np.tile(.35 * clump + hair, 2)
 
-def furry(outline, length, phase, step=.032):
-    "`outline` resampled every `step` units with hairs of about `length` standing out of it."
+HAIRS = .032   # from one hair to the next
+
+def furry(outline, length, phase):
+    "`outline` resampled every `HAIRS` units with hairs of about `length` standing out of it."
     p = np.concatenate([outline, outline[:1]])
     d = p[1:] - p[:-1]
     s = np.concatenate([[0.], np.cumsum(np.sqrt(d[:, 0]**2 + d[:, 1]**2))])
-    n = max(12, int(s[-1] / step)) // 2 * 2
+    n = max(12, int(s[-1] / HAIRS)) // 2 * 2
     at = np.arange(-1, n + 1) * (s[-1] / n)
     q = np.empty((n + 2, 2))
     q[:, 0], q[:, 1] = np.interp(at, s, p[:, 0]), np.interp(at, s, p[:, 1])

@@ -96,12 +96,12 @@ def _indices(n, tile, box, offset):
     x = ((np.arange(x0, x1) * k).astype(np.intp) + int(offset[1] * n)) % n
     return y, x
 
-def floor(name, size, horizon, tile, offset=(0., 0.), depth=.1):
+def floor(name, size, horizon, tile, offset=(0., 0.)):
     "Texture on a floor that runs back from the picture's lower edge to row `horizon` (a fraction): (rows, size)."
     n = nearest_level(tile * size)
     y0 = int(round(horizon * size))
-    far = (np.arange(y0, size) + .5) / size - horizon + depth
-    near = 1 - horizon + depth
+    far = (np.arange(y0, size) + .5) / size - horizon + .1
+    near = 1 - horizon + .1
     v = -np.log(far / near) * near / tile + offset[0]
     x = ((np.arange(size) + .5) / size - .5)[None] * (near / far / tile)[:, None] + offset[1]
     iy, ix = (-v * n).astype(np.intp) % n, np.floor(x * n).astype(np.intp) % n
