@@ -1,6 +1,6 @@
 "Sliders on a function: they call it with their values, and show in words what goes wrong."
 import io
-import numpy as np, pytest, torch
+import pytest, torch
 from PIL import Image
 from camtutor.errors import CamError
 from camtutor.play import play

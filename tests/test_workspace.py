@@ -41,6 +41,9 @@ def test_a_chapter_without_exercises_stays_as_it_is():
     cells = [md('# T'), code('1 + 1', '2')]
     assert workspace_cells(cells) == [dict(c, source=[c['source']]) for c in cells]
 
+def test_a_cell_that_no_test_runs_keeps_saying_so():
+    assert sources(workspace_cells([md('# T'), code('#| hide\n#| eval: false\nslow()'), code('#| export\nf()')]))[1:] == ['#| eval: false\nslow()', 'f()']
+
 def test_the_source_is_not_changed():
     before = json.dumps(SMALL)
     workspace_cells(SMALL)
