@@ -191,14 +191,14 @@ class Explorer:
              keep=False): # stay with the class that is chosen, instead of the new picture's top class?
         "Go on with another picture: one forward pass; what was kept for the old one is freed."
         self.halt()
-        if self.subject is None or self.subject.x.shape != subject.x.shape:
-            self.layers, self.last = map_layers(self.net, subject.x), last_layer(self.net, subject.x)
-        cache = CamCache(self.net, subject.x, self.layers)
+        same = self.subject is not None and self.subject.x.shape == subject.x.shape
+        layers, last = (self.layers, self.last) if same else (map_layers(self.net, subject.x), last_layer(self.net, subject.x))
+        cache = CamCache(self.net, subject.x, layers)
         if getattr(cache.out, 'ndim', 0) != 2:
             what = f'scores of shape {tuple(cache.out.shape)}' if isinstance(cache.out, Tensor) else f'a {type(cache.out).__name__}'
             raise CamError(f'Exploring: the model gave {what}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
-        self.cache, self.subject, self.results, self.truths = cache, subject, OrderedDict(), {}
+        self.cache, self.subject, self.layers, self.last, self.results, self.truths = cache, subject, layers, last, OrderedDict(), {}
         self.prob = cache.out.float().softmax(1)[0]
         self.offer(keep)
         self.redraw()
@@ -437,9 +437,8 @@ class Explorer:
         species, second = self.value('species'), self.value('second')
         recipe = dict(seed=self.value('seed'), species=(species, second) if second else species,
                       **{k: self.value(k) or None for k in ('background', 'pose', 'pattern')})
-        fresh = self.chosen is not None
+        self.take(self.study(recipe), keep=self.chosen is None)
         self.chosen = None
-        self.take(self.study(recipe), keep=not fresh)
         self.panel.mark_thumb(None, self.titles)
 
     def uploaded(self, change):

@@ -1,4 +1,4 @@
-"The face of the explorer: its widgets and their layout. Nothing is computed here; `camtutor.explorer` listens and answers."
+"The face of the explorer: its widgets and their layout. Nothing is computed here; `camtutor.explorer_ui` listens and answers."
 import base64, io
 from html import escape
 
@@ -200,18 +200,16 @@ class Panel:
     "All controls of an explorer, by name in `controls`, inside `root`."
     def __init__(self, methods, # (title, name) of each
                  scenes, # dict of the scene tab's choices: species, poses, backgrounds, patterns; empty = no such tab
-                 show=SECTIONS, # which sections are laid out
-                 look=None): # opacity and colour map to begin with
-        self.show, look = show, dict(opacity=.7, cmap='magma') | (look or {})
-        any_ = [('-', -1)]
-        self.controls = c = dict(
+                 show=SECTIONS): # which sections are laid out
+        self.show, any_ = show, [('-', -1)]
+        self.controls = dict(
             class_=_slider('Class', any_), classes=_choice('Classes', [('Top 5', 'top'), ('All', 'all')]),
             find=_row(w.Combobox(description='Find', placeholder='type a class name', ensure_option=True, continuous_update=False)),
             layer=_slider('Layer', any_), method=_menu('Method', methods),
             compare=_choice('Compare', [('One class', 'one'), ('Two classes', 'two'), ('Difference', 'difference')]),
             class2=_slider('Against', any_),
-            opacity=_row(w.FloatSlider(look['opacity'], min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
-            cmap=_menu('Colours', CMAPS, value=look['cmap']),
+            opacity=_row(w.FloatSlider(.7, min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
+            cmap=_menu('Colours', CMAPS),
             ground=_choice('Ground', [('Over the picture', 'over'), ('The map alone', 'alone')]),
             scale=_choice('Range', [('Each map its own', 'own'), ('Hold this range', 'hold')]),
             outline=_menu('Outline', [('none', '')]),

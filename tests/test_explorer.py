@@ -418,6 +418,30 @@ def test_the_second_class_is_the_strongest_other():
     drive(ex, compare='two', class2='pig', background='snow')   # a choice that is seen stays
     assert ex.name(ex.value('class2')) == 'pig'
 
+def test_a_scene_that_fails_leaves_the_explorer_where_it_was(ex, monkeypatch):
+    before = ex.subject, ex.cache, ex.layers
+    def study(recipe): raise CamError('no such scene')
+    with monkeypatch.context() as m, pytest.raises(CamError, match='no such scene'):
+        m.setattr(ex, 'study', study)
+        drive(ex, seed=44)
+    def breaks(net, x, layers): raise CamError('too large')
+    with monkeypatch.context() as m, pytest.raises(CamError, match='too large'):
+        m.setattr('camtutor.explorer_ui.CamCache', breaks)
+        ex.take(ex.subject._replace(x=torch.zeros(1, 3, 64, 64)))
+    assert ex.chosen == 0 and all(a is b for a, b in zip(before, (ex.subject, ex.cache, ex.layers)))
+    assert ex.panel.thumbs.children[0].description.startswith('✓')
+
+def test_results_are_bounded_and_the_oldest_goes_first(ex, monkeypatch):
+    made, most = [], 64 + len(ex.layers)
+    with monkeypatch.context() as m:
+        m.setattr(ex, 'compute', lambda *key: made.append(key) or torch.zeros(1, 4, 4))
+        ex.results.clear()
+        for k in range(most): ex.raw(k, method='saliency')
+        for k in (0, most): ex.raw(k, method='saliency')   # the first is looked at again, and one is new
+    assert len(made) == most + 1 and len(ex.results) == most
+    assert ('saliency', 0, None) in ex.results and ('saliency', 1, None) not in ex.results
+    ex.results.clear()
+
 def test_a_scene_begins_with_the_picture_that_is_seen():
     ex = Explorer(picture=8)
     assert {k: ex.value(k) for k in ('seed', 'species', 'second', 'background', 'pose')} == dict(seed=31, species='cat', second='dog', background='carpet', pose='')
