@@ -18,7 +18,7 @@ setup(
     long_description_content_type='text/markdown',
     keywords=cfg['keywords'].split(),
     author=cfg['author'],
-    license=cfg['license'],
+    license_expression=cfg['license'],
     license_files=['LICENSE'],
     python_requires='>=' + cfg['min_python'],
     packages=find_packages(include=['camtutor', 'camtutor.*']),

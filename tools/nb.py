@@ -56,6 +56,7 @@ def run(path:Path, timeout=600):
 def shape(nb):
     "One line about a chapter's shape."
     code = [c for c in nb.cells if c.cell_type == 'code' and c.source.strip()]
+    if not code: return 'no code cells'
     md = sum(c.cell_type == 'markdown' for c in nb.cells)
     lines = sorted(sum(bool(l.strip()) and not l.startswith('#|') for l in c.source.splitlines()) for c in code)
     shown = sum(bool(c.outputs) for c in code)
