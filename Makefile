@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: course test setup notebooks pytest browser step dev outputs bench weights wheel
+.PHONY: course test setup notebooks pytest browser step dev outputs bench weights pictures wheel
 
 course: setup
 	$(BIN)/camtutor lab
@@ -43,9 +43,15 @@ bench: setup      # timings beside other libraries, as ratios
 	$(BIN)/python -m benchmarks.gradcam
 	$(BIN)/python -m benchmarks.pixels
 
-weights: setup    # train the shipped networks again, from seeds
-	$(BIN)/python tools/make_weights.py
+weights: setup    # draw the shipped scenes and train the shipped networks again, from seeds
+	$(BIN)/python tools/make_gallery.py
 	$(BIN)/python tools/make_plain.py
+	$(BIN)/python tools/make_weights.py
 
-wheel: setup
-	$(BIN)/python -m build --wheel
+pictures: setup   # draw the README's pictures again; needs Chromium
+	$(BIN)/python benchmarks/scenes.py --sheet
+	$(BIN)/python tools/make_explain_picture.py
+	$(BIN)/python tools/explorer_strip.py
+
+wheel: setup      # a source distribution, and the wheel that it makes
+	$(BIN)/python -m build

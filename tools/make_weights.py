@@ -14,7 +14,7 @@ from fastai.vision.all import imagenet_stats, set_seed
 
 from camtutor.cache import Pictures, pictures
 from camtutor.cam import best_energy, cam, energy, head_weight, peak_inside
-from camtutor.pets import load_pets, load_weights, pets_dls, pets_learner, small_resnet
+from camtutor.pets import SHIPPED, load_pets, load_weights, pets_dls, pets_learner, small_resnet
 from camtutor.scenes import PARTS, SPECIES
 from camtutor.show import upsample
 
@@ -193,13 +193,15 @@ def markdown(r):
                       'By species: ' + ', '.join(f'{s} {pct(v)}' for s, v in r['species'].items()) + '.', '',
                       *[f'- **{k}.safetensors**, {v["kb"]} KB, knows {", ".join(v["vocab"])}. {v["made"]}.' for k, v in r['files'].items()], ''])
 
+def shipped():
+    "What each file of weights says of itself."
+    kb = {name: (DATA/f'{name}.safetensors').stat().st_size // 1024 for name in SHIPPED}
+    return {name: {k: load_weights(name)[1][k] for k in ('vocab', 'made')} | dict(kb=kb[name]) for name in SHIPPED}
+
 def report():
     net = load_pets()
     single, species = report_single(net)
-    r = dict(single=single, species=species, pairs=report_pairs(net), fits=report_fits(), files={})
-    for name in ('pets', 'backbone'):
-        meta = load_weights(name)[1]
-        r['files'][name] = dict(vocab=meta['vocab'], made=meta['made'], kb=(DATA/f'{name}.safetensors').stat().st_size // 1024)
+    r = dict(single=single, species=species, pairs=report_pairs(net), fits=report_fits(), files=shipped())
     (DATA/'weights.json').write_text(json.dumps(r, indent=1) + '\n', encoding='utf8')
     (HERE/'docs').mkdir(exist_ok=True)
     (HERE/'docs'/'weights.md').write_text(markdown(r), encoding='utf8')
