@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 import sys
 from types import ModuleType
 
-_lazy = dict(explain='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes')
+_lazy = dict(explain='explain', explain_all='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes',
+             overlay='show', CamError='errors')
 
 def __getattr__(name):
     "Import a public name on first use, so that `import camtutor` alone stays light (no torch, no fastai)."

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['cam', 'Head', 'find_head', 'head_weight', 'energy', 'peak_inside', 'best_energy', 'gap_head', 'retrain_head']
 
-# %% ../nbs/02_cam.ipynb #0003cd6a
+# %% ../nbs/02_cam.ipynb #0004f5a8
+from collections import namedtuple
 from typing import NamedTuple
 from copy import deepcopy
 import torch, torch.nn.functional as F
@@ -35,13 +36,15 @@ def cam(
     dtype = _fit(weight, A)
     return torch.einsum('kc,ncij->nkij', weight.to(dtype), A.to(dtype))
 
-# %% ../nbs/02_cam.ipynb #00525e62
+# %% ../nbs/02_cam.ipynb #005694d0
+_Linear = namedtuple('_Linear', 'maps z weight bias out')
+
 class _Watch(TorchFunctionMode):
-    "Keeps the latest maps (N,C,h,w); for each Linear on (N,C), those maps, its input, weight and bias."
+    "Keeps the latest maps (N,C,h,w); for each Linear on (N,C), those maps, its input, weight, bias and output."
     maps, linears = None, ()
     def __torch_function__(self, f, types, args=(), kwargs=None):
         out = f(*args, **(kwargs or {}))
-        if f is F.linear and out.ndim == 2: self.linears += ((self.maps, *_linear_args(*args, **(kwargs or {}))),)
+        if f is F.linear and out.ndim == 2: self.linears += (_Linear(self.maps, *_linear_args(*args, **(kwargs or {})), out.clone()),)
         elif isinstance(out, Tensor) and out.ndim == 4 and _is_map(*out.shape): self.maps = out
         return out
 
@@ -49,12 +52,17 @@ def _linear_args(input, weight, bias=None): return input, weight, bias
 
 def _is_map(n, c, h, w): return h * w > 1 and c * h > 1 # a pooled (N,C,1,1) is none, nor the same with channels last
 
-# %% ../nbs/02_cam.ipynb #0055ee63
+# %% ../nbs/02_cam.ipynb #0059094e
 def _is_mean(z, acts):
     "Is z (N,C) the spatial mean of the maps (N,C,h,w)?"
     if acts is None or z.shape != acts.shape[:2]: return False
     tol = 1e-4 if z.dtype in (torch.float32, torch.float64) else 2e-2
     return bool((z - acts.mean((2, 3))).abs().max() <= tol * z.abs().max())
+
+def _is_scores(out, o):
+    "Are `out`, what the network gave, the scores `o` (N,K), or their softmax?"
+    if not isinstance(out, Tensor) or out.shape != o.shape: return False
+    return any(torch.allclose(out, s, equal_nan=True) for s in (o, o.softmax(1), o.log_softmax(1)))
 
 # %% ../nbs/02_cam.ipynb #005caf1f
 class Head(NamedTuple):
@@ -65,16 +73,15 @@ class Head(NamedTuple):
 
 def _bare(t): return None if t is None else t.detach()
 
-# %% ../nbs/02_cam.ipynb #005d4841
+# %% ../nbs/02_cam.ipynb #005d556c
 def find_head(
     model:nn.Module, # ends in global average pooling and one Linear
     x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
 )->Head:             # acts (N,C,h,w), weight (K,C), bias (K,)
-    "Run `model` once and find what its last Linear pools. `CamError`, with the reason, if CAM is not exact there."
-    with _Watch() as seen: _forward(model, x, 'Looking for the head')
-    if seen.linears and _is_mean(seen.linears[-1][1], seen.linears[-1][0]):
-        acts, _, weight, bias = seen.linears[-1]
-        return Head(_bare(acts), _bare(weight), _bare(bias))
+    "Run `model` once and find the Linear that gives the scores, and what it pools. `CamError`, with the reason, if CAM is not exact there."
+    with _Watch() as seen: out = _forward(model, x, 'Looking for the head')
+    for l in seen.linears:
+        if _is_mean(l.z, l.maps) and _is_scores(out, l.out): return Head(_bare(l.maps), _bare(l.weight), _bare(l.bias))
     raise CamError(f"CAM of a {type(model).__name__}: {_why_not(seen)} CAM is exact only for pooling and one Linear. "
                    "Use Grad-CAM, which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and retrain_head.")
 
@@ -101,15 +108,16 @@ def _forward(model, x, doing):
     except RuntimeError as e:
         raise CamError(f"{doing}: the {type(model).__name__} failed on a batch {tuple(x.shape)} ({e}). {hint}") from e
 
-# %% ../nbs/02_cam.ipynb #005b59b4
+# %% ../nbs/02_cam.ipynb #0062c4c6
 def _why_not(seen):
     "What stands between the last map and the scores: one or two sentences."
     if seen.maps is None: return "no map over places was seen while it ran (a compiled or scripted model hides them)."
     last = tuple(seen.maps.shape)
     if not seen.linears: return f"no Linear layer ran. If {last[1]} is the number of classes, its last map {last} already is the CAM."
-    after = [w for a, _, w, _ in seen.linears if a is seen.maps]
+    if _is_mean(seen.linears[-1].z, seen.linears[-1].maps): return "what it gives are not the scores of its Linear: something comes after it, or several outputs are put together."
+    after = [l.weight for l in seen.linears if l.maps is seen.maps]
     if len(after) > 1: return f"{len(after)} Linear layers follow the last map {last}: {_chain(after)}, with a hidden layer between."
-    z = seen.linears[-1][1]
+    z = seen.linears[-1].z
     if z[0].numel() == seen.maps[0].numel(): return f"its Linear reads the last map {last} flattened, without pooling."
     return f"its Linear reads {z.shape[1]} numbers that are not the mean over places of the last map {last} (other pooling, or a norm after it)."
 

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['METHODS', 'SUFFIXES', 'Method', 'late', 'batch_of', 'check_save_path', 'Explanation', 'explain', 'explain_all']
 
-# %% ../nbs/tools/explain.ipynb #0003fd65
-import io, os, tempfile, threading, warnings
+# %% ../nbs/tools/explain.ipynb #0003825a
+import io, os, random, threading, warnings
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Callable, NamedTuple
 import numpy as np, torch
@@ -21,11 +22,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-# %% ../nbs/tools/explain.ipynb #00057cb2
+# %% ../nbs/tools/explain.ipynb #00052ca8
 from .cam import cam, find_head
 from .errors import CamError, nearest
-from .gradcam import capture, class_numbers, grad_cam, last_layer, layer_name, saying, unwrap
-from .images import open_image
+from .files import write_whole
+from .gradcam import capture, class_numbers, grad_cam, last_layer, layer_name, plain, saying, unwrap
+from .images import as_seen, open_image
 from .show import normalize, overlay, show_cam, show_grid, upsample
 
 # %% ../nbs/tools/explain.ipynb #000ae4ce
@@ -76,19 +78,22 @@ METHODS = dict(
     guided_grad_cam=Method(late('guided', 'guided_grad_cam'), 'pixels', 'Guided Grad-CAM', 2017, 'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 2),
 )
 
-# %% ../nbs/tools/explain.ipynb #000687aa
+# %% ../nbs/tools/explain.ipynb #00135553
 def _picture(image):
     "Whatever a person calls a picture, as a PIL image of mode RGB."
-    if isinstance(image, Image.Image): return image.convert('RGB')
+    if isinstance(image, Image.Image): return as_seen(image)
     if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image)
-    if isinstance(image, Tensor): image = image.movedim(0, -1).cpu().numpy() if image.ndim == 3 else image.cpu().numpy()
+    if isinstance(image, Tensor):
+        first = image.ndim == 3 and image.shape[0] in (1, 3, 4)
+        image = (image.movedim(0, -1) if first else image).cpu().numpy()
     a = getattr(image, 'image', image)  # a Scene keeps its array there
+    if isinstance(a, np.ndarray) and a.ndim == 3 and a.shape[2] == 1: a = a[..., 0]
     if not isinstance(a, np.ndarray):
         raise CamError(f"a {type(image).__name__} is not a picture. Give a path, a PIL image, an array (H,W,3) or a tensor (N,3,H,W).")
     if a.dtype.kind == 'f' and a.size and 0 <= a.min() and a.max() <= 1: a = (a * 255).round().astype(np.uint8)
     if a.dtype != np.uint8 or not (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (3, 4)) or 0 in a.shape:
         raise CamError(f"an array {a.shape} of {a.dtype} is not a picture. Give (H,W,3) bytes, or floats from 0 to 1.")
-    return Image.fromarray(a).convert('RGB')
+    return as_seen(Image.fromarray(a))
 
 # %% ../nbs/tools/explain.ipynb #0014f11c
 def _is_batch(image):
@@ -118,11 +123,15 @@ def _stacked(xs):
                        "Resize and crop in the transform, or explain them one by one.")
     return torch.stack(xs)
 
-# %% ../nbs/tools/explain.ipynb #0018de43
+# %% ../nbs/tools/explain.ipynb #0018810b
 def _learner_batch(learn, pictures):
-    "Pictures through a Learner's own item and batch transforms."
-    from fastai.vision.core import PILImage
-    return learn.dls.test_dl([PILImage(p) for p in pictures], bs=len(pictures), num_workers=0).one_batch()[0].as_subclass(Tensor)
+    "Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are given back."
+    files, state = [io.BytesIO() for p in pictures], random.getstate()
+    for p, f in zip(pictures, files): p.save(f, 'png', compress_level=1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return learn.dls.test_dl([f.getvalue() for f in files], bs=len(pictures), num_workers=0).one_batch()[0].as_subclass(Tensor)
+    finally: random.setstate(state)
 
 # %% ../nbs/tools/explain.ipynb #0019b558
 def _is_learner(model): return hasattr(model, 'dls') and hasattr(model, 'model')
@@ -137,17 +146,16 @@ def _untransformed(net):
 # %% ../nbs/tools/explain.ipynb #001be4ff
 def _transform_of(model, transform): return transform or getattr(model, 'transform', None) or getattr(_net(model), 'transform', None)
 
-# %% ../nbs/tools/explain.ipynb #001c0bcf
+# %% ../nbs/tools/explain.ipynb #001c1d83
 def _transformed(model, items, transform):
     "A batch of pictures that are not normalised yet, by the first transform that is known."
     known = _transform_of(model, transform)
-    if transform is not None and all(isinstance(i, Tensor) for i in items): return _stacked([_prepared(i, transform) for i in items])
-    if known: return _stacked([_prepared(_picture(i), known) for i in items])
+    if known: return _stacked([torch.as_tensor(i) if _is_batch(i) else _prepared(_picture(i), known) for i in items])
     if _is_learner(model): return _learner_batch(model, [_picture(i) for i in items])
     _picture(items[0])  # not a picture at all: that is said first
     raise CamError(_untransformed(_net(model)))
 
-# %% ../nbs/tools/explain.ipynb #001d7c9b
+# %% ../nbs/tools/explain.ipynb #001dec6a
 def batch_of(
     model,          # a torch module, or a fastai Learner
     image,          # path, PIL image, Scene, array, tensor, or a list of them
@@ -156,36 +164,42 @@ def batch_of(
     "Pictures as the batch that `model` reads; float tensors (N,3,H,W) count as normalised already. `CamError` for what is no picture."
     items, net = _as_list(image), _net(model)
     if not items: raise CamError("there is no picture to explain: the list is empty.")
-    if transform is None and all(map(_is_batch, items)): x = _stacked([torch.as_tensor(i) for i in items])
+    if all(map(_is_batch, items)): x = _stacked([torch.as_tensor(i) for i in items]).as_subclass(Tensor)
     else: x = _transformed(model, items, transform)
     p = next((p for p in net.parameters() if p.is_floating_point()), x)
     strict = all(isinstance(i, Tensor) and i.is_floating_point() for i in items)  # a tensor is taken as it is
     return x if strict else x.to(p.device, p.dtype)
 
-# %% ../nbs/tools/explain.ipynb #0021b1c7
+# %% ../nbs/tools/explain.ipynb #00213f94
 def _vocab(model):
     "Class names, where the model or its Learner's data have them."
-    for owner in (getattr(model, 'dls', None), model, _net(model)):
-        if getattr(owner, 'vocab', None) is not None: return [str(v) for v in owner.vocab]
+    found = next((o.vocab for o in (getattr(model, 'dls', None), model, _net(model)) if getattr(o, 'vocab', None) is not None), None)
+    if isinstance(found, dict): found = [found[k] for k in sorted(found)] if all(isinstance(k, int) for k in found) else sorted(found, key=found.get)
+    return [str(v) for v in found] if found is not None and all(isinstance(v, (str, int, float)) for v in found) else None
 
-# %% ../nbs/tools/explain.ipynb #0022103b
+# %% ../nbs/tools/explain.ipynb #002248c7
 def _numbered(target, vocab):
     "`target` with class names replaced by their numbers."
     if isinstance(target, (list, tuple)): return [_numbered(t, vocab) for t in target]
-    if not isinstance(target, str) or vocab is None: return target
+    if not isinstance(target, str): return target
+    if vocab is None: raise CamError(f"the target {target!r} is a name, but the network has no class names. Set model.vocab to a list of them, or give the class's number.")
     if target in vocab: return vocab.index(target)
     raise CamError(f"there is no class {target!r}. {nearest(target, vocab)}")
 
-# %% ../nbs/tools/explain.ipynb #0023204f
+# %% ../nbs/tools/explain.ipynb #002387cc
 def _shown(x, transform):
     "The batch as pictures (N,3,H,W) from 0 to 1: by the transform's mean and std if it has them, otherwise each by its own range."
     steps = [transform, *getattr(transform, 'transforms', []), *getattr(transform, 'fs', [])]
     found = next((s for s in steps if hasattr(s, 'mean') and hasattr(s, 'std')), None)
     if found is None:
         low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-        return (x - low) / (high - low).clamp(min=1e-12)
+        return _rgb((x - low) / (high - low).clamp(min=1e-12))
     mean, std = (torch.as_tensor(v, dtype=x.dtype, device=x.device).flatten()[:, None, None] for v in (found.mean, found.std))
-    return (x * std + mean).clamp(0, 1)
+    return _rgb((x * std + mean).clamp(0, 1))
+
+def _rgb(x):
+    "Three channels of any number: the first three, or grey."
+    return x[:, :3] if x.shape[1] >= 3 else x.mean(1, keepdim=True).expand(-1, 3, -1, -1)
 
 # %% ../nbs/tools/explain.ipynb #002461f1
 def _steps_of(model, transform):
@@ -193,12 +207,20 @@ def _steps_of(model, transform):
     known = _transform_of(model, transform)
     return model.dls.valid.after_batch if known is None and _is_learner(model) else known
 
-# %% ../nbs/tools/explain.ipynb #00296511
+# %% ../nbs/tools/explain.ipynb #00280bb5
 def _labels(e):
-    "A name for each image's target: class and probability."
+    "A name for each image's target: class and probability, or its score where there are no probabilities."
     if callable(e.target): return [getattr(e.target, '__name__', 'function').replace('<lambda>', 'function')] * len(e)
-    p = e.out.float().softmax(1)
-    return [f"{e.vocab[t] if e.vocab and t < len(e.vocab) else f'class {t}'} {p[n, t]:.1%}" for n, t in enumerate(e.target.tolist())]
+    p = e.prob if e.prob is not None else e.out.float().softmax(1) if e.out.shape[1] > 1 else e.out
+    share = '.1%' if e.out.shape[1] > 1 and 0 <= p.min() and p.max() <= 1 else '.3g'
+    return [f"{e.vocab[t] if e.vocab and t < len(e.vocab) else f'class {t}'} {p[n, t].item():{share}}" for n, t in enumerate(e.target.tolist())]
+
+def _probabilities(model, out):
+    "What a Learner's loss makes of its scores (N,K); None for a plain network, or another kind of output."
+    known = getattr(getattr(model, 'loss_func', None), 'activation', None)
+    if not (_is_learner(model) and known and isinstance(out, Tensor) and out.ndim == 2): return None
+    p = known(out)
+    return p if isinstance(p, Tensor) and p.shape == out.shape else None
 
 # %% ../nbs/tools/explain.ipynb #002acbbc
 def _line(e):
@@ -230,16 +252,23 @@ def _draw_row(axs, e):
     axs[1].axis('off')
     show_cam(image, m, 'overlay', ax=axs[2])
 
-# %% ../nbs/tools/explain.ipynb #002c8a31
+# %% ../nbs/tools/explain.ipynb #002cdf64
 def _nth(e, i):
-    "The explanation of image i alone."
-    if not -len(e) <= i < len(e): raise IndexError(f'image {i} of {len(e)}')
-    i %= len(e)
-    def mine(o): return o[i:i+1] if isinstance(o, Tensor) and o.ndim and len(o) == len(e) else o
-    def one(k, v): return tree_map(mine, v) if k == 'out' else v[i:i+1] if isinstance(v, (Tensor, list)) and k != 'vocab' else v
+    "The explanation of image i alone, or of a slice; a copy, which does not hold on to the others."
+    if not isinstance(i, slice) and not -len(e) <= i < len(e): raise IndexError(f'image {i} of {len(e)}')
+    rows = list(range(len(e)))[i]
+    rows = rows if isinstance(i, slice) else [rows]
+    def mine(o): return o[rows] if isinstance(o, Tensor) and o.ndim and len(o) == len(e) else o
+    def one(k, v):
+        if k == 'out' or isinstance(v, Tensor): return tree_map(mine, v)
+        return [v[r] for r in rows] if isinstance(v, list) and k != 'vocab' else v
     return replace(e, **{k: one(k, v) for k, v in vars(e).items()})
 
-# %% ../nbs/tools/explain.ipynb #002d7247
+# %% ../nbs/tools/explain.ipynb #002d562c
+def _overlay(e):
+    "The maps over the pictures (N,3,H,W), from 0 to 1."
+    return overlay(e.image.float(), e.map)
+
 def _cpu(e):
     "The same explanation, its tensors on the CPU."
     return replace(e, **{k: tree_map(lambda t: t.cpu() if isinstance(t, Tensor) else t, v) for k, v in vars(e).items() if isinstance(v, Tensor) or k == 'out'})
@@ -252,13 +281,6 @@ def check_save_path(path)->Path: # where `Explanation.save` can write: an existi
     if not path.parent.is_dir(): raise CamError(f"saving to '{path}': there is no folder '{path.parent}'. Make it first.")
     return path
 
-# %% ../nbs/tools/explain.ipynb #00310253
-def _umask():
-    "The permissions that new files do not get."
-    now = os.umask(0)
-    os.umask(now)
-    return now
-
 # %% ../nbs/tools/explain.ipynb #00329e25
 def _npz(e):
     "All numbers of an explanation, as the bytes of an npz file that needs no pickle."
@@ -268,27 +290,19 @@ def _npz(e):
     np.savez_compressed(out, **tensors, label=np.array(e.label), layer=str(e.layer or ''), method=e.method)
     return out.getvalue()
 
-# %% ../nbs/tools/explain.ipynb #00331e79
+# %% ../nbs/tools/explain.ipynb #003258d0
 def _save(e, path):
     "Write to `path`, completely or not at all."
     path = check_save_path(path)
-    data = _png(e, dpi=200) if path.suffix.lower() == '.png' else _npz(e)
-    fd, part = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(fd, 'wb') as f: f.write(data)
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    write_whole(path, _png(e, dpi=200) if path.suffix.lower() == '.png' else _npz(e))
     return path
 
-# %% ../nbs/tools/explain.ipynb #0035bb48
-@dataclass(frozen=True, repr=False)
+# %% ../nbs/tools/explain.ipynb #00340dca
+@dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
     "What `explain` found for N images."
     image:Tensor  # (N,3,H,W) from 0 to 1: what the network saw
-    out:Tensor    # what the model gave (N,K)
+    out:Tensor    # what the model gave: scores (N,K), or what its kind is
     raw:Tensor    # the method's own result: (N,h,w) at the layer, or pixels (N,3,H,W); not normalised
     map:Tensor    # (N,H,W), upsampled; of pixels the largest absolute value of the channels
     target:object # the class numbers (N,), or the function that was given
@@ -296,10 +310,11 @@ class Explanation:
     method:str    # a key of METHODS
     vocab:list=None  # class names
     source:list=None # file names
+    prob:Tensor=None # (N,K): what a Learner's loss makes of the scores; None = their softmax
 
     def __len__(self): return len(self.raw)
     def __iter__(self): return (self[i] for i in range(len(self)))
-    label, __getitem__, __repr__, _repr_png_, cpu, save = property(_labels), _nth, _line, _png, _cpu, _save
+    label, overlay, __getitem__, __repr__, _repr_png_, cpu, save = property(_labels), property(_overlay), _nth, _line, _png, _cpu, _save
 
 # %% ../nbs/tools/explain.ipynb #0034590f
 def _method(name):
@@ -323,13 +338,15 @@ def _chosen(out, target):
     if callable(target): return target
     return out.argmax(1) if target is None else torch.tensor(class_numbers(target, *out.shape), device=out.device)
 
-# %% ../nbs/tools/explain.ipynb #003a693f
+# %% ../nbs/tools/explain.ipynb #0039496f
 def _explained(model, x, method, layer, target, transform):
     "The explanation of a batch that is prepared already."
     row, net, vocab = METHODS[method], _net(model), _vocab(model)
     with saying(row.title):
+        if isinstance(layer, (list, tuple)):
+            raise CamError(f"layer is a {type(layer).__name__} of {len(layer)}. Give one, as a name or a module; for several at once use camtutor.gradcam.grad_cam_maps.")
         target = _numbered(target, vocab)
-        if row.kind == 'map' and layer is None and method != 'cam': layer = last_layer(net, x)
+        if row.kind == 'map' and layer is None and method != 'cam': layer = last_layer(net, x, target)
     name = None if layer is None else layer_name(net, layer)
     with saying(f'{row.title} at {name!r}' if name else row.title):
         raw, out = _raw_and_out(row, net, x, target, layer)
@@ -337,16 +354,16 @@ def _explained(model, x, method, layer, target, transform):
             raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here it is one score for each, (N,); "
                            "for K of them use camtutor.gradcam.grad_cam_maps.")
     m = upsample((raw if row.kind == 'map' else raw.abs().amax(1)).float(), x.shape[-2:])
-    return Explanation(_shown(x, _steps_of(model, transform)), out, raw, m, _chosen(out, target), name, method, vocab)
+    return Explanation(_shown(x, _steps_of(model, transform)), out, raw, m, _chosen(out, target), name, method, vocab, prob=_probabilities(model, out))
 
-# %% ../nbs/tools/explain.ipynb #0012484c
+# %% ../nbs/tools/explain.ipynb #003a2c15
 def explain(
     model,             # a torch module, or a fastai Learner
     image,             # path, PIL image, Scene, array, normalised tensor (N,3,H,W), or a list of them
     method='grad_cam', # a key of METHODS
     layer=None,        # a name or a module; None = the last layer with places
     target=None,       # None (top class) | class number or name | N of them | callable out -> (N,)
-    transform=None,    # PIL image -> normalised tensor; None = the model's or Learner's own
+    transform=None,    # PIL image -> normalised tensor; None = `model.transform`, or the Learner's own
 )->Explanation:        # one explanation of N images
     "Explain what `model` sees in `image`. `CamError`, with the reason and what to do, for anything that cannot be."
     row = _method(method)
@@ -365,24 +382,27 @@ def _sources(images):
     if not found: raise CamError(f"Explaining a folder: '{folder}' holds no picture ({', '.join(SUFFIXES)}).")
     return found
 
-# %% ../nbs/tools/explain.ipynb #004fbace
+# %% ../nbs/tools/explain.ipynb #004e06f2
 def _batches(model, images, bs, transform):
-    "Batches (numbers, names, x) of at most `bs`; a picture that cannot be read is left out with a warning."
-    numbers, names, xs, known = [], [], [], _transform_of(model, transform) or _is_learner(model)
-    for i, image in enumerate(images):
-        if not known and not _is_batch(image): raise CamError(_untransformed(_net(model)))
-        try: x = batch_of(model, image, transform)
-        except CamError as e:
-            warnings.warn(f'left out: {e}')
-            continue
-        if xs and x.shape[1:] != xs[0].shape[1:]: _stacked([x[0], xs[0][0]])   # says what is wrong
-        numbers, names, xs = numbers + [i], names + [str(image) if isinstance(image, (str, os.PathLike)) else f'image {i}'], xs + [x]
-        if len(xs) == bs:
-            yield numbers, names, torch.cat(xs)
-            numbers, names, xs = [], [], []
-    if xs: yield numbers, names, torch.cat(xs)
+    "Batches (numbers, names, x) of at most `bs`."
+    rows = _rows(model, images, transform)
+    while batch := list(islice(rows, bs)):
+        numbers, names, xs = zip(*batch)
+        yield numbers, names, _stacked(xs)
 
-# %% ../nbs/tools/explain.ipynb #0050043a
+def _rows(model, images, transform):
+    "One picture after the other: its number, name, and tensor (3,H,W). A file that cannot be read is left out with a warning."
+    n, known = 0, _transform_of(model, transform) or _is_learner(model)
+    for image in images:
+        if isinstance(image, (tuple, list)): raise CamError(f"an item is a {type(image).__name__} of {len(image)}. Give pictures alone; of (picture, label) leave the label out.")
+        if not known and not _is_batch(image): raise CamError(_untransformed(_net(model)))
+        name = str(image) if isinstance(image, (str, os.PathLike)) else None
+        try: image = open_image(image) if name else image
+        except CamError as e: warnings.warn(f'left out: {e}')
+        else: yield from ((n + i, name or f'image {n + i}', x) for i, x in enumerate(batch_of(model, image, transform)))
+        n += len(image) if _is_batch(image) and image.ndim == 4 else 1
+
+# %% ../nbs/tools/explain.ipynb #004f03a4
 def explain_all(
     model,             # as for `explain`
     images,            # a folder (with the folders in it), or any iterable of pictures
@@ -395,11 +415,11 @@ def explain_all(
     if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise CamError(f"Explaining many pictures: bs is {bs!r}, but it counts pictures: 1 or more.")
     images = _sources(images)
     total = len(images) if hasattr(images, '__len__') else 'noinfer'
+    target = target if callable(target) else plain(target)
     if isinstance(target, (list, tuple)) and len(target) != total:
         raise CamError(f"Explaining many pictures: {len(target)} targets, but {total if total != 'noinfer' else 'an unknown number of'} pictures. "
                        "Give one target for all, or one for each.")
-    bar = progress_bar(images, total=total, display=progress)
-    return _explain_batches(model, bar, method, layer, target, transform, bs)
+    return _explain_batches(model, progress_bar(images, total=total) if progress else images, method, layer, target, transform, bs)
 
 # %% ../nbs/tools/explain.ipynb #00515ceb
 def _explain_batches(model, images, method, layer, target, transform, bs):

@@ -41,8 +41,8 @@ def _read(src):
 def _check_data(data, name):
     if not data: raise CamError(f'{ACTION}: {name} is empty (0 bytes). Copy or download it again.')
     if len(data) > MAX_BYTES: raise CamError(f'{ACTION}: {name} is larger than {MAX_BYTES >> 20} MB. Save a smaller copy.')
-    if data[4:8] == b'ftyp' and data[8:12] in (b'heic', b'heix', b'hevc', b'mif1', b'msf1'):
-        raise CamError(f'{ACTION}: {name} is a HEIC photograph, as phones make them. Export it as JPEG or PNG.')
+    if any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1')):
+        raise CamError(f'{ACTION}: {name} is a HEIC photo. Save it as JPEG first.')
 
 def _check_size(size, name):
     w, h = size
@@ -58,7 +58,7 @@ def _decode(data, name):
             im = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(im.size, name)
         im.load()
-        return ImageOps.exif_transpose(im)
+        return im
     except Image.DecompressionBombError as e:
         raise CamError(f'{ACTION}: {name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
@@ -76,7 +76,9 @@ def _to8bit(im):
     else: lo, hi = 0, 65535
     return Image.fromarray(((a - lo) / max(hi - lo, 1e-12) * 255).round().astype(np.uint8))
 
-def _to_rgb(im):
+def as_seen(im)->Image.Image: # a PIL image of any mode
+    "Upright 8-bit RGB, transparent places white."
+    im = ImageOps.exif_transpose(im)
     if im.mode.startswith('I') or im.mode == 'F': im = _to8bit(im)
     if im.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in im.info:
         im = im.convert('RGBA')
@@ -92,6 +94,6 @@ def open_image(
     Raises `CamError` for an address, a missing, empty, cut, foreign or unreasonably large file."""
     data, name = _read(src)
     _check_data(data, name)
-    im = _to_rgb(_decode(data, name))
+    im = as_seen(_decode(data, name))
     im.info = {}   # where and when it was taken stays in the file
     return im

@@ -287,3 +287,28 @@ def test_shipped_network_maps_its_own_animal():
     mask = torch.stack([torch.tensor(s.mask()) for s in scenes])
     assert energy(m, mask).mean() > 1.5 * mask.float().mean()
     assert peak_inside(m, mask).float().mean() > .75
+
+class Pooled(nn.Module):
+    "Two Linears read the same pooling; `forward` of the children says what comes of them."
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.fc, self.other = nn.Conv2d(3, 6, 3), nn.Linear(6, 4), nn.Linear(6, 4)
+    def z(self, x): return self.conv(x).relu().mean((2, 3))
+
+class Side(Pooled):
+    def forward(self, x):
+        z = self.z(x)
+        out, self.embedding = self.fc(z), self.other(z)
+        return out
+
+def test_the_linear_that_gives_the_scores_is_found():
+    net = Side()
+    head = find_head(net, torch.randn(2, 3, 8, 8))
+    check_tensor(head.weight, net.fc.weight.detach())
+
+@pytest.mark.parametrize('forward', [lambda net, x: -net.fc(net.z(x)), lambda net, x: net.fc(net.z(x)) + net.other(net.z(x)),
+                                     lambda net, x: net.fc(net.z(x)).neg_(), lambda net, x: (net.fc(net.z(x)), x)])
+def test_scores_that_are_not_the_linears_are_refused(forward):
+    net = type('Net', (Pooled,), dict(forward=forward))()
+    with pytest.raises(CamError, match='what it gives are not the scores of its Linear'): find_head(net, torch.randn(2, 3, 8, 8))

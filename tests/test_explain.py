@@ -6,7 +6,7 @@ from torch import nn
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import METHODS, Explanation, explain, explain_all
+from camtutor.explain import METHODS, Explanation, batch_of, explain, explain_all
 from camtutor.gradcam import capture, grad_cam
 from camtutor.scenes import scene
 from camtutor.show import upsample
@@ -259,3 +259,117 @@ def test_a_folder_without_a_transform_is_an_error(tmp_path):
 def test_the_function_is_not_hidden_by_its_module():
     for lines in ('from camtutor.explain import METHODS', 'import camtutor.explorer', 'from camtutor import Explorer'):
         subprocess.run([sys.executable, '-W', 'ignore', '-c', f'{lines}\nfrom camtutor import explain\nassert explain.__name__ == "explain", explain'], check=True)
+
+# ---- one rule for every way in
+
+def odd_pictures():
+    "A photograph on its side, a 16-bit one, and one of transparent black."
+    turned, noise = Image.Exif(), np.random.default_rng(0).integers(0, 65536, (30, 40), dtype=np.uint16)
+    turned[0x112] = 6
+    return dict(turned=(PIL, 'jpg', dict(exif=turned, quality=95)), deep=(Image.fromarray(noise), 'png', {}), clear=(Image.new('RGBA', (30, 20)), 'png', {}))
+
+@pytest.mark.parametrize('kind', odd_pictures())
+def test_a_picture_is_the_same_by_path_and_as_an_object(named, kind, tmp_path):
+    im, suffix, how = odd_pictures()[kind]
+    im.save(path := tmp_path / f'{kind}.{suffix}', **how)
+    x = batch_of(named, path)
+    check_tensor(batch_of(named, Image.open(path)), x)
+    if kind == 'clear': check_tensor(batch_of(named, np.array(im)), x)
+
+def test_no_transform_touches_a_float_tensor(named):
+    x = batch_of(named, S)
+    for got in (explain(named, x), explain(named, x, transform=ToBatch()), explain(named, [x[0], S], transform=ToBatch())[0]):
+        check_tensor(got.out, named(x).detach())
+        check_tensor(got.image, ToBatch()(PIL)[None] * STD + MEAN, atol=1e-6)
+
+def test_bytes_of_a_tensor_go_through_a_transform_that_wants_a_picture(named):
+    check_tensor(batch_of(named[:], torch.from_numpy(S.image).movedim(-1, 0)[None], ToBatch()), batch_of(named, S))
+
+def test_subclasses_of_tensor(named):
+    class Kind(torch.Tensor): pass
+    e = explain(named, batch_of(named, S).as_subclass(Kind))
+    assert type(e.out) is torch.Tensor and repr(e) == repr(explain(named, S))
+
+@pytest.mark.parametrize('channels', [1, 2, 6])
+def test_networks_that_read_other_than_three_channels(channels, tmp_path):
+    net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    e = explain(net, torch.randn(2, channels, 16, 16))
+    assert e.image.shape == (2, 3, 16, 16) and e.overlay.shape == (2, 3, 16, 16)
+    assert Image.open(e.save(tmp_path / 'e.png')).size[0] > 500
+
+def test_names_from_a_dict(named):
+    named.vocab = {2: 'pig', 0: 'cat', 1: 'dog'}
+    assert explain(named, S, target='dog').target.item() == 1
+    named.vocab = dict(dog=1, pig=2, cat=0)
+    assert explain(named, S, target='pig').label[0].startswith('pig')
+
+def test_one_score_is_no_probability():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)).eval()
+    x = torch.randn(1, 3, 16, 16)
+    assert explain(net, x).label == [f'class 0 {net(x).item():.3g}']
+
+def test_a_list_of_layers_is_refused(net):
+    with pytest.raises(CamError, match='a list of 1. Give one.*grad_cam_maps'): explain(net, torch.randn(1, 3, 24, 24), layer=[net[2]])
+
+def test_an_explanation_holds_on_to_nothing_else(named):
+    e = explain(named, [S] * 8)
+    assert e[3].map.untyped_storage().nbytes() * 8 == e.map.untyped_storage().nbytes()
+    assert len(e[2:5]) == 3 and e[2:5].label == e.label[2:5] and e != explain(named, [S] * 8)
+
+def test_batches_among_many_pictures(net):
+    xs = [torch.randn(n, 3, 24, 24) for n in (4, 1, 3)]
+    got = list(explain_all(net, iter(xs), bs=3, progress=False))
+    assert [e.source for e in got] == [[f'image {i}'] for i in range(8)]
+    check_tensor(torch.cat([e.out for e in got]), net(torch.cat(xs)).detach(), atol=1e-6)
+
+def test_labels_beside_pictures_are_refused(net):
+    with pytest.raises(CamError, match='leave the label out'): list(explain_all(net, [(torch.randn(3, 24, 24), 1)], progress=False))
+
+def test_a_wrong_transform_is_no_unreadable_file(net, path):
+    with pytest.raises(CamError, match='the transform made a Image'): list(explain_all(net, path.parent, transform=lambda p: p, progress=False))
+
+def test_targets_for_many_as_a_tensor(named):
+    assert [e.target.item() for e in explain_all(named, [S] * 3, target=torch.tensor([2, 0, 1]), bs=2, progress=False)] == [2, 0, 1]
+
+def test_no_progress_is_silent(named, capsys):
+    list(explain_all(named, [S], progress=False))
+    assert capsys.readouterr() == ('', '')
+
+# ---- fastai
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('photos')
+    for i in range(8): Image.fromarray(scene(i, ('cat', 'dog')[i % 2], size=48).image).save(folder / f'{"cd"[i % 2]}{i}.png')
+    return folder
+
+def learner(folder, block, name, channels=3, k=2, **how):
+    from fastai.vision.all import DataBlock, ImageBlock, Learner, PILImage, PILImageBW, get_image_files, Resize
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, k))
+    db = DataBlock((ImageBlock(PILImage if channels == 3 else PILImageBW), block), get_items=get_image_files, get_y=name, item_tfms=Resize(32))
+    return Learner(db.dataloaders(folder, bs=2, num_workers=0), net, **how)
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('kind', ['classes', 'grey', 'several', 'number'])
+def test_a_learner_says_what_its_own_predict_says(photos, kind):
+    from fastai.vision.all import CategoryBlock, MSELossFlat, MultiCategoryBlock, RegressionBlock
+    learn = dict(classes=lambda: learner(photos, CategoryBlock, lambda p: p.name[0]), grey=lambda: learner(photos, CategoryBlock, lambda p: p.name[0], 1),
+                 several=lambda: learner(photos, MultiCategoryBlock, lambda p: [p.name[0]]),
+                 number=lambda: learner(photos, RegressionBlock, lambda p: float(p.name[1]), k=1, loss_func=MSELossFlat()))[kind]()
+    path = sorted(photos.iterdir())[0]
+    e = explain(learn, path, target=0)
+    with learn.no_bar(): said = learn.predict(path)[2]
+    check_tensor(e.out[0] if kind == 'number' else e.prob[0], torch.Tensor(said), atol=1e-6)
+    assert e.label[0].split()[-1] == (f'{said[0].item():.3g}' if kind == 'number' else f'{said[0].item():.1%}')
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_learner_draws_no_random_numbers(photos):
+    import random
+    from fastai.vision.all import CategoryBlock
+    learn = learner(photos, CategoryBlock, lambda p: p.name[0])
+    before = random.getstate(), torch.get_rng_state()
+    explain(learn, sorted(photos.iterdir())[0])
+    assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
+    xb = learn.dls.one_batch()[0]
+    assert 'images' in repr(explain(learn, xb)) and explain(learn, learn.dls.train_ds[0][0]).out.shape == (1, 2)

@@ -412,3 +412,61 @@ def test_a_head_of_zeros_is_named():
     from torchvision.models import vit_b_32
     net = vit_b_32(image_size=64).eval()   # torchvision's head is zero before training
     with pytest.raises(CamError, match='0 everywhere'): capture(net, torch.randn(1, 3, 64, 64), 'encoder.layers.encoder_layer_3', 1)
+
+@pytest.mark.parametrize('size', [64, 384])
+def test_swin_stages_are_laid_out_as_they_are(size):
+    "At 384 px the first stage gives (96,96,96), and no shape tells which of them are the channels."
+    from torchvision.models import swin_t
+    net, x, seen = swin_t(weights=None).eval(), torch.randn(1, 3, size, size), []
+    handle = net.features[1].register_forward_hook(lambda m, a, out: seen.append(out.detach()))
+    got = capture(net, x, 'features.1', 5)
+    handle.remove()
+    check_tensor(got.acts, seen[0].permute(0, 3, 1, 2))
+    assert map_layers(net, x)['features.1'] == tuple(got.acts.shape[1:])
+
+def test_a_way_back_that_is_used_up_says_so():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    kept = Forward(net, x, ['2', '4'])
+    def fn(name, g): return g.mean((2, 3))
+    first = kept.each(fn, 1, again=True)
+    check_tensor(kept.each(fn, 1, net[2])[0], first[0])
+    with pytest.raises(CamError, match=r"Capturing at '2', '4': the way back was freed .* again=True"): kept.each(fn, 1)
+
+def test_layers_that_were_not_kept():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    kept = Forward(net, x, ['2', '4'])
+    check_tensor(kept.at(net[4]), kept.at('4'))
+    for ask in (lambda: kept.at('0'), lambda: kept.at(net[0]), lambda: kept.each(lambda n, g: g, 1, '0'), lambda: kept.pair('0', None)):
+        with pytest.raises(CamError, match="no layer '0' was kept"): ask()
+
+def test_scores_with_a_row_for_each_image_are_refused():
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    with pytest.raises(CamError, match=r'\(K,N\): add .T'): capture(net, x, '4', lambda out: out[:, :2])
+    check_tensor(capture(net, x, '4', lambda out: out[:, :2].T).grads[1], capture(net, x, '4', 1).grads)
+
+def test_the_batch_need_not_be_the_first_axis_of_the_output():
+    class Line(nn.Module):
+        def __init__(self, net): super().__init__(); self.net = net
+        def forward(self, x): return torch.stack([o := self.net(x), 2 * o, 0 * o])   # (T,N,K)
+    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    check_tensor(capture(Line(net), x, 'net.4', lambda out: out[:, :, 1].sum(0)).grads, 3 * capture(net, x, '4', 1).grads)
+
+class TwoHeads(nn.Module):
+    "Scores, and a map of its own behind the last maps that the scores read."
+    def __init__(self):
+        super().__init__()
+        self.conv, self.side, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 3, padding=1), nn.Linear(4, 3)
+    def forward(self, x):
+        A = self.conv(x)
+        return self.fc(A.mean((2, 3))), self.side(A)
+
+def test_the_last_layer_that_the_target_depends_on():
+    net, x = seeded(TwoHeads), torch.randn(2, 3, 16, 16)
+    assert last_layer(net, x) == 'side'
+    assert last_layer(net, x, lambda out: out[0][:, 1]) == 'conv' and last_layer(net, x, lambda out: out[1][:, 1].mean((1, 2))) == 'side'
+
+def test_the_last_layer_of_a_network_that_has_grown():
+    net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)), torch.randn(1, 3, 16, 16)
+    assert last_layer(net, x) == '0'
+    net.insert(1, nn.Conv2d(4, 4, 3, padding=1))
+    assert last_layer(net, x) == '1'

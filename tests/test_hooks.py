@@ -5,7 +5,7 @@ from torch import nn
 import torchvision.models as tvm
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.hooks import Hook, HookBwd, Hooks, eval_mode, feature_layers, get_layer
+from camtutor.hooks import Hook, HookBwd, Hooks, channels_last, eval_mode, feature_layers, get_layer
 
 PAIR = torch.tensor([[1., -1.]])
 
@@ -339,3 +339,37 @@ def test_feature_layers_want_a_batch(resnet, bad, told):
 def test_feature_layers_of_a_net_without_maps():
     with pytest.raises(CamError, match='no layer of this Sequential gave maps'):
         feature_layers(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.zeros(1, 3, 2, 2))
+
+# channels last
+
+class Tall(nn.Module):
+    "Pools along the height alone, as networks that read lines of text or sound do."
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool, self.deep, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d((2, 1)), nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 4)
+    def forward(self, x): return self.fc(self.deep(self.pool(self.conv(x))).mean((2, 3)))
+
+@pytest.mark.parametrize('size', [224, 384])   # at 384 the first stage puts out (96,96,96)
+def test_the_network_says_which_axis_its_channels_are(size):
+    swin, x = tvm.swin_t(weights=None), torch.zeros(1, 3, size, size)
+    assert list(feature_layers(swin, x)) == ['features.0.0', 'permute']
+    both = feature_layers(swin, x, last=True)
+    assert both['features.1'] == (96, size // 4, size // 4) and both['features.3.0'] == (192, size // 8, size // 8) and len(both) == 20
+
+def test_maps_of_another_aspect_than_the_picture():
+    assert feature_layers(Tall(), torch.zeros(1, 3, 64, 256)) == {'conv': (8, 64, 256), 'pool': (8, 32, 256), 'deep': (8, 32, 256)}
+
+def test_channels_last_leaves_nothing_and_asks_once():
+    net, x = Tall().train(), torch.ones(2, 3, 64, 256)
+    rng, runs = torch.get_rng_state(), []
+    net.register_forward_hook(lambda *a: runs.append(1))
+    shapes = {net.deep: (2, 8, 32, 256), net.conv: (2, 8, 64, 256)}
+    for _ in range(2): assert channels_last(net, x, shapes) == {net.deep: False, net.conv: False}
+    assert len(runs) == 1 and net.training and torch.equal(torch.get_rng_state(), rng) and not net.deep._forward_hooks
+
+def test_channels_last_of_a_network_that_takes_one_size_only():
+    class Fixed(nn.Module):
+        def __init__(self): super().__init__(); self.conv, self.flat = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8 * 8 * 8, 2)
+        def forward(self, x): return self.flat(self.conv(x).flatten(1))
+    net = Fixed()
+    assert channels_last(net, torch.zeros(1, 3, 8, 8), {net.conv: (1, 8, 8, 8), net.flat: (1, 2)}) == {net.conv: False, net.flat: None}

@@ -175,7 +175,7 @@ def find_head_hooks(model, x):
 def find_head_watched(model, x):
     from camtutor.cam import _Watch, _is_mean
     with _Watch() as seen, torch.no_grad(): model(x)
-    acts, z, weight, bias = seen.linears[-1]
+    acts, z, weight, bias, _ = seen.linears[-1]
     if not _is_mean(z, acts): raise CamError('no CAM')
     return acts, weight, bias
 def find_head_backwards(model, x):
