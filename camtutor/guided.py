@@ -22,11 +22,11 @@ from torch import nn, Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
-# %% ../nbs/04_guided_backprop.ipynb #00052b36
+# %% ../nbs/04_guided_backprop.ipynb #00053aeb
 from .errors import CamError, nearest
-from .gradcam import capture, grad_cam, last_layer, saying, unwrap
+from .gradcam import capture, grad_cam, last_layer, plain, saying, unwrap
 from .hooks import get_layer
-from .show import normalize, upsample
+from .show import upsample
 
 # %% ../nbs/04_guided_backprop.ipynb #001ba86b
 def signed_image(
@@ -98,7 +98,7 @@ def relu_top(
     known = isinstance(low, (int, float)) and isinstance(top, (int, float))
     return top if known and low == 0 < top else None
 
-# %% ../nbs/04_guided_backprop.ipynb #006ef2a2
+# %% ../nbs/04_guided_backprop.ipynb #006e9227
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that this thread calls goes back by `rule`. `CamError` at the end if there was none."
     def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'
@@ -120,7 +120,7 @@ class ReLURule(TorchFunctionMode):
         if name in OTHERS: self.others.add(name)
         return func(*args, **(kwargs or {}))
 
-# %% ../nbs/04_guided_backprop.ipynb #006fba9d
+# %% ../nbs/04_guided_backprop.ipynb #006f00a9
 def _swap(rule, func, name, args, kwargs):
     "Call `func`, as a `RuledReLU` if it is a ReLU of floating-point numbers."
     if 'input' in kwargs: args = (kwargs.pop('input'), *args)
@@ -130,22 +130,25 @@ def _swap(rule, func, name, args, kwargs):
     with torch._C.DisableTorchFunction():
         return RuledReLU.apply(args[0], lambda x: func(x, *args[1:], **kwargs), rule.rule, top)
 
-# %% ../nbs/04_guided_backprop.ipynb #00708256
+# %% ../nbs/04_guided_backprop.ipynb #0070f028
+def _kept(names): return f"{', '.join(sorted(names))} {'keep' if len(names) > 1 else 'keeps'} the ordinary gradient" if names else ''
+
+# %% ../nbs/04_guided_backprop.ipynb #0071c7ef
 def _report(r):
     "Say what the rule did not reach."
-    kept = f"{', '.join(sorted(r.others))} {'keep' if len(r.others) > 1 else 'keeps'} the ordinary gradient"
+    kept = _kept(r.others)
     if r.others and r.met: warnings.warn(f"ReLURule({r.rule!r}): {kept}, only the {r.met} ReLU calls follow the rule.", stacklevel=3)
-    if not r.met: raise CamError(f"ReLURule({r.rule!r}) met no ReLU, so there was nothing to change{'; ' * bool(r.others)}{kept * bool(r.others)}. "
+    if not r.met: raise CamError(f"ReLURule({r.rule!r}) met no ReLU, so there was nothing to change{'; ' * bool(kept)}{kept}. "
                                  "Run the model inside the `with`. For a network without ReLUs use `saliency`.")
 
-# %% ../nbs/04_guided_backprop.ipynb #007ee913
+# %% ../nbs/04_guided_backprop.ipynb #007e8688
 def unit_mask(
     A:Tensor,     # activations (N,C,h,w), or (N,C)
     channel=None, # which channel, or (channel, row, column) for one neuron; None = each image's strongest
     whole=False,  # the whole map instead of its strongest place?
 )->Tensor:        # 1 at the wanted places, 0 elsewhere, same shape
     "Mark what is to be explained in `A`. `CamError` if there is no such channel or neuron."
-    _check_channel(A, channel, whole)
+    channel = _check_channel(A, channel, whole)
     flat, mask, n = A.detach().view(*A.shape[:2], -1), torch.zeros_like(A), torch.arange(len(A), device=A.device)
     if isinstance(channel, tuple): mask[(slice(None), *channel)] = 1
     else:
@@ -154,15 +157,18 @@ def unit_mask(
         mask.view_as(flat)[n, best] = places
     return mask
 
-# %% ../nbs/04_guided_backprop.ipynb #007fabda
+# %% ../nbs/04_guided_backprop.ipynb #007f53be
 def _check_channel(A, channel, whole):
+    "`channel` in Python's own numbers, if it is in `A`."
     neuron = isinstance(channel, tuple)
+    channel = tuple(map(plain, channel)) if neuron else plain(channel)
     wanted = () if channel is None else channel if neuron else (channel,)
-    if any(isinstance(i, bool) or not isinstance(i, int) for i in wanted) or neuron and len(wanted) != A.ndim - 1:
+    if any(type(i) is not int for i in wanted) or neuron and len(wanted) != A.ndim - 1:
         raise CamError(f"the channel {channel!r} must be None, an int, or a neuron (channel, row, column) of activations {tuple(A.shape)}.")
     if any(not 0 <= i < n for i, n in zip(wanted, A.shape[1:])):
         raise CamError(f"channel {channel} is out of range: the layer's activations are {tuple(A.shape)}, counted from 0.")
     if whole and neuron: raise CamError(f"the neuron {channel} has no map of its own. Give whole=True with a channel.")
+    return channel
 
 # %% ../nbs/04_guided_backprop.ipynb #006676a0
 @contextmanager
@@ -187,7 +193,7 @@ def _only(seen, layer):
     what = 'never ran' if not seen else f'ran {len(seen)} times' if len(seen) > 1 else f'gave a {type(seen[0]).__name__}, not activations'
     raise CamError(f"the layer {layer!r} {what} in this forward pass. Give one that runs once and returns a tensor (N,C,…).")
 
-# %% ../nbs/04_guided_backprop.ipynb #00694199
+# %% ../nbs/04_guided_backprop.ipynb #008910d1
 def pixel_grad(
     model:nn.Module, x:Tensor,             # a network, and its normalised batch (N,3,H,W)
     target=None,                           # a class, see `class_score`; None with a layer
@@ -200,7 +206,18 @@ def pixel_grad(
     if layer is not None and target is not None: raise CamError(f"class {target} or a channel of {layer!r}? Give a target or a layer, not both.")
     model = unwrap(model)
     unit = _unit(model, layer, channel, whole, weigh) if layer is not None else nullcontext(target)
-    with unit as target, ReLURule(rule) if rule else nullcontext(): return capture(model, x, 'input', target).grads
+    with unit as target, ReLURule(rule) if rule else nullcontext() as mode:
+        g = capture(model, x, 'input', target).grads
+        if rule and not mode.met: raise CamError(_no_relu(model, rule, mode.others))
+    return g
+
+# %% ../nbs/04_guided_backprop.ipynb #008abad8
+def _no_relu(model, rule, others):
+    "What to say when a rule met no ReLU: which activations there are instead, and what to do."
+    modules = {type(m).__name__.lower(): type(m).__name__ for m in model.modules()}
+    kept = _kept([modules.get(n.replace('_', ''), n) for n in others])
+    return (f"the {rule!r} rule met no ReLU in this network, so it has nothing to change{'; ' * bool(kept)}{kept}. "
+            "Use saliency, which is the ordinary gradient, or grad_cam, which needs no ReLU.")
 
 # %% ../nbs/04_guided_backprop.ipynb #0089b557
 def saliency(
@@ -241,7 +258,7 @@ def scramble(module:nn.Module, seed=0): # changed in place
         order, sign = torch.randperm(p.numel(), generator=gen), torch.randint(2, p.shape, generator=gen) * 2 - 1
         p.copy_(p.flatten()[order.to(p.device)].view_as(p) * sign.to(p.device))
 
-# %% ../nbs/04_guided_backprop.ipynb #00bc0da4
+# %% ../nbs/04_guided_backprop.ipynb #00bcc320
 def cascade(
     model:nn.Module, # a network; it is copied, not changed
     layers=None,     # names, bottom first; None = all modules that hold weights
@@ -264,7 +281,7 @@ def rank_correlation(
     ra, rb = [torch.from_numpy(rankdata(t.detach().float().flatten(1).cpu().numpy(), axis=1)) for t in (a, b)]
     return F.cosine_similarity(ra - ra.mean(1, keepdim=True), rb - rb.mean(1, keepdim=True)).float()
 
-# %% ../nbs/04_guided_backprop.ipynb #00c8bbcf
+# %% ../nbs/04_guided_backprop.ipynb #00c81da2
 def ssim(
     a:Tensor, b:Tensor, # pictures (N,C,H,W) in [0,1]
     size=7,             # side of the window

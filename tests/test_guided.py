@@ -1,6 +1,6 @@
 "Guided backprop: the rules by hand, other libraries, what it leaves behind, and the sanity check that it fails."
 import copy, threading, types, warnings
-import pytest, torch, torchvision
+import numpy as np, pytest, torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -46,6 +46,31 @@ def test_formula_alone(rule): check_tensor(RULES[rule](G4, X4.relu()), WANT[rule
 def test_relu6_is_shut_above_six():
     x, g = torch.tensor([7., 5, 7, 5]), torch.tensor([1., 2, -3, -4])
     for rule, want in dict(backprop=[0., 2, 0, -4], deconvnet=[1., 2, 0, 0], guided=[0., 2, 0, 0]).items(): check_tensor(back(F.relu6, rule, x, g), want)
+
+class Dropped(nn.Module):
+    "A ReLU that works in place, called for what it does to its input: nobody uses what it returns."
+    def __init__(self, call):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.call, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), call, nn.Linear(8, 5)
+    def forward(self, x):
+        for conv in (self.a, self.b):
+            x = conv(x)
+            self.call(x)
+        return self.head(x.mean((2, 3)))
+
+class Kept(Dropped):
+    "The same network with the ReLU as a function of its input."
+    def forward(self, x): return self.head(self.b(self.a(x).relu()).relu().mean((2, 3)))
+
+@pytest.mark.parametrize('rule', RULES)
+@pytest.mark.parametrize('call', [F.relu_, torch.relu_, torch.Tensor.relu_, nn.ReLU(True), lambda x: F.relu(x, inplace=True), lambda x: x.clamp_(min=0)])
+def test_a_relu_in_place_whose_result_is_dropped(call, rule):
+    net, twin = Dropped(call).eval(), Kept(call).eval()
+    with ReLURule(rule): got = grads(net)
+    with ReLURule(rule): want = grads(twin)
+    check_tensor(net(XS), twin(XS), name='the forward pass')
+    check_tensor(got, want, rtol=1e-5, atol=1e-7)
 
 def test_at_zero_a_relu_is_shut():
     zero, one = torch.zeros(1), torch.ones(1)
@@ -174,8 +199,24 @@ def test_a_network_without_relus(make):
     before = state(net, XS)
     for call in (lambda: guided_backprop(net, XS, 1), lambda: guided_grad_cam(net, XS, 1, '0')):
         with pytest.raises(CamError, match='met no ReLU') as e: call()
-        if make is not nn.Identity: assert 'keeps the ordinary gradient' in str(e.value)
+        said = str(e.value)
+        assert "the 'guided' rule" in said and 'saliency' in said and 'grad_cam' in said and '`with`' not in said
+        if make is not nn.Identity: assert f'{make.__name__} keeps the ordinary gradient' in said
     assert state(net, XS) == before and saliency(net, XS, 1).shape == XS.shape
+
+class Smooth(nn.Sequential):
+    "Activations of three kinds: a module that runs, one that never does, and a function."
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.spare = [nn.ReLU()]
+    def forward(self, x): return F.gelu(super().forward(x))
+
+def test_the_message_names_what_the_network_has_instead():
+    with pytest.raises(CamError, match="^Guided backprop: the 'guided' rule met no ReLU") as e: guided_backprop(Smooth(), XS, 1)
+    assert 'SiLU, gelu keep the ordinary gradient' in str(e.value)
+
+def test_the_rule_by_itself_asks_whether_the_model_ran_inside():
+    with pytest.raises(CamError, match='met no ReLU.*Run the model inside the `with`'), ReLURule('guided'): pass
 
 def test_fastai_tensors():
     from fastai.vision.core import TensorImage
@@ -244,6 +285,20 @@ def test_unit_mask_by_hand():
     check_tensor(unit_mask(A, 1, whole=True), [[zero, [[1, 1], [1, 1]]]] * 2)
     check_tensor(unit_mask(A[:, :, 0, 1]), [[0, 1], [0, 1]])
     check_tensor(unit_mask(A.movedim(1, -1).contiguous().movedim(-1, 1)), unit_mask(A))  # channels last in memory
+
+KINDS = [int, np.int64, np.uint8, torch.tensor, np.array]
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_channel_may_be_whatever_a_target_may_be(kind):
+    check_tensor(unit_mask(A, kind(1)), unit_mask(A, 1))
+    check_tensor(unit_mask(A, kind(1), whole=True), unit_mask(A, 1, whole=True))
+    check_tensor(unit_mask(A, (kind(1), kind(1), 0)), unit_mask(A, (1, 1, 0)))
+    check_tensor(saliency(small(), XS, layer='2', channel=kind(3)), saliency(small(), XS, layer='2', channel=3))
+    check_tensor(guided_backprop(small(), XS, kind(3)), guided_backprop(small(), XS, 3))
+
+@pytest.mark.parametrize('channel', [True, 1.5, 'a', np.bool_(True), np.float32(1), torch.tensor(1.), torch.tensor(True), [0, 1], torch.tensor([0, 1]), (0, True, 1), (0, 1.5, 1), (0, 'a', 1)])
+def test_what_is_no_channel(channel):
+    with pytest.raises(CamError, match='must be None, an int, or a neuron'): unit_mask(A, channel)
 
 @pytest.mark.parametrize('method', [saliency, guided_backprop])
 def test_channel_equals_plain_autograd(method):
@@ -434,6 +489,17 @@ def test_cascade_goes_from_the_top_and_spares_the_model(net, x):
     assert [name for name, _ in seen] == [None, 'head', 'b', 'bn', 'a'] and state(net, x) == before
     assert all(seen[0][1]) and seen[1][1][:-2] == [True] * 6 and not any(seen[1][1][-2:]) and not seen[-1][1][0]
     assert [name for name, _ in cascade(net, ['a', 'b'])] == [None, 'b', 'a']
+
+def test_cascade_scrambles_each_layer_on_its_own():
+    "Three layers of the same weights: the same shuffle for all would leave them the same."
+    layer = nn.Linear(6, 6)
+    net = nn.Sequential(*[copy.deepcopy(layer) for _ in range(3)])
+    *_, (_, last) = cascade(net, seed=5)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        for p, q in zip(last[i].parameters(), last[j].parameters()):
+            assert not torch.equal(p, q) and not torch.equal(p.abs(), q.abs()) and not torch.equal(p.sign(), q.sign())
+    *_, (_, again) = cascade(net, seed=5)
+    assert all(torch.equal(p, q) for p, q in zip(last.parameters(), again.parameters()))
 
 # ---- the sanity check, on the shipped network
 STAGES = ['0.0', '0.4', '0.5', '0.6', '0.7', '1']
