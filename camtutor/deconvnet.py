@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-# %% ../nbs/05_deconvnet.ipynb #0004419d
+# %% ../nbs/05_deconvnet.ipynb #00040bea
 from .errors import CamError, nearest
-from .gradcam import saying
+from .gradcam import plain, saying
 from .guided import pixel_grad, signed_image, unit_mask
 from .hooks import eval_mode
 
@@ -92,13 +92,13 @@ def look(m, x):
     y, idx = F.max_pool2d(x, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, return_indices=True)
     return y, Seen(tuple(x.shape), idx)
 
-# %% ../nbs/05_deconvnet.ipynb #0045f0c6
+# %% ../nbs/05_deconvnet.ipynb #00496a6f
 def in_sequence(model, prefix=''):
     "(name, layer) for each layer of a sequence of sequences, in order."
     if type(model) is not nn.Sequential: return [(prefix, model)]
-    return [pair for n, m in model.named_children() for pair in in_sequence(m, f'{prefix}.{n}' if prefix else n)]
+    return [pair for n, m in model._modules.items() for pair in in_sequence(m, f'{prefix}.{n}' if prefix else n)]
 
-# %% ../nbs/05_deconvnet.ipynb #004a45fb
+# %% ../nbs/05_deconvnet.ipynb #004a3383
 class DeconvNet:
     "Zeiler and Fergus's machine for layers in sequence: call it to run forward and remember, `project` to come back. 2013."
     def __init__(self, model:nn.Sequential): # layers from `BACK`; parts may be sequences too
@@ -117,14 +117,14 @@ class DeconvNet:
             for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
         return y
 
-# %% ../nbs/05_deconvnet.ipynb #004ba3a5
+# %% ../nbs/05_deconvnet.ipynb #004b7f55
 def _check_known(layers):
     for name, m in layers.items():
         if type(m) not in BACK:
             raise CamError(f"DeconvNet: there is no way back through {name or 'the model'}, a {type(m).__name__}. It knows "
                            f"nn.Sequential of {', '.join(t.__name__ for t in BACK)}; `deconvnet` works on any network.")
 
-# %% ../nbs/05_deconvnet.ipynb #004c78b3
+# %% ../nbs/05_deconvnet.ipynb #004c546e
 def _forward(layers, x, last):
     if last is not None and last not in layers: raise CamError(f"DeconvNet: there is no layer {last!r}. {nearest(last, layers)}")
     kept = []
@@ -150,7 +150,7 @@ class Field(NamedTuple):
     step:int
     start:int
 
-# %% ../nbs/05_deconvnet.ipynb #0064f3d9
+# %% ../nbs/05_deconvnet.ipynb #0064a0fe
 def receptive_field(
     model:nn.Sequential, # layers in sequence
     layer:str,           # the name of one of them
@@ -162,7 +162,7 @@ def receptive_field(
         f = _widen(f, m, name)
         if name == layer: return f
 
-# %% ../nbs/05_deconvnet.ipynb #00657b57
+# %% ../nbs/05_deconvnet.ipynb #0065f0ab
 def _widen(f, m, name):
     "The field after one more layer."
     if isinstance(m, (nn.ReLU, nn.BatchNorm2d, nn.Dropout, nn.Identity)): return f
@@ -171,26 +171,27 @@ def _widen(f, m, name):
     k, s, p, d = [_square(getattr(m, a, 1), name) for a in ('kernel_size', 'stride', 'padding', 'dilation')]
     return Field(f.size + d * (k - 1) * f.step, f.step * s, f.start - p * f.step)
 
-# %% ../nbs/05_deconvnet.ipynb #0066745c
+# %% ../nbs/05_deconvnet.ipynb #0066a2f4
 def _square(v, name):
     if isinstance(v, int): return v
     if len(set(v)) == 1: return v[0]
     raise CamError(f"Receptive field: {name!r} has {v} rows and columns; only square windows are known here.")
 
-# %% ../nbs/05_deconvnet.ipynb #0069f80d
+# %% ../nbs/05_deconvnet.ipynb #006bf0ff
 def strongest(
     A:Tensor,    # activations (N,C,h,w)
     channel:int, # which channel
     k=9,         # how many
 )->tuple:        # images, rows, columns, each (k,); the strongest first
     "Where a channel is most excited: at most one place an image. `CamError` if there are fewer than `k` images."
-    if A.ndim != 4 or not 0 <= channel < A.shape[1] or not 0 < k <= len(A):
-        raise CamError(f"Strongest {k} of channel {channel}: activations are {tuple(A.shape)}; they must be (N,C,h,w) with C > {channel} and N >= {k}.")
+    channel = plain(channel)
+    if A.ndim != 4 or type(channel) is not int or not 0 <= channel < A.shape[1] or not 0 < k <= len(A):
+        raise CamError(f"Strongest {k} of channel {channel!r}: activations are {tuple(A.shape)}; they must be (N,C,h,w), with the channel an int from 0 to C-1 and N >= {k}.")
     value, at = A[:, channel].flatten(1).max(1)
     images = value.topk(k).indices
     return images, at[images] // A.shape[3], at[images] % A.shape[3]
 
-# %% ../nbs/05_deconvnet.ipynb #006c7011
+# %% ../nbs/05_deconvnet.ipynb #006c47bb
 def crop(
     x:Tensor, field:Field, # pictures (N,3,H,W), and what a unit of them sees, see `receptive_field`
     rows:Tensor, cols:Tensor, # a unit for each picture (N,)

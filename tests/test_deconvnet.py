@@ -1,14 +1,13 @@
 "Deconvnet: each piece by hand and by its adjoint, the machine against the backward pass, receptive fields, switches."
-import copy
-import pytest, torch
+import numpy as np, pytest, torch
 import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, Field, Seen, crop, deconvnet, filter_back, in_sequence, load_plain, look, project, receptive_field,
+from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, load_plain, look, project, receptive_field,
                                 strongest, swap_switches, unpool)
 from camtutor.errors import CamError
-from camtutor.guided import ReLURule, guided_backprop, pixel_grad, rank_correlation, signed_image, strength, unit_mask
+from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit_mask
 from camtutor.pets import load_pets
 from camtutor.scenes import scene
 from test_state import OUTER, Net, state, unchanged
@@ -125,6 +124,30 @@ def test_both_agree_for_a_class():
         want = machine.project(torch.eye(7)[[3, 0, 6]])
         check_tensor(deconvnet(net, X, [3, 0, 6]), want, rtol=1e-5, atol=1e-5 * want.abs().max().item())
 
+def shared():
+    "One ReLU, one pooling and one whole stage, each of which stands in two places."
+    torch.manual_seed(0)
+    relu, pool = nn.ReLU(), nn.MaxPool2d(2)
+    stage = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), relu)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), relu, pool, stage, pool, nn.Sequential(stage, nn.Conv2d(8, 4, 1), relu)).eval()
+
+def test_layers_that_stand_in_several_places_run_in_each():
+    net, x = shared(), rand(2, 3, 20, 20)
+    machine = DeconvNet(net)
+    out = machine(x)
+    check_tensor(out, net(x).detach())
+    assert list(machine.layers) == ['0', '1', '2', '3.0', '3.1', '4', '5.0.0', '5.0.1', '5.1', '5.2'] and out.min() == 0
+    leaf = x.clone().requires_grad_()
+    with ReLURule('deconvnet'): score = (net(leaf) * out).sum()
+    check_tensor(machine.project(out), torch.autograd.grad(score, leaf)[0])
+
+@pytest.mark.parametrize('first', [nn.ReLU(True), nn.Sequential(nn.ReLU(True)), nn.Identity()], ids=str)
+def test_the_callers_batch_stays_as_it_is(first):
+    x = rand(2, 3, 12, 12)
+    before = x.clone()
+    DeconvNet(nn.Sequential(first, nn.ReLU(True), nn.Conv2d(3, 4, 3)))(x)
+    assert torch.equal(x, before) and x.min() < 0
+
 def test_it_is_neither_the_gradient_nor_guided_backprop():
     net = load_plain()
     x = torch.stack([net.transform(scene(900_700 + i)) for i in range(2)])
@@ -177,6 +200,13 @@ def test_forward_that_raises(error):
         assert state(net, x) == before
 
 # ---- receptive fields
+def test_receptive_field_counts_a_layer_wherever_it_stands():
+    c = nn.Conv2d(4, 4, 3)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), c, c, nn.Conv2d(4, 2, 1))
+    assert [receptive_field(net, n).size for n in '0123'] == [3, 5, 7, 7]
+    stage = nn.Sequential(c, nn.MaxPool2d(2, 2))   # 3, 4 (step 2);  8, 10 (step 4)
+    assert receptive_field(nn.Sequential(stage, stage), '1.1') == Field(10, 4, 0)
+
 def test_receptive_field_by_hand():
     net = load_plain()
     # 5x5 every 2 pixels from -2; pooling 2: 5 + 1*2 = 7, every 4; 3x3: 7 + 2*4 = 15 from -2 - 4; pooling: 15 + 4 = 19, every 8; 3x3: 19 + 2*8 = 35 from -6 - 8
@@ -221,6 +251,11 @@ def test_strongest_and_crop_by_hand():
     got = crop(x, Field(size=3, step=2, start=-1), torch.tensor([0, 1]), torch.tensor([1, 0]), fill=-1)
     check_tensor(got[0, 0], [[-1, -1, -1], [1, 2, 3], [5, 6, 7]])
     check_tensor(got[1, 2], [[-1, 4, 5], [-1, 8, 9], [-1, 12, 13]])
+
+@pytest.mark.parametrize('kind', [np.int64, torch.tensor, np.array])
+def test_strongest_takes_a_channel_of_any_kind(kind):
+    acts = rand(10, 4, 3, 3)
+    for got, want in zip(strongest(acts, kind(2)), strongest(acts, 2)): assert torch.equal(got, want)
 
 # ---- switches
 def test_swapped_switches_by_hand():
@@ -289,8 +324,11 @@ BAD = [
     ('field of an oblong kernel', lambda: receptive_field(OBLONG, '0'), ['(1, 5)', 'square']),
     ('too few pictures',          lambda: strongest(rand(3, 4, 2, 2), 0),                     ['Strongest 9', '(3, 4, 2, 2)']),
     ('no such channel',           lambda: strongest(rand(9, 4, 2, 2), 4),                     ['channel 4']),
+    ('a bool for a channel',      lambda: strongest(rand(9, 4, 2, 2), True),                  ['channel True']),
+    ('half a channel',            lambda: strongest(rand(9, 4, 2, 2), 1.5),                   ['channel 1.5']),
+    ('a name for a channel',      lambda: strongest(rand(9, 4, 2, 2), 'a'),                   ["channel 'a'"]),
     ('class out of range',        lambda: deconvnet(P, X, 7),                                 ['Deconvnet', 'class 7', '0 to 6']),
-    ('no ReLU',                   lambda: deconvnet(SMOOTH, X, 1), ['Deconvnet', 'met no ReLU', 'silu']),
+    ('no ReLU',                   lambda: deconvnet(SMOOTH, X, 1), ['Deconvnet', 'met no ReLU', 'SiLU']),
 ]
 
 @pytest.mark.parametrize('what, call, words', BAD, ids=[b[0] for b in BAD])
