@@ -7,14 +7,16 @@ __all__ = ['Top', 'channel_maps', 'feature_grid', 'fuse_channels', 'log_features
            'dead_channels', 'channel_similarity', 'top_activations', 'part_energy', 'ablate_channels',
            'accuracy_without']
 
-# %% ../nbs/06_feature_maps.ipynb #00031551
+# %% ../nbs/06_feature_maps.ipynb #0003295e
 from collections import namedtuple
+from collections.abc import Iterable
 from contextlib import contextmanager
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 from .errors import CamError
-from .hooks import Hook, eval_mode, get_layer
+from .gradcam import plain
+from .hooks import get_layer
 from .show import colorize
 
 # %% ../nbs/06_feature_maps.ipynb #000e8cdb
@@ -31,7 +33,7 @@ def channel_maps(
     top = _PER[per](A)
     return A / top.where(top > 0, torch.ones_like(top))
 
-# %% ../nbs/06_feature_maps.ipynb #0014d4bc
+# %% ../nbs/06_feature_maps.ipynb #00145bf2
 def feature_grid(
     A:Tensor,      # activations (C,h,w) of one picture
     per='channel', # see `channel_maps`
@@ -66,7 +68,7 @@ def fuse_channels(
     if how == 'pca' and A.shape[1] < 3: raise CamError(f"Fusing channels: three colours need three channels, and there are {A.shape[1]}.")
     return _FUSE[how](A.detach().float())
 
-# %% ../nbs/06_feature_maps.ipynb #0020e7e8
+# %% ../nbs/06_feature_maps.ipynb #00207f9f
 def log_features(
     writer,   # a `torch.utils.tensorboard.SummaryWriter`
     tag:str,  # the name to show them under
@@ -91,7 +93,7 @@ def kernel_grid(
     tiles = .5 + .5 * w / top.where(top > 0, torch.ones_like(top))
     return make_grid(tiles.expand(-1, 3, -1, -1).repeat_interleave(zoom, -1).repeat_interleave(zoom, -2), nrow=ncol, padding=2, pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #002cba6e
+# %% ../nbs/06_feature_maps.ipynb #002cff09
 def kernel_spectrum(
     w:Tensor, # kernels (K,C,kh,kw)
     size=16,  # frequencies along each axis
@@ -101,7 +103,7 @@ def kernel_spectrum(
         raise CamError(f"A spectrum of kernels: got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and size at least {max(w.shape[-2:])}.")
     return torch.fft.fftshift(torch.fft.fft2(w.detach().float(), (size, size)).abs().sum(1), dim=(-2, -1))
 
-# %% ../nbs/06_feature_maps.ipynb #0034bd1f
+# %% ../nbs/06_feature_maps.ipynb #00346eef
 def dead_channels(
     A:Tensor, # activations (N,C,h,w) of many pictures
     eps=1e-6, # what counts as nothing
@@ -144,23 +146,33 @@ def part_energy(
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])[:, 0]
     return torch.einsum('nchw,nhw->c', A, share) / A.sum((0, 2, 3)).clamp(min=1e-12)
 
-# %% ../nbs/06_feature_maps.ipynb #005155c9
+# %% ../nbs/06_feature_maps.ipynb #0051d2a5
 @contextmanager
 def ablate_channels(
     model:nn.Module, # a network
     layer,           # a name or a module, see `get_layer`
     channels,        # one index, or several
 ):
-    "Inside the `with`, these channels of `layer` are zero. `CamError` for a channel out of range, or an output that is no map."
-    channels = [channels] if isinstance(channels, int) else [int(c) for c in channels]
+    "Inside the `with`, these channels of `layer` are zero. `CamError` for no channel, one out of range, or an output that is no map."
+    channels = _numbers(channels)
     def zero(module, args, out):
         if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"Switching channels off: {layer!r} gives no maps (N,C,h,w).")
         C = out.shape[1]
         if any(not 0 <= c < C for c in channels): raise CamError(f"Switching channels {channels} off: {layer!r} has channels 0 to {C - 1}.")
-        return out.index_fill(1, torch.tensor(channels, device=out.device), 0.)
+        return out.index_fill(1, torch.tensor(channels, dtype=torch.long, device=out.device), 0.)
     handle = get_layer(model, layer).register_forward_hook(zero)
     try: yield model
     finally: handle.remove()
+
+# %% ../nbs/06_feature_maps.ipynb #005285e2
+def _numbers(channels):
+    "One channel or several as a list of ints."
+    several = plain(channels)
+    if isinstance(several, str) or not isinstance(several, Iterable): several = [several]
+    several = [plain(c) for c in several]
+    for c in several:
+        if type(c) is not int: raise CamError(f"Switching channels off: {c!r} is no channel. Give a number or several; for a mask of channels give mask.nonzero().flatten().")
+    return several
 
 # %% ../nbs/06_feature_maps.ipynb #0056aeb0
 @torch.no_grad()

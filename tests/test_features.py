@@ -1,5 +1,5 @@
 "Feature maps, kernels, and switching channels off (chapter 06)."
-import pytest, torch
+import numpy as np, pytest, torch
 from torch import nn
 
 from camtutor.course import check_tensor
@@ -30,6 +30,28 @@ def test_pca_gives_one_colour_to_one_feature():
     assert rgb.shape == (3, 4, 4) and 0 <= rgb.min() and rgb.max() <= 1
     for block in (rgb[:, :2], rgb[:, 2:, :2], rgb[:, 2:, 2:]): assert block.flatten(1).std(1).max() < 1e-5
     assert (rgb[:, 0, 0] - rgb[:, 3, 0]).abs().max() > .3
+
+@pytest.mark.parametrize('seed', range(4))
+def test_pca_is_drawn_by_the_rule_of_signs(seed):
+    "Singular vectors of the centred places; each is turned so that its entries add up to more than nothing, and then stretched between two percentiles."
+    A = torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(seed))
+    flat = A.double().movedim(1, -1).reshape(-1, 6)
+    flat = flat - flat.mean(0)
+    axes = torch.linalg.svd(flat).Vh[:3]
+    pc = flat @ (axes * axes.sum(1, keepdim=True).sign()).T
+    low, high = pc.quantile(.02, 0), pc.quantile(.98, 0)
+    want = ((pc - low) / (high - low)).clamp(0, 1).reshape(2, 5, 7, 3).movedim(-1, 1)
+    check_tensor(fuse_channels(A, 'pca'), want.float(), atol=1e-4)
+
+@pytest.mark.parametrize('flip', torch.cartesian_prod(*[torch.tensor([1., -1])] * 3).tolist(), ids=str)
+def test_pca_colours_do_not_depend_on_the_sign_that_the_solver_chose(flip, monkeypatch):
+    A = torch.randn(1, 5, 6, 6, generator=torch.Generator().manual_seed(0))
+    want, eigh = fuse_channels(A, 'pca'), torch.linalg.eigh
+    def turned(M):
+        values, vectors = eigh(M)
+        return torch.return_types.linalg_eigh((values, vectors * torch.tensor([1., 1, *flip])))
+    monkeypatch.setattr(torch.linalg, 'eigh', turned)
+    check_tensor(fuse_channels(A, 'pca'), want)
 
 def test_kernels_share_one_scale_with_grey_for_zero():
     g = kernel_grid(torch.tensor([[-4.], [0.], [2.]])[..., None, None], ncol=3, zoom=1)
@@ -66,6 +88,29 @@ def test_ablation_equals_zero_weights_behind_the_channel():
         with ablate_channels(m, '1', [0, 2]): off = m(x)
         m[4].weight[:, [0, 2]] = 0
         check_tensor(off, m(x))
+
+def off(channels):
+    "The maps of layer '1' with channels switched off."
+    m, x = net(), torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), ablate_channels(m, '1', channels): return m[:2](x)
+
+@pytest.mark.parametrize('several', [3, np.int64(3), torch.tensor(3), np.array(3), [3], (np.int64(3),), [torch.tensor(3)], torch.tensor([3]), np.array([3]), range(3, 4), {3}], ids=repr)
+def test_channels_may_be_given_as_targets_are(several):
+    check_tensor(off(several), off(3))
+    assert off(3)[:, 3].eq(0).all() and off(3)[:, :3].any() and off([])[:, 3].any()
+
+def test_the_channel_that_sees_a_part_best_can_be_switched_off_as_it_is_found():
+    A, mask = torch.rand(2, 4, 3, 3, generator=torch.Generator().manual_seed(0)), torch.ones(2, 9, 9)
+    mask[:, :4] = 0
+    best = part_energy(A, mask).argmax()
+    check_tensor(off(best), off(best.item()))
+
+@pytest.mark.parametrize('channels', [True, 1.5, 'a', '12', None, np.bool_(True), torch.tensor(1.5), [0, True], [0, 1.], ['a'], [None], torch.ones(4, dtype=torch.bool), np.ones(4), torch.ones(2, 2, dtype=torch.long)], ids=repr)
+def test_what_is_no_channel_is_refused_before_the_network_runs(channels):
+    m = net()
+    with pytest.raises(CamError, match='Switching channels off: .* is no channel'):
+        with ablate_channels(m, '1', channels): pass
+    assert not any(mod._forward_hooks for mod in m.modules())
 
 @pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])
 def test_ablation_leaves_nothing_behind(error):
