@@ -1,14 +1,14 @@
 "What every chapter uses besides the library: a check for tensors, predictions to commit to, figure defaults."
 from collections import namedtuple
 from html import escape
-import math
+import math, re
 
 import torch
 from torch import Tensor
 
 from camtutor.errors import CamError
 
-__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'show_widget', 'card']
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'show_widget', 'card', 'marked', 'asked']
 
 Agreement = namedtuple('Agreement', 'shape dtype worst')
 
@@ -39,15 +39,21 @@ def check_tensor(got, # what was computed
 
 def _where(mask): return tuple(torch.nonzero(mask)[0].tolist())
 
-_card = ('<div style="border-left:4px solid {colour};padding:.3em .9em;margin:.4em 0;max-width:46em">'
-         '<b>{head}</b>{body}</div>')
+_card = ('<div style="border-left:4px solid {colour};border-left-color:color-mix(in srgb,{colour} 65%,var(--jp-ui-font-color1,{colour}));'
+         'padding:.3em .9em;margin:.4em 0;max-width:46em;font-size:14px;line-height:1.45"><b>{head}</b>{body}</div>')
 
-def card(head, # a short title; shown in bold
+def marked(text)->str: # HTML
+    "Text with its `code` and *stress*; everything else as it stands."
+    words = [re.sub(r'(?<![\w*])\*([^*\s](?:[^*]*[^*\s])?)\*(?![\w*])', r'<em>\1</em>', t) if i % 2 == 0 else f'<code>{t}</code>'
+             for i, t in enumerate(re.split('`([^`]+)`', escape(str(text))))]
+    return ''.join(words)
+
+def card(head, # a short title, `marked`; shown in bold
          body:str='', # HTML below it
          colour:str='#5b4b8a' # the bar at its left
         )->str:
     "A small HTML card, readable on a light and on a dark page."
-    return _card.format(head=escape(str(head)), body=body, colour=colour)
+    return _card.format(head=marked(head), body=body, colour=colour)
 
 def show_widget(widget, # any ipywidget
                 static:str='', # HTML for readers of the saved page, where no kernel runs
@@ -57,6 +63,45 @@ def show_widget(widget, # any ipywidget
     from IPython.display import display
     view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
     display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
+
+CHOICE_CSS = '''<style>
+.ct-ask, .ct-ask > * {height:auto; overflow:visible}
+.ct-ask .widget-html-content {line-height:1.45}
+.ct-ask .widget-toggle-buttons > div {flex-wrap:wrap; height:auto}
+.ct-ask .widget-toggle-button {height:auto; min-height:30px; line-height:1.4; padding:4px 10px; white-space:normal; text-align:left; border-radius:6px; margin:2px 4px 4px 0; box-shadow:none}
+.ct-ask .widget-toggle-button.mod-active {background:#5b4b8a; color:#fff; font-weight:600; text-decoration:underline}
+.ct-ask .widget-radio-box {height:auto; max-width:46em}
+.ct-ask .widget-radio-box label {display:flex !important; flex-direction:row-reverse; justify-content:flex-end; align-items:flex-start; gap:6px;
+  height:auto !important; line-height:1.4 !important; white-space:normal; margin-bottom:4px; font-size:14px}
+.ct-ask .widget-radio-box input {flex:none; width:13px; height:1.4em; margin:0 !important}
+</style>'''
+
+# What Jupyter's buttons leave out: arrow keys and a name for a group of options, which button is pressed, and that a reply has come
+CHOICE_SCRIPT = '''(function (root) {
+  if (!root || root.ctReady) return;
+  root.ctReady = true;
+  var group = 'ct' + Math.random(), set = function (el, name, value) { if (el.getAttribute(name) !== value) el.setAttribute(name, value); };
+  var mark = function () {
+    root.querySelectorAll('.widget-radio-box, .widget-toggle-buttons').forEach(function (b) {
+      set(b, 'role', b.matches('.widget-radio-box') ? 'radiogroup' : 'group');
+      set(b, 'aria-label', root.querySelector('.widget-html-content b').textContent);
+    });
+    root.querySelectorAll('input[type=radio]').forEach(function (i) { set(i, 'name', group); set(i, 'data-lm-suppress-shortcuts', 'true'); });
+    root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
+    root.querySelectorAll('.ct-reply').forEach(function (r) { set(r, 'role', 'status'); });
+  };
+  new MutationObserver(mark).observe(root, {subtree: true, childList: true, attributeFilter: ['class']});
+  mark();
+})(this.closest('.ct-ask'))'''
+
+def asked(question, # HTML
+          *widgets # the options, and what belongs below them
+         ): # a widget
+    "A question above its options, for mouse, keyboard and screen reader."
+    import ipywidgets as w
+    box = w.VBox([w.HTML(question), *widgets, w.HTML(CHOICE_CSS + f'<img src="data:," alt="" hidden onerror="{escape(CHOICE_SCRIPT)}">')])
+    box.add_class('ct-ask')
+    return box
 
 class Prediction:
     "A question and the option that the learner picked."
@@ -72,7 +117,7 @@ class Prediction:
         if self.choice is None: head, colour = f'It is {answer}.', '#777'
         elif self.choice == answer: head, colour = f'✓ You said {answer}, and so it is.', '#1b7f5a'
         else: head, colour = f'✗ You said {self.choice}; it is {answer}.', '#b5432a'
-        display(HTML(card(head, f'<div>{escape(why)}</div>' if why else '', colour)))
+        display(HTML(card(head, f'<div>{marked(why)}</div>' if why else '', colour)))
 
 def predict(question:str, # asked before the cell that answers it
             *options # at least two answers to choose from
@@ -85,7 +130,7 @@ def predict(question:str, # asked before the cell that answers it
     buttons = w.ToggleButtons(options=options, value=None, layout=w.Layout(width='auto'), style=dict(button_width='auto'))
     buttons.observe(lambda change: setattr(p, 'choice', change['new']), 'value')
     shown = ' &nbsp;·&nbsp; '.join(map(escape, options))
-    show_widget(w.VBox([w.HTML(card('Predict: ' + question)), buttons]),
+    show_widget(asked(card('Predict: ' + question), buttons),
                 card('Predict: ' + question, f'<div>{shown}</div>'), f'Predict: {question} ({" | ".join(options)})')
     return p
 

@@ -1,11 +1,12 @@
 "Exercises: every one sound, every mistake recognised; the engine's states, limits, progress file and cards."
-import importlib, json, os, random, subprocess, sys, textwrap, threading, time
+import importlib, json, os, random, re, subprocess, sys, textwrap, threading, time
 from dataclasses import replace
 
 import numpy as np, pytest, torch
 from torch import nn
 
 import camtutor.exercises as exs
+from camtutor.course import card, marked
 from camtutor.errors import CamError
 from camtutor.exercises import Exercise, Mistake, Trial, author, ex, exercises, grade, progress_table, store
 from camtutor.exercises.cards import verdict_card
@@ -337,7 +338,9 @@ def test_use_and_unuse(capsys, monkeypatch):
     assert grade(ALL['3.2'], ALL['3.2'].reference).passed
     ex('3.2')(ALL['3.2'].reference) # checked against the library's own while the learner's is in use
     assert gc.grad_cam is mine
+    capsys.readouterr()
     ex.unuse()
+    assert capsys.readouterr().out == "Notebook and library run on the library's own `grad_cam` again.\n"
     assert gc.grad_cam is theirs and explain.grad_cam is theirs and main.grad_cam is theirs
     with pytest.raises(CamError, match='not part of the library'): ex.use('3.4')
 
@@ -383,6 +386,27 @@ def test_cards_are_html_in_a_notebook(monkeypatch):
         data = out.outputs[0].data
         assert '<b>○ Exercise 2.3' in data['text/html'] and '○ Exercise 2.3' in data['text/plain'] and '<' not in data['text/plain']
     finally: InteractiveShell.clear_instance()
+
+def test_wrong_use_is_one_sentence_in_a_notebook(capsys):
+    "With the learner's own lines, and none of the library's."
+    from IPython.core.interactiveshell import InteractiveShell
+    try:
+        shell = InteractiveShell.instance()
+        shell.run_cell('from camtutor.exercises import ex\ndef helper(id):\n    return ex.hint(id)\nhelper("2.99")', store_history=False)
+        said = capsys.readouterr().out.splitlines()
+    finally: InteractiveShell.clear_instance()
+    assert said[:2] == ['line 4:  helper("2.99")', 'line 3:  return ex.hint(id)'] and said[2].startswith("CamError: There is no exercise '2.99'.") and len(said) == 3
+
+def test_stress_and_code_on_cards():
+    html = card('`a*b` is *one* thing', marked('2*3*4, **kw, *two words*, <b> and `<x>*y*`'))
+    assert '<b><code>a*b</code> is <em>one</em> thing</b>' in html
+    assert '2*3*4, **kw, <em>two words</em>, &lt;b&gt; and <code>&lt;x&gt;*y*</code>' in html
+    for e in ALL.values():   # no text of the course keeps a mark
+        texts = e.title, e.task, e.why, *e.hints, *(m.diagnosis for m in e.mistakes)
+        assert not any(re.search(r'[*`]', re.sub('<code>.*?</code>', '', marked(t))) for t in texts), e.id
+
+def test_a_question_is_called_one():
+    assert str(verdict_card(grade(ALL['2.16'], 'any layer you like'))).startswith('✗ Question 2.16 ·')
 
 def test_html_is_escaped():
     v = grade(ALL['2.3'], written('def cam(weight, A): raise ValueError("<script>&")', 'cam'))

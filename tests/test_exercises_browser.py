@@ -66,10 +66,14 @@ def test_a_right_answer(notebook):
 def test_a_question(notebook):
     card(notebook, 5, 'Plain CAM uses')
     cell = notebook.locator('.jp-CodeCell').nth(5)
+    options = cell.get_by_role('radiogroup', name='Plain CAM uses').get_by_role('radio')
     cell.get_by_text('any layer you like', exact=True).click()
-    cell.get_by_text('Grad-CAM lifts that limit').wait_for()
+    cell.get_by_role('status').get_by_text('Grad-CAM lifts that limit').wait_for()
+    here = next(i for i in range(options.count()) if options.nth(i).is_checked())
+    options.nth(here).press('ArrowUp' if here else 'ArrowDown')
+    assert options.nth(here - 1 if here else 1).is_checked() and not options.nth(here).is_checked()
     cell.get_by_text('which global average pooling reads').click()
-    cell.get_by_text('✓ Exercise 2.16').wait_for()
+    cell.get_by_text('✓ Question 2.16').wait_for()
     shoot(notebook, 'exercise_question')
 
 def test_progress_is_kept(notebook, lab):

@@ -10,12 +10,11 @@
 `ex.reset()`, `ex.use("3.2")` and `ex.unuse()` do the rest.
 """
 from contextlib import contextmanager
-from html import escape
 import sys
 
 from camtutor.errors import CamError
 from camtutor.exercises import record as store
-from camtutor.exercises.cards import Card, Table, STATES, show, verdict_card
+from camtutor.exercises.cards import Card, Table, STATES, named, show, verdict_card
 from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade, library_of
 
 __all__ = ['ex', 'Exercise', 'Mistake', 'Trial', 'Verdict', 'exercises', 'grade']
@@ -52,14 +51,15 @@ def ask(id:str # of a multiple-choice question
        ):
     "Show a question with its options as buttons; a click answers it, and every option has its own reply."
     import ipywidgets as w
-    from camtutor.course import card, show_widget
+    from camtutor.course import asked, card, marked, show_widget
     e = find(id)
     if e.kind != 'choice': raise CamError(f'{id} is no multiple-choice question.')
     pick = w.RadioButtons(options=e.options, value=None, layout=w.Layout(width='auto'))
     reply = w.HTML()
+    reply.add_class('ct-reply')
     pick.observe(lambda change: setattr(reply, 'value', reply_to(id, change['new'])), 'value')
     head = f'Question {e.id}: {e.task}'
-    show_widget(w.VBox([w.HTML(card(head)), pick, reply]), card(head, '<ul>' + ''.join(f'<li>{escape(o)}</li>' for o in e.options) + '</ul>'),
+    show_widget(asked(card(head), pick, reply), card(head, '<ul>' + ''.join(f'<li>{marked(o)}</li>' for o in e.options) + '</ul>'),
                 '\n'.join([head, *('  - ' + o for o in e.options)]))
 
 def reply_to(id:str, option:str)->str: # HTML
@@ -75,10 +75,10 @@ def hint(id:str,
     e = find(id)
     seen = store.read()[0].get(e.id, {}).get('hints', 0)
     n = grade or min(seen + 1, len(e.hints))
-    if not 1 <= n <= len(e.hints): raise CamError(f'Exercise {id} has {len(e.hints)} hints; there is no hint {grade}.')
+    if not 1 <= n <= len(e.hints): raise CamError(f'{named(e)} has {len(e.hints)} hints; there is no hint {grade}.')
     note = store.note_hint(e.id, n)[1]
     more = f'{n} of {len(e.hints)}.' + ('' if n == len(e.hints) else f' `ex.hint("{e.id}")` gives the next.')
-    show(Card(f'Exercise {e.id} · {e.title}: hint {n}', tuple(('p', t) for t in (e.hints[n-1], more, note) if t)))
+    show(Card(f'{named(e)} · {e.title}: hint {n}', tuple(('p', t) for t in (e.hints[n-1], more, note) if t)))
 
 def solution(id:str,
              reveal:bool=False # show it before a pass or three failures
@@ -89,9 +89,9 @@ def solution(id:str,
     d = d.get(e.id, dict(state='', failures=0))
     if not (store.passed(d) or d['failures'] >= 3 or reveal):
         left = 3 - d['failures']
-        return show(Card(f'Exercise {e.id} · {e.title}', (('p', f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
+        return show(Card(f'{named(e)} · {e.title}', (('p', f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
                          f'`ex.hint("{e.id}")` helps; `ex.solution("{e.id}", reveal=True)` shows it now.'),)))
-    show(Card(f'Exercise {e.id} · {e.title}: the reference', (('code', e.solution), ('p', e.why), *([('p', note)] if note else []))))
+    show(Card(f'{named(e)} · {e.title}: the reference', (('code', e.solution), ('p', e.why), *([('p', note)] if note else []))))
 
 def progress():
     "How far you are: a table by chapter."
@@ -113,13 +113,13 @@ def next_():
     done, note = store.read()
     e = next((e for e in exercises().values() if not store.passed(done.get(e.id))), None)
     if e is None: return show(Card('All exercises are done.', (('p', note),) if note else ()))
-    show(Card(f'Next: exercise {e.id} · {e.title}', (('p', e.task), ('code', e.stub), *([('p', note)] if note else []))))
+    show(Card(f'Next: {named(e).lower()} · {e.title}', (('p', e.task), ('code', e.stub), *([('p', note)] if note else []))))
 
 def reset(id:str=None # one exercise; all of them if left out
          ):
     "Begin again with one exercise, or with all; the old file is kept beside the new."
     note = store.forget(find(id).id if id else None)
-    begins = f'Exercise {id} begins again.' if id else 'Your progress begins again.'
+    begins = f'{named(find(id))} begins again.' if id else 'Your progress begins again.'
     show(Card(begins if id or not store.read()[0] else 'Your progress is as it was.', (('p', note),) if note else ()))
 
 # The library on the learner's own function
@@ -127,13 +127,13 @@ def reset(id:str=None # one exercise; all of them if left out
 def use(id:str):
     "Let this notebook and the whole library, explorer included, run on your own answer."
     e = find(id)
-    if not e.library: raise CamError(f'Exercise {id} is not part of the library, so nothing would use it.')
+    if not e.library: raise CamError(f'{named(e)} is not part of the library, so nothing would use it.')
     if e.id not in _answers: raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
-    unuse(id)
+    take_back(id)
     _used[e.id] = library_of(e), _answers[e.id]
     swap(*_used[e.id])
     right = grade_quietly(e)
-    show(Card(f'Notebook and library now run on your {e.name}.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
+    show(Card(f'Notebook and library now run on your `{e.name}`.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
               *([] if right else [('p', 'It is not right yet: what you see now is your version.')]))))
 
 def grade_quietly(e):
@@ -142,10 +142,19 @@ def grade_quietly(e):
 def unuse(id:str=None # one exercise; all of them if left out
          ):
     "Give the library its own functions back."
+    back = take_back(id)
+    show(Card(f"Notebook and library run on the library's own {' and '.join(back)} again." if back else
+              'Notebook and library run on their own functions already.'))
+
+def take_back(id=None)->list: # of names
+    "What `unuse` does, without a word."
+    back = []
     for i in [find(id).id] if id else list(_used):
         if i in _used:
             theirs, mine = _used.pop(i)
             swap(mine, theirs)
+            back.append(f'`{find(i).name}`')
+    return back
 
 @contextmanager
 def suspended():

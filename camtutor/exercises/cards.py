@@ -1,9 +1,9 @@
 "Verdicts, hints and tables as cards: HTML in a notebook, plain text in a terminal."
 from dataclasses import dataclass
 from html import escape
-import re, textwrap
+import textwrap
 
-from camtutor.course import card
+from camtutor.course import card, marked
 from camtutor.exercises.core import Verdict
 
 GREY, RED, AMBER, GREEN, VIOLET = '#777', '#b5432a', '#9a6700', '#1b7f5a', '#5b4b8a'
@@ -27,8 +27,8 @@ class Card:
 
 def html(kind, text):
     if kind == 'fold': return f'<details><summary>{escape(text[0])}</summary>{html("code", text[1])}</details>'
-    if kind == 'code': return f'<pre style="margin:.4em 0;overflow-x:auto;white-space:pre">{escape(text)}</pre>'
-    return '<div style="margin:.3em 0">' + re.sub(r'`([^`]+)`', r'<code>\1</code>', escape(text)).replace('\n', '<br>') + '</div>'
+    if kind == 'code': return f'<pre style="margin:.4em 0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;font-size:13px;line-height:1.35">{escape(text)}</pre>'
+    return '<div style="margin:.3em 0">' + marked(text).replace('\n', '<br>') + '</div>'
 
 def plain(kind, text):
     if kind == 'fold': return f'{text[0]}:\n{textwrap.indent(text[1], "  ")}'
@@ -42,6 +42,10 @@ def show(c:Card):
     from IPython.display import display
     display({'text/html': c._repr_html_(), 'text/plain': str(c)}, raw=True)
 
+def named(e):
+    "What a card calls an exercise."
+    return f'{"Exercise" if e.kind == "function" else "Question"} {e.id}'
+
 def verdict_card(v:Verdict, note='')->Card:
     "The card for one graded answer."
     e = v.exercise
@@ -50,7 +54,7 @@ def verdict_card(v:Verdict, note='')->Card:
     body = dict(raised=raised_parts, wrong=wrong_parts, correct=right_parts, slow=right_parts, written=written_parts).get(v.state, new_parts)(v)
     if v.printed: body.append(('fold', ('It printed', v.printed[:2000].rstrip())))
     if note: body.append(('p', note))
-    return Card(f'{icon} Exercise {e.id} · {e.title}: {words}', tuple(body), colour)
+    return Card(f'{icon} {named(e)} · {e.title}: {words}', tuple(body), colour)
 
 def new_parts(v):
     e = v.exercise
