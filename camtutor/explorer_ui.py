@@ -53,6 +53,12 @@ def enlarged(img, size):
     if new == [h, w]: return img
     return F.interpolate(img, new, mode='bicubic', align_corners=False, antialias=max(h, w) > size).clamp(0, 1)
 
+def squared(img):
+    "The middle of pictures (N,3,H,W)."
+    h, w = img.shape[-2:]
+    s, y, x = min(h, w), max(h - w, 0) // 2, max(w - h, 0) // 2
+    return img[..., y:y + s, x:x + s]
+
 def known_parts(s)->dict: # a Scene -> part -> mask (H,W) bool
     "The parts that a scene knows the truth of and that can be seen in it; each animal of several by its place."
     if not isinstance(s, Scene): return {}
@@ -154,7 +160,7 @@ class Explorer:
         scenes = dict(species=SPECIES, poses=POSES, backgrounds=BACKGROUNDS, patterns=PATTERNS) if knows_pets else {}
         self.panel = Panel([(METHODS[m].title, m) for m in self.methods], scenes, show)
         self.titles = [s.title for s in subjects]
-        if 'pictures' in show: self.panel.set_thumbs([(to_jpeg(enlarged(s.image, 84)), s.title) for s in subjects])
+        if 'pictures' in show: self.panel.set_thumbs([(to_jpeg(enlarged(squared(s.image), 168)), s.title) for s in subjects])
         self.panel.controls['method'].value = 'grad_cam'
         self.take(subjects[0])
         self._fit_classes()
@@ -200,6 +206,9 @@ class Explorer:
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last, self.results, self.truths = cache, subject, layers, last, OrderedDict(), {}
         self.prob = cache.out.float().softmax(1)[0]
+        self.panel.showing.value = ''
+        for grid in (self.panel.method_grid, self.panel.layer_grid):
+            if grid.value: grid.value = '<div class="ct-h">Drawn for another picture; draw again.</div>'
         self.offer(keep)
         self.redraw()
 
@@ -207,7 +216,7 @@ class Explorer:
         "Fill the sliders for this picture: classes with their probabilities, layers with their sizes, the parts that it has."
         c, order = self.panel.controls, self.prob.argsort(descending=True).tolist()
         top = order[:5] if c['classes'].value == 'top' else range(len(order))
-        classes = [(f'{self.name(k)} · {self.prob[k]:.1%}', k) for k in top]
+        classes = [(f'{self.prob[k]:.1%} · {self.name(k)}', k) for k in top]
         layers = [(f"{n} · {'×'.join(map(str, s[1:]))}", n) for n, s in self.layers.items()]
         self.busy = True
         set_options(c['class_'], classes, c['class_'].value if keep else order[0])
@@ -215,6 +224,7 @@ class Explorer:
         set_options(c['class2'], classes, c['class2'].value if keep and c['compare'].value != 'one' else other)
         set_options(c['layer'], layers, next(n for n in (c['layer'].value, self.last, layers[-1][1]) if n in self.layers))
         set_options(c['outline'], [('none', ''), *((p, p) for p in self.subject.masks)], self.outline)
+        c['outline'].disabled = not self.subject.masks
         self.busy = False
 
     def name(self, k):
@@ -249,6 +259,13 @@ class Explorer:
         "A mask (H,W) as the network's own transform crops and resizes it: (1,H,W) bool."
         white = Image.fromarray(np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255)
         return _shown(batch_of(self.model, white, self.transform), _steps_of(self.model, self.transform)).mean(1) > .5
+
+    def cut(self, size): # (width, height) of a picture
+        "Does the network see less than the whole of it? Tried with a picture of this shape whose ends are white."
+        w, h = (max(1, round(s * 512 / max(size))) for s in size)
+        ends = np.zeros((h, w), bool)
+        ends[(slice(None), slice(w // 16)) if w > h else slice(h // 16)] = True
+        return not self.seen(ends).any()
 
     def known(self, part, m):
         "The truth about a part, for maps of the size of `m`: mask, outline, its share of the picture, the best energy on that grid."
@@ -298,17 +315,19 @@ class Explorer:
         show_when(self.panel.views[1], len(maps) > 1)
         (self.panel.stage.add_class if len(maps) > 1 else self.panel.stage.remove_class)('ct-two')
         show_when(self.panel.controls['class2'], self.value('compare') != 'one')
+        self.panel.controls['cmap'].disabled = signed   # a difference has colours of its own
         self.panel.code.value = code_html(self.line())
         self.panel.files.value = ''
 
     def caption(self, m, title, signed):
         "What is shown, in words, and the scale of its colours in raw values."
-        row, layer = METHODS[self.value('method')], '' if self.value('method') in NO_LAYER else f" at {self.value('layer')}, {'×'.join(map(str, m.shape[1:]))}"
+        row, layer = METHODS[self.value('method')], '' if self.value('method') in NO_LAYER else f" at {self.layer_called()} ({'×'.join(map(str, m.shape[1:]))})"
+        def told(more): return f'<div role="status" aria-live="polite">{row.title} for {title}{layer}{more}</div>'
+        if not signed and m.max() <= 0: return told(f'. Nothing here speaks for {title.rpartition(" (")[0]}: the map has no positive value.')
         given, m = self.bright(m), upsample(m.float(), self.subject.image.shape[-2:])
         top = given or (m.abs() if signed else m.clamp(min=0)).max().item()
         low, cut = -top if signed else 0 if given else m.clamp(min=0).min().item(), m.abs().max().item() > 1.001 * top
-        told = f'<div role="status" aria-live="polite">{row.title} for {title}{layer}; raw {m.min():.3g} to {m.max():.3g}</div>'
-        return told + scale_html(low, top, cut, self.colours('RdBu_r' if signed else self.value('cmap')))
+        return told(f'; raw {m.min():.3g} to {m.max():.3g}') + scale_html(low, top, cut, self.colours('RdBu_r' if signed else self.value('cmap')))
 
     def colours(self, cmap):
         "Nine colours (r,g,b) in bytes along a colour map."
@@ -456,8 +475,9 @@ class Explorer:
             raise CamError(f'Opening {name!r}: it has {len(data) / 2**20:.1f} MB, and at most {MAX_UPLOAD >> 20} MB are taken. Save a smaller copy.')
         file = io.BytesIO(data)
         file.name = name
-        subject = self.study(open_image(file))
-        self.take(subject._replace(title=name, code=repr(name)))
+        photo = open_image(file)
+        self.take(self.study(photo)._replace(title=name, code=repr(name)))
+        self.panel.showing.value = f'<div role="status">Showing <em>{escape(name)}</em>{": its middle," if self.cut(photo.size) else ""} as the network sees it.</div>'
         self.chosen = None
         self.panel.mark_thumb(None, self.titles)
 
@@ -476,10 +496,14 @@ class Explorer:
 
     def number(self, name):
         "The number of a class given by name or number."
-        names = [self.name(k) for k in range(len(self.prob))]
+        names, typed = [self.name(k) for k in range(len(self.prob))], str(name).strip().lower()
         if name in names: return names.index(name)
         if isinstance(name, int) and 0 <= name < len(names): return name
-        raise CamError(f'Choosing a class: there is no {name!r}. {nearest(name, names)}')
+        within = [k for k, n in enumerate(names) if typed in n.lower() and not isinstance(name, int)]
+        same = [k for k in within if names[k].lower() == typed]
+        for found in (same, within):
+            if len(found) == 1: return found[0]
+        raise CamError(f'Choosing a class: there is no {name!r}. {nearest(name, [names[k] for k in within] or names)}')
 
     def go_to(self, control, k):
         "Move a class slider to class `k`, also if it is not among the top five."
@@ -519,12 +543,18 @@ class Explorer:
         img = overlay(enlarged(self.subject.image, 192).to(m.device), m.float(), self.value('opacity'), self.value('cmap'), vmax=top_of(m, method))
         return to_jpeg(img, 88), what
 
+    def layer_called(self):
+        "The chosen layer in a sentence."
+        return ('' if self.value('layer').startswith('layer') else 'layer ') + self.value('layer')
+
+    def heading(self, k): return f'Picture <em>{escape(self.subject.title)}</em>, class <em>{escape(self.name(k))}</em>'
+
     def all_methods(self, button=None):
         "Every method that fits, for this picture, class and layer."
         k, layer = self.value('class_'), self.value('layer')
         def show():
             cells = [self.tile(m, None) for m in self.methods]
-            self.panel.method_grid.value = grid_html(cells, f'{self.subject.title}: {self.name(k)} at {layer}')
+            self.panel.method_grid.value = grid_html(cells, f'{self.heading(k)}, {escape(self.layer_called())}')
         self.need([(m, k, layer) for m in self.methods], show)
 
     def all_layers(self, button=None):
@@ -533,7 +563,7 @@ class Explorer:
         if method in NO_LAYER: raise CamError(f'Drawing all layers: {METHODS[method].title} looks at the network as a whole. Choose a method with layers, such as Grad-CAM.')
         def show():
             cells = [self.tile(method, n) for n in self.layers]
-            self.panel.layer_grid.value = grid_html(cells, f'{self.subject.title}: {METHODS[method].title} for {self.name(k)}, first to last layer')
+            self.panel.layer_grid.value = grid_html(cells, f'{self.heading(k)}, {METHODS[method].title}, first to last layer')
         self.need([(method, k, n) for n in self.layers], show)
 
     def explanation(self):

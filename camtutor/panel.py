@@ -11,6 +11,8 @@ CMAPS = ('magma', 'viridis', 'cividis', 'gray')
 MAX_UPLOAD = 8 * 2**20   # bytes; a Jupyter server closes the connection at 10 MB
 
 CSS = '''<style>
+.ct {--ct-a:#5b4b8a}   /* the accent: bars, lines, frames; as a fill behind white text it stays dark */
+[data-jp-theme-light=false] .ct {--ct-a:#a594e6}
 .ct {max-width:1180px; padding:2px; container-type:inline-size; color:var(--jp-ui-font-color1,#222); overflow:visible}
 .ct .ct-main {display:flex; flex-flow:row wrap; gap:18px 28px; align-items:flex-start; overflow:visible}
 .ct .ct-stage {flex:1 1 384px; max-width:384px; min-width:min(300px,100%); overflow:visible}
@@ -18,46 +20,59 @@ CSS = '''<style>
 .ct .ct-side {flex:1 1 340px; min-width:min(340px,100%); overflow:visible}
 .ct .ct-views {display:flex; flex-flow:row wrap; gap:12px; overflow:visible}
 .ct .ct-view {flex:1 1 220px; max-width:384px; overflow:visible}
-.ct .widget-image {width:100%; height:auto; border-radius:8px; display:block; margin:0; background:#8882}
+.ct .widget-image {width:100%; height:auto; max-height:clamp(384px,70vh,480px); object-fit:contain; border-radius:8px; display:block; margin:0; background:#8882}
 .ct .widget-html, .ct .widget-html-content {line-height:1.45; height:auto; overflow:visible}
 .ct .ct-wide {width:auto; margin:2px}
 .ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
 .ct .ct-row {width:100%; margin:3px 0; height:auto; overflow:visible}
 .ct .ct-row > .widget-label {flex:0 0 7em; width:7em; font-weight:600; text-align:left}
-.ct .ct-row .widget-readout {margin-left:8px; pointer-events:none; -webkit-user-modify:read-only; min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
+.ct .ct-row .widget-readout {margin-left:14px; pointer-events:none; -webkit-user-modify:read-only; min-width:9.5em; max-width:15em; text-align:left; white-space:nowrap; overflow:hidden; text-overflow:ellipsis}
+.ct .ct-row .slider-container {margin-left:0}
+.ct .ct-row > select, .ct .ct-row > input[type=text] {height:30px; border-radius:6px; margin-left:0}
+.ct .ct-row > select {appearance:auto; background-image:none}
+.ct .noUi-target {forced-color-adjust:none}
+.ct .noUi-handle {background:var(--ct-a) !important; border:2px solid var(--jp-layout-color0,#fff); box-shadow:0 0 0 1px var(--ct-a)}
+.ct [disabled] .noUi-handle {background:#999 !important; box-shadow:0 0 0 1px #777}
+.ct .ct-two + .ct-side .ct-long {flex-wrap:wrap}
+.ct .ct-two + .ct-side .ct-long .widget-readout {flex:1 0 100%; box-sizing:border-box; max-width:none; margin:0; padding-left:calc(7em + 8px); line-height:1.4; height:auto}
 .ct .ct-short .widget-readout {min-width:3em}
 .ct .ct-h {font-weight:600; margin:10px 0 2px; border-bottom:1px solid #8885; padding-bottom:2px}
 .ct .widget-toggle-buttons {display:flex; flex-flow:row nowrap; align-items:flex-start; height:auto; overflow:visible}
-.ct .widget-toggle-buttons > div {flex-wrap:wrap; height:auto}
+.ct .widget-toggle-buttons > div {flex-wrap:wrap; height:auto; margin:0}
+.ct .ct-row.widget-toggle-buttons:not(.ct-tabs) > div {margin-left:8px}
+.ct .widget-toggle-button {margin:2px 4px 4px 0; box-shadow:none}
 .ct .widget-toggle-button, .ct .jupyter-button {border-radius:6px; min-width:3em; height:30px; line-height:28px}
 .ct .widget-toggle-button.mod-active {background:#5b4b8a; color:#fff; font-weight:600; text-decoration:underline}
-.ct .ct-tabs {margin-top:14px; border-bottom:2px solid #5b4b8a; padding-bottom:4px}
+.ct .ct-tabs {margin-top:14px; border-bottom:2px solid var(--ct-a); padding-bottom:4px}
 .ct .ct-go {background:#5b4b8a; color:#fff; width:auto; padding:0 14px; align-self:flex-start; margin-bottom:8px}
-.ct .widget-upload {align-self:flex-start; font-size:0; padding:0 14px; border:1px solid #5b4b8a}
+.ct .widget-upload {align-self:flex-start; font-size:0; padding:0 14px; border:1px solid var(--ct-a)}
 .ct .widget-upload::after {content:'Choose a photo…'; font-size:13px}
 .ct .widget-upload i {display:none}
 .ct .ct-thumbs {display:flex; flex-flow:row wrap; gap:8px; overflow:visible; padding:6px 3px}
-.ct .ct-thumb {width:84px; height:84px; padding:0; margin:0; background-size:cover; color:#fff; border:2px solid transparent; border-radius:8px;
+.ct .ct-thumb {width:84px; height:84px; padding:0; margin:0; background:center/cover no-repeat border-box; color:#fff; border:2px solid transparent; border-radius:8px;
   line-height:1; font-size:11px; letter-spacing:-.01em; text-shadow:0 0 3px #000,0 0 3px #000,0 0 2px #000; display:flex; align-items:flex-end; justify-content:center; padding-bottom:4px}
-.ct .ct-thumb.ct-on {border-color:#5b4b8a; outline:3px solid #5b4b8a; font-weight:700}
+.ct .ct-thumb.ct-on {border-color:var(--ct-a); outline:3px solid var(--ct-a); font-weight:700}
 .ct :focus-visible {outline:3px solid #d07a00 !important; outline-offset:2px}
 .ct .ct-controls {display:grid; grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr)); gap:2px 26px; overflow:visible}
 .ct-alert {border:2px solid #b5432a; border-left-width:8px; border-radius:6px; padding:8px 14px; margin:4px 0 10px}
 .ct-drop {border:2px dashed #8889; border-radius:8px; padding:18px; text-align:center; margin:6px 2px 6px 0}
-.ct-drop.ct-over {border-color:#5b4b8a; background:#5b4b8a22}
-.ct-cap {margin-top:4px}
+.ct-drop.ct-over {border-color:var(--ct-a); background:#5b4b8a22}
+.ct .ct-cap {margin-top:4px; overflow-wrap:anywhere}
+.ct-view .ct-cap {min-height:calc(2.9em + 20px)}
+.ct-view .ct-cap [role=status] {min-height:2.9em}
 .ct-scale {display:flex; gap:8px; align-items:center; font-size:12px; margin-top:2px}
 .ct-scale i {flex:1; height:10px; border-radius:3px; display:block}
+.ct-scale i, .ct-bar {forced-color-adjust:none}
 .ct-bar {display:grid; grid-template-columns:7.6em 1fr 3.4em; gap:8px; align-items:center; font-size:13px; line-height:1.35}
 .ct-bar s {display:block; height:9px; background:#8883; border-radius:3px; text-decoration:none}
-.ct-bar b {display:block; height:9px; border-radius:3px; background:#5b4b8a}
+.ct-bar b {display:block; height:9px; border-radius:3px; background:var(--ct-a)}
 .ct-bar b.u {background:repeating-linear-gradient(90deg,#888 0 3px,#8880 3px 6px)}
 .ct-bar b.m {background:#888}
 .ct-grid {display:grid; grid-template-columns:repeat(auto-fill,minmax(150px,1fr)); gap:12px}
 .ct-grid figure {margin:0} .ct-grid img {width:100%; border-radius:6px; display:block} .ct-grid figcaption {font-size:12px; line-height:1.35; margin-top:3px}
 .ct-code {display:flex; gap:8px; align-items:flex-start; margin:8px 0}
 .ct-code code {flex:1; white-space:pre-wrap; overflow-wrap:anywhere; background:#8881; color:inherit; padding:6px 10px; border-radius:6px; font-size:12px}
-.ct a.ct-file, .ct button.ct-copy {display:inline-block; border:1px solid #5b4b8a; border-radius:6px; padding:4px 12px; margin:2px 8px 2px 0;
+.ct a.ct-file, .ct button.ct-copy {display:inline-block; border:1px solid var(--ct-a); border-radius:6px; padding:4px 12px; margin:2px 8px 2px 0;
   color:inherit; background:transparent; text-decoration:none; font:inherit; cursor:pointer}
 @container (max-width:640px) {.ct .ct-row .widget-readout {min-width:7.5em; max-width:9em} .ct .ct-row > .widget-label {flex-basis:5.8em; width:5.8em}}
 </style>'''
@@ -158,11 +173,11 @@ def truth_html(part, energy, uniform, best, inside):
     return (f'<div><b>Energy inside: {escape(part)}</b> · {peak}</div>' + _bar('this map', energy) + _bar('uniform map', uniform, 'u')
             + _bar('best possible', best, 'm'))
 
-def grid_html(cells, title):
+def grid_html(cells, title): # title: HTML
     "Pictures with captions, as many in a row as fit: cells are (jpeg, caption) or (None, message)."
     def cell(jpeg, caption):
         return f'<figure>{picture_tag(jpeg, caption) if jpeg else ""}<figcaption>{"" if jpeg else "⚠ "}{escape(caption)}</figcaption></figure>'
-    return f'<div class="ct-h">{escape(title)}</div><div class="ct-grid">' + ''.join(cell(*c) for c in cells) + '</div>'
+    return f'<div class="ct-h">{title}</div><div class="ct-grid">' + ''.join(cell(*c) for c in cells) + '</div>'
 
 def code_html(line):
     return (f'<div class="ct-code"><code>{escape(line)}</code>'
@@ -177,14 +192,15 @@ def files_html(files):
 def _row(widget, *classes):
     for c in ('ct-row', *classes): widget.add_class(c)
     widget.layout.width = 'auto'
+    if widget.tooltip is None: widget.tooltip = ''   # or the label gets the title "null"
     return widget
 
 def _html(value='', *classes):
-    h = w.HTML(value)
+    h = w.HTML(value, tooltip='')
     for c in ('ct-wide', *classes): h.add_class(c)
     return h
 
-def _slider(name, options, **kw): return _row(w.SelectionSlider(options=options, description=name, **kw))
+def _slider(name, options, *classes): return _row(w.SelectionSlider(options=options, description=name), *classes)
 def _menu(name, options, **kw): return _row(w.Dropdown(options=options, description=name, **kw))
 def _choice(name, options, **kw): return _row(w.ToggleButtons(options=options, description=name, style=dict(button_width='auto'), **kw))
 
@@ -203,11 +219,11 @@ class Panel:
                  show=SECTIONS): # which sections are laid out
         self.show, any_ = show, [('-', -1)]
         self.controls = dict(
-            class_=_slider('Class', any_), classes=_choice('Classes', [('Top 5', 'top'), ('All', 'all')]),
-            find=_row(w.Combobox(description='Find', placeholder='type a class name', ensure_option=True, continuous_update=False)),
+            class_=_slider('Class', any_, 'ct-long'), classes=_choice('Classes', [('Top 5', 'top'), ('All', 'all')]),
+            find=_row(w.Combobox(description='Find', placeholder='type a class name', continuous_update=False)),
             layer=_slider('Layer', any_), method=_menu('Method', methods),
             compare=_choice('Compare', [('One class', 'one'), ('Two classes', 'two'), ('Difference', 'difference')]),
-            class2=_slider('Against', any_),
+            class2=_slider('Against', any_, 'ct-long'),
             opacity=_row(w.FloatSlider(.7, min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
             cmap=_menu('Colours', CMAPS),
             ground=_choice('Ground', [('Over the picture', 'over'), ('The map alone', 'alone')]),
@@ -245,18 +261,18 @@ class Panel:
         c = self.controls
         self.thumbs, self.thumb_css = w.Box(), w.HTML()
         self.thumbs.add_class('ct-thumbs')
-        self.upload = w.FileUpload(accept='image/*', multiple=False, description='', layout=w.Layout(width='auto'))
+        self.upload = w.FileUpload(accept='image/*', multiple=False, description='', tooltip='a photo of your own', layout=w.Layout(width='auto'))
         self.draw_methods = _button('Draw all methods', 'every method for this picture, class and layer')
         self.draw_layers = _button('Draw all layers', 'this class at every layer')
         self.make_files = _button('Make the files', 'the picture, the figure and the numbers of this map')
-        self.method_grid, self.layer_grid, self.files, self.code = _html(), _html(), _html(), _html()
+        self.method_grid, self.layer_grid, self.files, self.code, self.showing = _html(), _html(), _html(), _html(), _html()
         drop = _html(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.'
                      f'{" The shipped network knows drawn animals only: what it says of a photo is a guess." if scenes else ""}</div>'
                      '<div class="ct-told"></div>')
         choose = [c[k] for k in ('species', 'pose', 'background', 'pattern', 'second', 'seed')]
         grid = w.Box(choose)
         grid.add_class('ct-controls')
-        content = dict(pictures=[self.thumb_css, self.thumbs], scene=[grid], photo=[drop, self.upload],
+        content = dict(pictures=[self.thumb_css, self.thumbs], scene=[grid], photo=[drop, self.showing, self.upload],
                        methods=[self.draw_methods, self.method_grid], layers=[self.draw_layers, self.layer_grid],
                        save=[_html('This line of Python makes exactly this map:'), self.code, self.make_files, self.files])
         names = [n for n in PANES if n in self.show and (n != 'scene' or scenes)]

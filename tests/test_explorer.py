@@ -142,17 +142,25 @@ def test_the_map_alone(ex):
     assert ex.panel.images[0].value == to_jpeg(colorize(normalize(m), 'magma'), 92)
     drive(ex, ground='over')
 
+def test_an_empty_map_is_told_in_words(ex):
+    drive(ex, picture=0, class_='elephant')
+    assert ex.raw(ex.value('class_')).max() == 0
+    text = ex.panel.captions[0].value
+    assert 'Nothing here speaks for <b>elephant</b>: the map has no positive value.' in text and 'ct-scale' not in text
+    drive(ex, compare='difference', class_='elephant', class2='fox')   # two empty maps: no difference, and a scale of its own
+    assert 'Nothing' not in ex.panel.captions[0].value
+
 def test_captions_name_class_probability_layer_and_range(ex, net):
     drive(ex, class_='cat', layer='0.6')
     p = explain(net, scene(3, 'cat', background='sofa')).out.softmax(1)[0, net.vocab.index('cat')]
     text = re.sub('<.*?>', '', ex.panel.captions[0].value)
-    assert f'Grad-CAM for cat ({p:.1%}) at 0.6, 8×8' in text and 'raw 0 to' in text
+    assert f'Grad-CAM for cat ({p:.1%}) at layer 0.6 (8×8)' in text and 'raw 0 to' in text
 
 def test_sliders_offer_classes_and_layers_in_order(ex):
     names = [n for n, _ in ex.panel.controls['class_'].options]
-    assert [n.split(' · ')[0] for n in names] == ex.vocab
+    assert [n.split(' · ')[1] for n in names] == ex.vocab
     drive(ex, classes='top')
-    p = [float(n.split(' · ')[1][:-1]) for n, _ in ex.panel.controls['class_'].options]
+    p = [float(n.split(' · ')[0][:-1]) for n, _ in ex.panel.controls['class_'].options]
     assert len(p) == 5 and p == sorted(p, reverse=True)
     assert [n for n, _ in ex.panel.controls['layer'].options][-1] == '0.7 · 8×8'
     drive(ex, class_=ex.vocab[int(ex.prob.argmin())])   # not among the five: the slider widens
@@ -165,9 +173,10 @@ def test_two_classes_and_their_difference(ex):
     one = shown(ex, 1)
     drive(ex, compare='difference')
     check_tensor(ex.shown_maps()[0][0], ex.raw(a) - ex.raw(b))
+    assert ex.panel.controls['cmap'].disabled   # a difference has its own colours
     assert ex.panel.views[1].layout.display == 'none' and 'minus' in ex.panel.captions[0].value
     drive(ex, compare='one', class_='dog')
-    assert np.array_equal(shown(ex), one)
+    assert np.array_equal(shown(ex), one) and not ex.panel.controls['cmap'].disabled
 
 def test_held_range(ex):
     drive(ex, class_='cat', scale='hold')
@@ -232,6 +241,12 @@ def send(ex, data):
 def test_upload(ex):
     send(ex, jpeg())
     assert ex.error is None and ex.subject.title == 'mine.jpg' and ex.subject.masks == {}
+    assert 'Showing <em>mine.jpg</em>: its middle, as' in ex.panel.showing.value and ex.panel.controls['outline'].disabled
+    send(ex, jpeg((200, 200)))
+    assert 'Showing <em>mine.jpg</em> as' in ex.panel.showing.value   # all of it
+    drive(ex, picture=1)
+    assert ex.panel.showing.value == '' and not ex.panel.controls['outline'].disabled
+    send(ex, jpeg())
     assert ex.panel.upload.value == () and "explain(load_pets(), 'mine.jpg'" in ex.line()
 
 @pytest.mark.parametrize('data, reason', [(b'', 'empty'), (b'no image at all', 'no image that can be read'), (jpeg()[:200], 'mine.jpg'),
@@ -273,6 +288,9 @@ def test_method_grid_and_layer_strip(ex, monkeypatch):
     ex.all_layers()
     strip = ex.panel.layer_grid.value
     assert strip.count('<img') == len(ex.layers) and strip.index('0.0 ·') < strip.index('0.7 ·')
+    assert 'Picture <em>cat</em>, class <em>cat</em>, layer 0.7' in grid and 'Picture <em>cat</em>, class <em>cat</em>, Grad-CAM' in strip
+    drive(ex, picture=1)
+    assert all('Drawn for another picture; draw again.' in g.value and '<img' not in g.value for g in (ex.panel.method_grid, ex.panel.layer_grid))
     drive(ex, method='guided_backprop')
     ex.panel.draw_layers.click()
     assert 'as a whole' in ex.panel.pane_alert.value
@@ -313,6 +331,12 @@ def test_torchvision_network_with_photos_and_arrays():
     assert ex.subject.title == 'picture 2' and 'transform=transform' in ex.line() and 'target=' in ex.line()
     ex.panel.controls['find'].value = 'thing 21'
     assert ex.name(ex.value('class_')) == 'thing 21' and ex.value('find') == ''
+    for typed, found in ((' THING 7 ', 'thing 7'), ('g 29', 'thing 29')):   # any case; a part that only one name has
+        ex.panel.controls['find'].value = typed
+        assert ex.name(ex.value('class_')) == found and ex.panel.alert.value == ''
+    for typed, why in (('thing', 'no &#x27;thing&#x27;'), ('thinh 5', '&#x27;thing 5&#x27;')):
+        ex.panel.controls['find'].value = typed
+        assert why in ex.panel.alert.value and ex.name(ex.value('class_')) == 'thing 29'
 
 def test_learner(tmp_path, monkeypatch):
     learn = pets_learner(pets_dls(n=8, n_valid=4, bs=4, size=64), pretrained=None)
@@ -322,7 +346,7 @@ def test_learner(tmp_path, monkeypatch):
 
 def test_small_explorers_and_their_errors(net):
     ex = Explorer(net, scene(5, 'fox'), show='class layer', class_='fox', layer='0.5')
-    assert not ex.panel.panes and ex.panel.truths[0].value == '' and "at 0.5" in ex.panel.captions[0].value
+    assert not ex.panel.panes and ex.panel.truths[0].value == '' and 'at layer 0.5' in ex.panel.captions[0].value
     with pytest.raises(CamError, match="no section 'clas'.*'class'"): Explorer(net, scene(5), show='clas')
     with pytest.raises(CamError, match='list of images is empty'): Explorer(net, [])
     with pytest.raises(CamError, match='how this ResNet wants'): Explorer(resnet18(), [scene(1)])
