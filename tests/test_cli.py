@@ -1,6 +1,6 @@
 "The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
 import socket, pickle, subprocess, sys
-import numpy as np, pytest, torch
+import pytest, torch
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import squeezenet1_1

@@ -11,7 +11,7 @@ from torchvision.models import resnet34
 from camtutor import pets
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.pets import (Gallery, Prepare, as_pil, contact_sheet, gallery, load_body, load_pets, load_weights, pets_dls,
+from camtutor.pets import (Gallery, Prepare, contact_sheet, gallery, load_body, load_pets, load_weights, pets_dls,
                            pets_learner, small_resnet)
 from camtutor.scenes import SPECIES, scene
 
