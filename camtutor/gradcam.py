@@ -6,13 +6,13 @@
 __all__ = ['grad_cam', 'class_numbers', 'plain', 'class_score', 'layer_name', 'unwrap', 'as_maps', 'saying', 'Forward',
            'Captured', 'capture', 'grad_cam_maps', 'last_layer', 'map_layers']
 
-# %% ../nbs/03_gradcam.ipynb #000404d4
+# %% ../nbs/03_gradcam.ipynb #000403d4
 import threading, torch, warnings
 from contextlib import contextmanager
 from fastcore.basics import patch
 from math import isfinite, log
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from .errors import CamError, nearest
@@ -407,51 +407,51 @@ def _token_layers(model, x):
     with _quiet(model), _hooked(every): _run(model, x)
     return [m for m in seen if seen.count(m) == 1]
 
-# %% ../nbs/03_gradcam.ipynb #00e05ccb
+# %% ../nbs/03_gradcam.ipynb #00e05731
 def _last_read(model, x, mods, target):
-    "The last of `mods` from whose places, not only a class token, the output, or the target of it, has a gradient."
-    if not mods: return None
+    "The last of `mods` from whose places, not only a class token, the output has a gradient; and whether the output is one tensor. Of several outputs the target decides."
     tap = _Tap(model, mods)
     def see(m, args, out): return tap.keep(m, out) if isinstance(out, Tensor) and out.is_floating_point() and m not in tap.acts else None
     tap.see = see
     with _quiet(model), _hooked(tap):
         out = _run(model, x)
+        single, leaves = isinstance(out, Tensor), [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.requires_grad]
         with torch.enable_grad():
-            leaves = [t for t in tree_leaves(out) if isinstance(t, Tensor) and t.requires_grad]
-            score = class_score(out, target, 1).sum() if callable(target) or not leaves else sum(t.float().square().sum() for t in leaves)
-            grads = _gradients(score[None], list(tap.acts.values()))
+            score = class_score(out, target, len(x)) if callable(target) and not single else sum(t.float().square().sum()[None] for t in leaves)
+            grads = _gradients(score, list(tap.acts.values())) if isinstance(score, Tensor) else []
     found = [m for m, g in zip(tap.acts, grads) if g is not None and as_maps(g, x.shape[-2:]).any()]
-    return layer_name(model, found[-1]) if found else None
+    return (layer_name(model, found[-1]) if found else None), single
 
-# %% ../nbs/03_gradcam.ipynb #00e1827d
-_last, _NO_LAYER = WeakKeyDictionary(), (nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+# %% ../nbs/03_gradcam.ipynb #00e1a3e0
+_NO_LAYER = nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d
 
+def _find_last(model, x, target):
+    "What `last_layer` gives, and whether the output is one tensor."
+    tokens = _last_read(model, x, _token_layers(model, x), target)
+    if tokens[0]: return tokens
+    with eval_mode(model): maps = [get_layer(model, n) for n in feature_layers(model, x)]
+    found = _last_read(model, x, [m for m in maps if not isinstance(m, _NO_LAYER)], target)
+    if found[0]: return found
+    raise CamError(f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold anything but zeros? If so, name a layer yourself; if it gives no tensors, a callable target too.")
+
+# %% ../nbs/03_gradcam.ipynb #00e217f4
+_last = WeakKeyDictionary()
+
+@torch.inference_mode(False)
 def last_layer(
     model:nn.Module, # a network
     x:Tensor,        # a batch it takes (N,3,H,W)
-    target=None,     # a callable target, see `class_score`: a layer that it depends on
+    target=None,     # of a network with several outputs the score, a callable; see `class_score`
 )->str:              # a name, see `get_layer`
-    "The last layer with places: a CNN's last before pooling, a transformer's last before an attention. The search takes a few passes, once for each model and size of picture."
+    "The last layer with places: a CNN's last before pooling, a transformer's last before an attention. The search takes a few passes; with one output it is made once for each size of picture."
     model = unwrap(model)
-    if callable(target): return _find_last(model, x, target)
-    known, size = _last.setdefault(model, {}), tuple(x.shape[-2:]) if isinstance(x, Tensor) else None
-    name, modules = known.get(size, (None, ()))
-    if name is None or [id(m) for m in model.modules()] != modules:
-        name = _find_last(model, x)
-        known[size] = name, [id(m) for m in model.modules()]
-    return name
-
-# %% ../nbs/03_gradcam.ipynb #00e2c763
-@torch.inference_mode(False)
-def _find_last(model, x, target=None):
     _check_batch(model, x)
-    x = x.detach()[:1].clone()
-    tokens = _last_read(model, x, _token_layers(model, x), target)
-    if tokens: return tokens
-    with eval_mode(model): maps = [get_layer(model, n) for n in feature_layers(model, x)]
-    name = _last_read(model, x, [m for m in maps if not isinstance(m, _NO_LAYER)], target)
-    if name: return name
-    raise CamError(f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold anything but zeros? If so, name a layer yourself.")
+    known, key = _last.setdefault(model, {}), (tuple(x.shape[-2:]), *map(ref, model.modules()))
+    name, single = known.get(key, (None, False))
+    if name is None or callable(target) and not single:
+        name, single = _find_last(model, (x if callable(target) else x[:1]).detach().clone(), target)
+        if single or not callable(target): known[key] = name, single
+    return name
 
 # %% ../nbs/03_gradcam.ipynb #00d61c95
 def _token_blocks(model, x):

@@ -237,7 +237,7 @@ def guided_backprop(
     "The same under the guided rule (N,3,H,W). `CamError` for bad input or no ReLU. Springenberg et al., 2014."
     with saying('Guided backprop'): return pixel_grad(model, x, target, 'guided', layer, channel, whole)
 
-# %% ../nbs/04_guided_backprop.ipynb #007c7248
+# %% ../nbs/04_guided_backprop.ipynb #00a724fb
 def guided_grad_cam(
     model:nn.Module, # a network with ReLUs
     x:Tensor,        # its normalised batch (N,3,H,W)
@@ -246,7 +246,7 @@ def guided_grad_cam(
 )->Tensor:           # (N,3,H,W), signed
     "Guided backprop times Grad-CAM's upsampled map (N,3,H,W). `CamError` for bad input or no ReLU. Selvaraju et al., 2017."
     with saying('Guided Grad-CAM'):
-        _, A, g = capture(model, x, last_layer(model, x) if layer is None else layer, target)
+        _, A, g = capture(model, x, last_layer(model, x, target) if layer is None else layer, target)
         return upsample(grad_cam(A, g), x.shape[-2:])[:, None] * pixel_grad(model, x, target, 'guided')
 
 # %% ../nbs/04_guided_backprop.ipynb #00b7cecd

@@ -312,3 +312,7 @@ def test_the_linear_that_gives_the_scores_is_found():
 def test_scores_that_are_not_the_linears_are_refused(forward):
     net = type('Net', (Pooled,), dict(forward=forward))()
     with pytest.raises(CamError, match='what it gives are not the scores of its Linear'): find_head(net, torch.randn(2, 3, 8, 8))
+
+def test_nearly_the_mean_is_not_the_mean():
+    net = type('Net', (Pooled,), dict(forward=lambda net, x: net.fc(net.z(x) * 1.001)))()
+    with pytest.raises(CamError, match='not the mean over places'): find_head(net, torch.randn(2, 3, 8, 8))

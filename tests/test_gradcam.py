@@ -470,3 +470,13 @@ def test_the_last_layer_of_a_network_that_has_grown():
     assert last_layer(net, x) == '0'
     net.insert(1, nn.Conv2d(4, 4, 3, padding=1))
     assert last_layer(net, x) == '1'
+
+def test_tokens_that_fit_no_grid():
+    with pytest.raises(CamError, match='no places'): as_maps(torch.zeros(1, 7, 8), (32, 640))
+
+def test_many_rows_go_back_a_few_at_a_time():
+    "No more gradients stand in memory together than a few megabytes, however many scores there are."
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 20)).eval()
+    kept, rows = Forward(net, torch.randn(1, 3, 64, 64), '1'), []   # 1 MB of activations
+    kept.each(lambda name, g: rows.append(len(g)) or g.mean((-2, -1)), lambda out: out.T)
+    assert sum(rows) == 20 and 1 < max(rows) <= 4

@@ -8,7 +8,7 @@ from PIL import Image
 from types import SimpleNamespace
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.show import as_images, colorize, normalize, overlay, show_cam, show_grid, to_jpeg, to_png, upsample
+from camtutor.show import as_images, colorize, normalize, overlay, shaded, show_cam, show_grid, to_jpeg, to_png, upsample
 
 T = torch.tensor
 
@@ -233,3 +233,17 @@ def test_show_grid_mixes_sizes(): assert len(show_grid([torch.rand(3, 8, 8), tor
 def test_show_grid_refuses():
     with pytest.raises(CamError, match='no picture'): show_grid([])
     with pytest.raises(CamError, match='2 pictures but 1 titles'): show_grid(torch.rand(2, 3, 8, 8), ['a'])
+
+# ---- numbers on their colours
+
+def test_shaded_numbers_carry_their_colour_in_each_cell():
+    import pandas as pd
+    html = shaded(pd.DataFrame([[0., 1.], [.5, -0.]], ['a<b', 'c'], ['x', 'y']), '{:.1f}', 'gray', 0, 1).data
+    assert html.count('<td') == 4 and '<style' not in html and 'a&lt;b' in html and '<th>y</th>' in html
+    assert 'rgb(0, 0, 0); color: white; text-align: right">0.0<' in html and 'rgb(255, 255, 255); color: black; text-align: right">1.0<' in html and '-0.0' not in html
+    plain = shaded(torch.tensor([[2., 2.]]), '{:.0f}').data
+    assert plain.count('<tr>') == 1 and '<th>' not in plain and '<th>x' not in shaded(pd.DataFrame([[1.]], ['a'], ['x']), head=False).data
+
+@pytest.mark.parametrize('bad', [torch.zeros(3), np.zeros((0, 2)), 1.])
+def test_shaded_wants_rows_and_columns(bad):
+    with pytest.raises(CamError, match='rows and columns'): shaded(bad)
