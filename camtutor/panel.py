@@ -20,7 +20,8 @@ CSS = '''<style>
 .ct .ct-side {flex:1 1 340px; min-width:min(340px,100%); overflow:visible}
 .ct .ct-views {display:flex; flex-flow:row wrap; gap:12px; overflow:visible}
 .ct .ct-view {flex:1 1 220px; max-width:384px; overflow:visible}
-.ct .widget-image {width:100%; height:auto; max-height:clamp(384px,70vh,480px); object-fit:contain; border-radius:8px; display:block; margin:0; background:#8882}
+.ct .widget-image {width:100%; height:auto; border-radius:8px; display:block; margin:0; background:#8882}
+.ct .ct-view .widget-image {max-height:clamp(384px,70vh,480px); object-fit:contain}   /* a tall picture */
 .ct .widget-html, .ct .widget-html-content {line-height:1.45; height:auto; overflow:visible}
 .ct .ct-wide {width:auto; margin:2px}
 .ct .ct-wide .widget-html-content {width:100%; box-sizing:border-box}
@@ -32,6 +33,7 @@ CSS = '''<style>
 .ct .ct-row > select {appearance:auto; background-image:none}
 .ct .noUi-target {forced-color-adjust:none}
 .ct .noUi-handle {background:var(--ct-a) !important; border:2px solid var(--jp-layout-color0,#fff); box-shadow:0 0 0 1px var(--ct-a)}
+.ct .noUi-target[disabled] {opacity:1}
 .ct [disabled] .noUi-handle {background:#999 !important; box-shadow:0 0 0 1px #777}
 .ct .ct-two + .ct-side .ct-long {flex-wrap:wrap}
 .ct .ct-two + .ct-side .ct-long .widget-readout {flex:1 0 100%; box-sizing:border-box; max-width:none; margin:0; padding-left:calc(7em + 8px); line-height:1.4; height:auto}
@@ -74,6 +76,7 @@ CSS = '''<style>
 .ct-code code {flex:1; white-space:pre-wrap; overflow-wrap:anywhere; background:#8881; color:inherit; padding:6px 10px; border-radius:6px; font-size:12px}
 .ct a.ct-file, .ct button.ct-copy {display:inline-block; border:1px solid var(--ct-a); border-radius:6px; padding:4px 12px; margin:2px 8px 2px 0;
   color:inherit; background:transparent; text-decoration:none; font:inherit; cursor:pointer}
+@media (forced-colors:active) {.ct .jupyter-button:not(.ct-thumb) {border:1px solid}}
 @container (max-width:640px) {.ct .ct-row .widget-readout {min-width:7.5em; max-width:9em} .ct .ct-row > .widget-label {flex-basis:5.8em; width:5.8em}}
 </style>'''
 
@@ -259,7 +262,7 @@ class Panel:
 
     def _panes(self, scenes):
         c = self.controls
-        self.thumbs, self.thumb_css = w.Box(), w.HTML()
+        self.thumbs, self.thumb_css = w.Box(), w.HTML(tooltip='')
         self.thumbs.add_class('ct-thumbs')
         self.upload = w.FileUpload(accept='image/*', multiple=False, description='', tooltip='a photo of your own', layout=w.Layout(width='auto'))
         self.draw_methods = _button('Draw all methods', 'every method for this picture, class and layer')
@@ -296,7 +299,7 @@ class Panel:
         stage = w.VBox([views, self.working])
         self.stage, main = stage, w.Box([stage, side])
         tabs = [self.tabs] * (len(self.panes) > 1) + [self.pane_alert, *self.panes.values()]
-        helper = w.HTML(CSS + f'<img src="data:," alt="" hidden onerror="{escape(SCRIPT)}">')
+        helper = w.HTML(CSS + f'<img src="data:," alt="" hidden onerror="{escape(SCRIPT)}">', tooltip='')
         root = w.VBox([helper, self.alert, main, *tabs])
         for box, name in ((root, 'ct'), (main, 'ct-main'), (stage, 'ct-stage'), (side, 'ct-side'), (views, 'ct-views')): box.add_class(name)
         return root
