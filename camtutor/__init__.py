@@ -1,9 +1,9 @@
-"""Modules:
+"""See what a convolutional network looks at.
 
-- `camtutor.exercises.core`: What an exercise is, and how an answer is graded.
-- `camtutor.exercises.guard`: Run a learner's code under a limit of time and memory, in the same thread, on any platform.
-- `camtutor.exercises.record`: What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another).
-- `camtutor.workspace`: A learner's own copies of the chapters, with the bodies of the exercises taken out."""
+`explain(model, image)` gives one map, `explain_all(model, images)` one after the other; `METHODS` is the table of methods.
+`Explorer(model, images)` shows them with sliders; `load_pets()` and `scene(seed)` are the shipped network and its pictures.
+`overlay(image, map)` draws a map over a picture; `CamError` is the one error. Each chapter of the course is a module:
+`camtutor.hooks`, `cam`, `gradcam`, `guided`, `deconvnet`, `features`."""
 
 __version__ = "0.1.0"
 

@@ -1,12 +1,10 @@
-"""A learner's own copies of the chapters, with the bodies of the exercises taken out.
-
-The chapters in `nbs/` are the source. Two directives in a code cell say what to do with it:
-
-    #| ex 3.1        this cell's function is exercise 3.1: its body goes, `@ex("3.1")` comes, its output goes
-    #| solution 3.1  this cell shows the answer to exercise 3.1: the cell goes
-
-The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
-"""
+"A learner's own copies of the chapters, with the bodies of the exercises taken out."
+# The chapters in `nbs/` are the source. Two directives in a code cell say what to do with it:
+#
+#     #| ex 3.1        this cell's function is exercise 3.1: its body goes, `@ex("3.1")` comes, its output goes
+#     #| solution 3.1  this cell shows the answer to exercise 3.1: the cell goes
+#
+# The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
 from hashlib import sha256
 from pathlib import Path
 import ast, copy, json, re

@@ -124,9 +124,6 @@ def stock():
     from fastai.vision.learner import create_head
     return nn.Sequential(nn.Conv2d(3, 4, 3), create_head(4, 2, lin_ftrs=[4]))
 
-class Softmaxed(nn.Sequential):
-    def forward(self, x): return super().forward(x).softmax(1)
-
 CANNOT = {
     'alexnet': (lambda: tvm.alexnet(num_classes=5), '9216 → 4096 → 4096 → 5, with a hidden layer'),
     'vgg': (lambda: sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3)), '16 → 8 → 3'),

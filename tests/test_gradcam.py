@@ -2,7 +2,6 @@
 import threading
 import pytest, torch
 from torch import nn
-import torch.nn.functional as F
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError

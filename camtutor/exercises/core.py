@@ -1,9 +1,7 @@
-"""What an exercise is, and how an answer is graded.
-
-An `Exercise` is a reference, the trials that an answer goes through, and a bank of mistakes: wrong answers that people
-give, as real code, each with what a tutor would say. Grading runs the trials in order and stops at the first that fails.
-The answer is then compared with the bank: a mistake is recognised when the answer *behaves* like it on every trial.
-"""
+"What an exercise is, and how an answer is graded."
+# An `Exercise` is a reference, the trials that an answer goes through, and a bank of mistakes: wrong answers that people
+# give, as real code, each with what a tutor would say. Grading runs the trials in order and stops at the first that fails.
+# The answer is then compared with the bank: a mistake is recognised when the answer *behaves* like it on every trial.
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Callable

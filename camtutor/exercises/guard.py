@@ -1,12 +1,10 @@
-"""Run a learner's code under a limit of time and memory, in the same thread, on any platform.
-
-A watchdog thread looks every 20 ms. Over the limit it raises inside the running code (`PyThreadState_SetAsyncExc`),
-again and again until the code ends. An `except:` in an endless loop may catch that; then the next line of the learner's
-code raises once more, which is the line inside the `except:`. This stops anything that comes back to Python: an endless
-loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns, and an import is
-left to finish (half a module would spoil the session); its time is not counted. One single allocation too large for the machine is refused by the system on Linux, where the address
-space is capped for the time of the run; on macOS and Windows it is left to PyTorch and the system.
-"""
+"Run a learner's code under a limit of time and memory, in the same thread, on any platform."
+# A watchdog thread looks every 20 ms. Over the limit it raises inside the running code (`PyThreadState_SetAsyncExc`),
+# again and again until the code ends. An `except:` in an endless loop may catch that; then the next line of the learner's
+# code raises once more, which is the line inside the `except:`. This stops anything that comes back to Python: an endless
+# loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns, and an import is
+# left to finish (half a module would spoil the session); its time is not counted. One single allocation too large for the machine is refused by the system on Linux, where the address
+# space is capped for the time of the run; on macOS and Windows it is left to PyTorch and the system.
 import ctypes, sys, threading, time
 import psutil
 

@@ -1,10 +1,8 @@
-"""What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another).
-
-    {"version": 2, "exercises": {"3.2": {"state": "correct", "tries": 4, "failures": 3, "hints": 1, "passed": "2026-11-21"}}}
-
-It is read, changed and replaced under a lock, so that several sessions can write it. A damaged file is kept aside under
-a dated name and reported; if the file cannot be written, the session goes on from memory and says so.
-"""
+"What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another)."
+#     {"version": 2, "exercises": {"3.2": {"state": "correct", "tries": 4, "failures": 3, "hints": 1, "passed": "2026-11-21"}}}
+#
+# It is read, changed and replaced under a lock, so that several sessions can write it. A damaged file is kept aside under
+# a dated name and reported; if the file cannot be written, the session goes on from memory and says so.
 from datetime import datetime
 from pathlib import Path
 import json, os
