@@ -73,9 +73,9 @@ def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    from camtutor.explain import _sources, explain
+    from camtutor.explain import sources_of, explain
     from camtutor.zoo import load_network
-    files = [f for p in args.photos for f in (_sources(p) if Path(p).is_dir() else [Path(p)])]
+    files = [f for p in args.photos for f in (sources_of(p) if Path(p).is_dir() else [Path(p)])]
     net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdecimal() else args.target or None)
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
     out, lines, failed = Path(args.out).expanduser(), {}, []

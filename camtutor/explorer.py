@@ -5,24 +5,24 @@
 # %% auto #0
 __all__ = ['FORMULAS', 'CamCache', 'ring', 'outlined', 'Explorer', 'drive']
 
-# %% ../nbs/tools/explorer.ipynb #000313c3
+# %% ../nbs/tools/explorer.ipynb #00034ccf
 from collections import OrderedDict
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
 from .errors import CamError, nearest
-from .explain import _net
+from .explain import net_of
 from .gradcam import Forward, grad_cam, map_layers, saying
 from .show import upsample
 
-# %% ../nbs/tools/explorer.ipynb #000e7774
+# %% ../nbs/tools/explorer.ipynb #000ed512
 class CamCache:
     "One forward pass over `x` (N,3,H,W), kept: activations and gradients of any class at any layer, each backward pass made once."
     def __init__(self, model, # a network, or a fastai Learner
                  x:Tensor, # normalised batch (N,3,H,W)
                  layers=None, # their names in order of execution; None = all that `map_layers` finds
                  keep_mb=256): # memory for gradients; those of the class unused for longest go first
-        net = _net(model)
+        net = net_of(model)
         with saying('Exploring'): self.forward = Forward(net, x, list(layers or map_layers(net, x)))
         self.layers, self.out = self.forward.names, self.forward.out
         self.keep_mb, self.kept, self.backwards = keep_mb, OrderedDict(), 0

@@ -12,7 +12,7 @@ from torch import Tensor
 from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import show_widget
 from camtutor.errors import CamError, nearest
-from camtutor.explain import METHODS, Explanation, _net, _shown, _steps_of, _vocab, batch_of
+from camtutor.explain import METHODS, Explanation, net_of, as_shown, steps_of, vocab_of, batch_of
 from camtutor.explorer import FORMULAS, CamCache, outlined, ring
 from camtutor.gradcam import last_layer, map_layers, saying
 from camtutor.images import open_image
@@ -140,8 +140,8 @@ class Explorer:
                  code='model', # how the copied line of Python names the model
                  **start): # the state to begin with, as for `drive`
         if model is None: model, code = load_pets(), 'load_pets()'
-        self.model, self.net, self.transform, self.size, self.code = model, _net(model), transform, size, code
-        self.vocab = [str(v) for v in vocab] if vocab is not None else _vocab(model)
+        self.model, self.net, self.transform, self.size, self.code = model, net_of(model), transform, size, code
+        self.vocab = [str(v) for v in vocab] if vocab is not None else vocab_of(model)
         self.sources = list(PICTURES if images is None else images if isinstance(images, (list, tuple)) else [images])
         self.busy, self.driven, self.error, self.job, self.held = False, False, None, None, None
         self.lock = threading.RLock()   # JupyterLab hands clicks and slider moves to two threads
@@ -187,7 +187,7 @@ class Explorer:
         pic = drawn(recipe) if recipe else source
         x = batch_of(self.model, pic, self.transform)
         if len(x) != 1: raise CamError(f'Exploring: picture {number + 1} is a batch of {len(x)}. Give its pictures one by one.')
-        shown = _shown(x, _steps_of(self.model, self.transform)).float()
+        shown = as_shown(x, steps_of(self.model, self.transform)).float()
         fine = recipe and np.array_equal(self.seen(pic.mask())[0].cpu(), pic.mask())   # the transform leaves a scene's outline as it is
         image = as_images(drawn(recipe, self.size)) if fine else enlarged(shown, self.size)
         return Subject(*titled(source, pic, number), x, image, known_parts(pic))
@@ -258,7 +258,7 @@ class Explorer:
     def seen(self, mask):
         "A mask (H,W) as the network's own transform crops and resizes it: (1,H,W) bool."
         white = Image.fromarray(np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255)
-        return _shown(batch_of(self.model, white, self.transform), _steps_of(self.model, self.transform)).mean(1) > .5
+        return as_shown(batch_of(self.model, white, self.transform), steps_of(self.model, self.transform)).mean(1) > .5
 
     def cut(self, size): # (width, height) of a picture
         "Does the network see less than the whole of it? Tried with a picture of this shape whose ends are white."
@@ -346,7 +346,7 @@ class Explorer:
         method, more = self.value('method'), '' if self.transform is None else ', transform=transform'
         layer, kind = '' if method in NO_LAYER else f", layer={self.value('layer')!r}", 'raw' if METHODS[method].kind == 'map' else 'map'
         def call(k):
-            target = self.vocab[k] if _vocab(self.model) else k
+            target = self.vocab[k] if vocab_of(self.model) else k
             return f'explain({self.code}, {self.subject.code}, {method!r}{layer}, target={target!r}{more}).{kind}'
         a, b = self.value('class_'), self.value('class2')
         return {'one': call(a), 'two': f'{call(a)}, {call(b)}', 'difference': f'{call(a)} - {call(b)}'}[self.value('compare')]
@@ -570,7 +570,7 @@ class Explorer:
         "What is shown now as an `Explanation`, which can draw and save itself."
         k, method, x = self.value('class_'), self.value('method'), self.subject.x
         raw = self.raw(k)
-        return Explanation(_shown(x, _steps_of(self.model, self.transform)), self.cache.out, raw, upsample(raw.float(), x.shape[-2:]),
+        return Explanation(as_shown(x, steps_of(self.model, self.transform)), self.cache.out, raw, upsample(raw.float(), x.shape[-2:]),
                            torch.tensor([k]), None if method in NO_LAYER else self.value('layer'), method, self.vocab)
 
     def numbers(self)->str:

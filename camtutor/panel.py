@@ -192,20 +192,20 @@ def files_html(files):
                    for name, data, mime, what in files)
 
 # ---- widgets
-def _row(widget, *classes):
+def row_of(widget, *classes):
     for c in ('ct-row', *classes): widget.add_class(c)
     widget.layout.width = 'auto'
     if widget.tooltip is None: widget.tooltip = ''   # or the label gets the title "null"
     return widget
 
-def _html(value='', *classes):
+def html_of(value='', *classes):
     h = w.HTML(value, tooltip='')
     for c in ('ct-wide', *classes): h.add_class(c)
     return h
 
-def _slider(name, options, *classes): return _row(w.SelectionSlider(options=options, description=name), *classes)
-def _menu(name, options, **kw): return _row(w.Dropdown(options=options, description=name, **kw))
-def _choice(name, options, **kw): return _row(w.ToggleButtons(options=options, description=name, style=dict(button_width='auto'), **kw))
+def _slider(name, options, *classes): return row_of(w.SelectionSlider(options=options, description=name), *classes)
+def _menu(name, options, **kw): return row_of(w.Dropdown(options=options, description=name, **kw))
+def _choice(name, options, **kw): return row_of(w.ToggleButtons(options=options, description=name, style=dict(button_width='auto'), **kw))
 
 def _button(text, tip):
     b = w.Button(description=text, tooltip=tip, layout=w.Layout(width='auto'))
@@ -223,11 +223,11 @@ class Panel:
         self.show, any_ = show, [('-', -1)]
         self.controls = dict(
             class_=_slider('Class', any_, 'ct-long'), classes=_choice('Classes', [('Top 5', 'top'), ('All', 'all')]),
-            find=_row(w.Combobox(description='Find', placeholder='type a class name', continuous_update=False)),
+            find=row_of(w.Combobox(description='Find', placeholder='type a class name', continuous_update=False)),
             layer=_slider('Layer', any_), method=_menu('Method', methods),
             compare=_choice('Compare', [('One class', 'one'), ('Two classes', 'two'), ('Difference', 'difference')]),
             class2=_slider('Against', any_, 'ct-long'),
-            opacity=_row(w.FloatSlider(.7, min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
+            opacity=row_of(w.FloatSlider(.7, min=0, max=1, step=.05, description='Opacity', readout_format='.0%'), 'ct-short'),
             cmap=_menu('Colours', CMAPS),
             ground=_choice('Ground', [('Over the picture', 'over'), ('The map alone', 'alone')]),
             scale=_choice('Range', [('Each map its own', 'own'), ('Hold this range', 'hold')]),
@@ -244,17 +244,17 @@ class Panel:
                  background=_menu('Place', free + [(p, p) for p in o.get('backgrounds', ())]),
                  pattern=_menu('Fur', free + [(p, p) for p in o.get('patterns', ())]),
                  second=_menu('Second', [('no other animal', '')] + [(s, s) for s in o.get('species', ())]),
-                 seed=_row(w.IntSlider(7, min=0, max=199, description='Seed'), 'ct-short'))
+                 seed=row_of(w.IntSlider(7, min=0, max=199, description='Seed'), 'ct-short'))
 
     def _stage(self):
-        self.alert, self.pane_alert = _html(''), _html('')   # beside the picture, and beside the pane that a person works in
+        self.alert, self.pane_alert = html_of(''), html_of('')   # beside the picture, and beside the pane that a person works in
         self.images = [w.Image(format='jpeg', width=384), w.Image(format='jpeg', width=384)]
-        self.captions = [_html('', 'ct-cap'), _html('', 'ct-cap')]
-        self.truths = [_html(), _html()]
+        self.captions = [html_of('', 'ct-cap'), html_of('', 'ct-cap')]
+        self.truths = [html_of(), html_of()]
         self.views = [w.VBox(v) for v in zip(self.images, self.captions, self.truths)]
         for v in self.views: v.add_class('ct-view')
         show_when(self.views[1], False)
-        self.progress = _row(w.IntProgress(description='Working'))
+        self.progress = row_of(w.IntProgress(description='Working'))
         self.stop = _button('Stop', 'stop the method that is running')
         self.progress.layout.flex = '1 1 auto'
         self.working = w.HBox([self.progress, self.stop])
@@ -268,8 +268,8 @@ class Panel:
         self.draw_methods = _button('Draw all methods', 'every method for this picture, class and layer')
         self.draw_layers = _button('Draw all layers', 'this class at every layer')
         self.make_files = _button('Make the files', 'the picture, the figure and the numbers of this map')
-        self.method_grid, self.layer_grid, self.files, self.code, self.showing = _html(), _html(), _html(), _html(), _html()
-        drop = _html(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.'
+        self.method_grid, self.layer_grid, self.files, self.code, self.showing = html_of(), html_of(), html_of(), html_of(), html_of()
+        drop = html_of(f'<div class="ct-drop" data-limit="{MAX_UPLOAD}">Drop a photo here. At most {MAX_UPLOAD >> 20} MB; it stays in memory and is written nowhere.'
                      f'{" The shipped network knows drawn animals only: what it says of a photo is a guess." if scenes else ""}</div>'
                      '<div class="ct-told"></div>')
         choose = [c[k] for k in ('species', 'pose', 'background', 'pattern', 'second', 'seed')]
@@ -277,7 +277,7 @@ class Panel:
         grid.add_class('ct-controls')
         content = dict(pictures=[self.thumb_css, self.thumbs], scene=[grid], photo=[drop, self.showing, self.upload],
                        methods=[self.draw_methods, self.method_grid], layers=[self.draw_layers, self.layer_grid],
-                       save=[_html('This line of Python makes exactly this map:'), self.code, self.make_files, self.files])
+                       save=[html_of('This line of Python makes exactly this map:'), self.code, self.make_files, self.files])
         names = [n for n in PANES if n in self.show and (n != 'scene' or scenes)]
         self.panes = {n: w.VBox(content[n]) for n in names}
         self.tabs = _choice('', [(PANES[n], n) for n in names] or ['none'])

@@ -6,7 +6,7 @@ import ipywidgets as w
 
 from camtutor.course import show_widget
 from camtutor.errors import CamError
-from camtutor.panel import CSS, SCRIPT, _html, _row, alert_html, picture_tag, small
+from camtutor.panel import CSS, SCRIPT, html_of, row_of, alert_html, picture_tag, small
 from camtutor.show import to_jpeg
 
 def control(name, choices, first=None):
@@ -15,12 +15,12 @@ def control(name, choices, first=None):
     if isinstance(choices, tuple) and len(choices) == 2 and all(isinstance(c, float) for c in choices):
         low, high = choices
         first = first if isinstance(first, float) and low <= first <= high else (low + high) / 2
-        return _row(w.FloatSlider(first, min=low, max=high, step=(high - low) / 20, description=title), 'ct-short')
+        return row_of(w.FloatSlider(first, min=low, max=high, step=(high - low) / 20, description=title), 'ct-short')
     values = list(choices)
     if not values: raise CamError(f'Playing with {name!r}: there is nothing to choose from. Give a list, a range, or two floats (low, high).')
     first = first if first in values else values[0]
-    if isinstance(choices, range): return _row(w.IntSlider(first, values[0], values[-1], choices.step, description=title), 'ct-short')
-    return _row(w.SelectionSlider(options=[(str(v), v) for v in values], value=first, description=title))
+    if isinstance(choices, range): return row_of(w.IntSlider(first, values[0], values[-1], choices.step, description=title), 'ct-short')
+    return row_of(w.SelectionSlider(options=[(str(v), v) for v in values], value=first, description=title))
 
 def picture_and_text(made):
     "What a function made, as JPEG bytes and a line of text."
@@ -33,7 +33,7 @@ class Play:
     def __init__(self, fn, choices, width):
         defaults = {name: p.default for name, p in signature(fn).parameters.items()}
         self.fn, self.controls = fn, {name: control(name, c, defaults.get(name)) for name, c in choices.items()}
-        self.image, self.text, self.alert = w.Image(format='jpeg', width=width), _html('', 'ct-cap'), _html()
+        self.image, self.text, self.alert = w.Image(format='jpeg', width=width), html_of('', 'ct-cap'), html_of()
         self.draw()   # an error in the function is raised here, where a test run sees it
         for c in self.controls.values(): c.observe(self.moved, 'value')
         side, stage = w.VBox(list(self.controls.values())), w.VBox([self.image, self.text])
