@@ -73,7 +73,7 @@ class Head(NamedTuple):
 
 def _bare(t): return None if t is None else t.detach()
 
-# %% ../nbs/02_cam.ipynb #005d556c
+# %% ../nbs/02_cam.ipynb #005d619c
 def find_head(
     model:nn.Module, # ends in global average pooling and one Linear
     x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224

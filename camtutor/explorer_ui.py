@@ -327,7 +327,8 @@ class Explorer:
         given, m = self.bright(m), upsample(m.float(), self.subject.image.shape[-2:])
         top = given or (m.abs() if signed else m.clamp(min=0)).max().item()
         low, cut = -top if signed else 0 if given else m.clamp(min=0).min().item(), m.abs().max().item() > 1.001 * top
-        return told(f'; raw {m.min():.3g} to {m.max():.3g}') + scale_html(low, top, cut, self.colours('RdBu_r' if signed else self.value('cmap')))
+        hidden = cut or m.min() < min(low, 0)   # values that the scale does not show
+        return told(f'; raw {m.min():.3g} to {m.max():.3g}' if hidden else '') + scale_html(low, top, cut, self.colours('RdBu_r' if signed else self.value('cmap')))
 
     def colours(self, cmap):
         "Nine colours (r,g,b) in bytes along a colour map."

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from .errors import CamError, nearest
 from .hooks import channels_last, eval_mode, feature_layers, get_layer, in_doubt
 
-# %% ../nbs/03_gradcam.ipynb #005c85d4
+# %% ../nbs/03_gradcam.ipynb #0060252e
 def grad_cam(
     A:Tensor, # activations (N,C,h,w)
     g:Tensor, # gradients of the score, same shape; or (K,N,C,h,w) for K scores

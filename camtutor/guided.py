@@ -98,7 +98,7 @@ def relu_top(
     known = isinstance(low, (int, float)) and isinstance(top, (int, float))
     return top if known and low == 0 < top else None
 
-# %% ../nbs/04_guided_backprop.ipynb #006e9227
+# %% ../nbs/04_guided_backprop.ipynb #006e85f9
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that this thread calls goes back by `rule`. `CamError` at the end if there was none."
     def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'

@@ -58,7 +58,7 @@ def _in_training(model):
         if (m := todo.pop()).training: yield m
         todo += [c for c in m._modules.values() if c is not None]
 
-# %% ../nbs/01_hooks.ipynb #005d9c35
+# %% ../nbs/01_hooks.ipynb #005d9205
 @contextmanager
 def eval_mode(model:nn.Module): # a network
     "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the last thread leaves."
@@ -74,7 +74,7 @@ def eval_mode(model:nn.Module): # a network
             if users > 1: _evaluating[model] = users - 1, was
             for m in was if users == 1 else (): m.training = True
 
-# %% ../nbs/01_hooks.ipynb #0063d760
+# %% ../nbs/01_hooks.ipynb #00694366
 class Hooks:
     "One hook for each of `modules`; `stored` is the list of what they caught, in the same order."
     def __init__(self,

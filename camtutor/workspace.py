@@ -1,8 +1,9 @@
 "A learner's own copies of the chapters, with the bodies of the exercises taken out."
-# The chapters in `nbs/` are the source. Two directives in a code cell say what to do with it:
+# The chapters in `nbs/` are the source. Three directives in a code cell say what to do with it:
 #
 #     #| ex 3.1        this cell's function is exercise 3.1: its body goes, `@ex("3.1")` comes, its output goes
 #     #| solution 3.1  this cell shows the answer to exercise 3.1: the cell goes
+#     #| first 3.1     exercise 3.1, which blanks no cell, is best done here: its text and stub come before this cell
 #
 # The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
 from hashlib import sha256
@@ -33,10 +34,13 @@ def workspace_cells(cells:list)->list: # of notebook cells, new ones
     "The cells of a learner's copy: exercises blanked, solutions and nbdev's directives gone."
     cells = [dict(copy.deepcopy(c), source=''.join(c['source'])) for c in cells]
     blanked = [id for c in cells for id, _ in directives(c, 'ex')]
-    asked = {id: c for id in blanked for c in cells if c['cell_type'] == 'markdown' and c['source'].startswith(f'**Exercise {id}**')}
+    early = [id for c in cells for id, _ in directives(c, 'first')]
+    asked = {id: c for id in blanked + early for c in cells if c['cell_type'] == 'markdown' and c['source'].startswith(f'**Exercise {id}**')}
+    stubs = {id: c for id in blanked + early for c in cells if is_stub_cell(c, id)}
     out = []
     for c in cells:
-        if directives(c, 'solution') or c in asked.values() or any(is_stub_cell(c, id) for id in blanked): continue
+        if directives(c, 'solution') or c in asked.values() or c in stubs.values(): continue
+        for id, _ in directives(c, 'first'): out += [asked[id], stubs[id]]
         if here := directives(c, 'ex'):
             out += [asked[id] for id, _ in here if id in asked]
             c = blanked_cell(c, here)
@@ -50,7 +54,7 @@ def directives(cell, what)->list: # of (exercise, name of a function or '')
     found = re.findall(rf'^#\|\s*{what}\s+([\d.]+)[ \t]*(\w*)', cell['source'], re.M) if cell['cell_type'] == 'code' else []
     return [tuple(f) for f in found]
 
-def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith(f'@ex("{id}")')
+def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith((f'@ex("{id}")', f'ex.answer("{id}"'))
 
 def blanked_cell(cell, here):
     "A cell of exercises: `@ex` above the stub of each function; no output, and no private helpers, which would tell half of it."

@@ -154,7 +154,10 @@ def test_captions_name_class_probability_layer_and_range(ex, net):
     drive(ex, class_='cat', layer='0.6')
     p = explain(net, scene(3, 'cat', background='sofa')).out.softmax(1)[0, net.vocab.index('cat')]
     text = re.sub('<.*?>', '', ex.panel.captions[0].value)
-    assert f'Grad-CAM for cat ({p:.1%}) at layer 0.6 (8×8)' in text and 'raw 0 to' in text
+    assert f'Grad-CAM for cat ({p:.1%}) at layer 0.6 (8×8)' in text and 'raw' not in text
+    drive(ex, method='cam', layer='0.7')   # a CAM goes below 0, which the scale does not show
+    low = explain(net, scene(3, 'cat', background='sofa'), 'cam', target='cat').raw
+    assert f'raw {upsample(low, (384, 384)).min():.3g} to' in ex.panel.captions[0].value
 
 def test_sliders_offer_classes_and_layers_in_order(ex):
     names = [n for n, _ in ex.panel.controls['class_'].options]

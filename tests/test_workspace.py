@@ -87,6 +87,11 @@ def test_chapter_and_exercises_are_in_step(path):
         for name in ('ex', 'solution'):
             for id, _ in workspace.directives(dict(c, source=''.join(c['source'])), name): assert find(id).chapter == path.name[:2]
 
+def test_warm_ups_come_before_what_they_lead_up_to():
+    asked = [id for c in workspace_cells(json.loads(CHAPTERS[1].read_text(encoding='utf8'))['cells']) if c['cell_type'] == 'code'
+             for id in re.findall(r'^(?:@ex|ex\.answer|ex\.ask)\("([\d.]+)"', ''.join(c['source']), re.M)]
+    assert asked[:6] == ['1.1', '1.2', '1.3', '1.4', '1.5', '1.10'] and len(set(asked)) == len(asked) == sum(e.chapter == '01' for e in exercises().values())
+
 def test_every_exercise_of_the_library_is_blanked_somewhere():
     "What a chapter exports and an exercise asks for is taken out of the learner's copy."
     named = {i for p in CHAPTERS for i in re.findall(r'^#\| ex ([\d.]+)', '\n'.join(sources(json.loads(p.read_text())['cells'])), re.M)}

@@ -647,7 +647,7 @@ EXERCISES = (
         why='detach and clone are different promises: no graph, and no shared memory. A CAM of a ResNet needs both, since its ReLUs work in place.',
         also=(StoreClosure, StoreSlots)),
     Exercise('1.3', 'A hook that cleans up after itself',
-        'Exercises 1.1 and 1.2, at the end of the chapter, lead up to this one. Write `Hook(module)`: `stored` is a detached copy of the module\'s last output, and it can be used in a `with`: `with Hook(layer) as h: …`. The hook is gone afterwards, also after an error, and the error comes out.',
+        'Exercises 1.1 and 1.2 lead up to this one. Write `Hook(module)`: `stored` is a detached copy of the module\'s last output, and it can be used in a `with`: `with Hook(layer) as h: …`. The hook is gone afterwards, also after an error, and the error comes out.',
         Hook, library='camtutor.hooks',
         trials=(Trial('One pass inside a with', within), Trial('An error inside the with', within_error)),
         mistakes=(Mistake(ExitsOnly, 'The hook is still on the layer after the `with`. `__exit__` is the place to remove it.'),
