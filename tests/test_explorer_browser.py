@@ -21,7 +21,8 @@ def slow(model, x, target, layer):
     for i in range(200): m = torch.stack([model(x)[:, target]] * 4, 1).reshape(1, 2, 2); time.sleep(.02)
     return m
 METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200)
-Explorer(show='class method', outline=None)''', '''from torchvision.models import resnet50
+Explorer(show='class method', outline=None)''', '''import torch
+from torchvision.models import resnet50
 torch.manual_seed(0)
 net = resnet50()
 net.fc.weight.data.abs_()   # so that no class's map is empty
