@@ -155,8 +155,8 @@ def test_lab_opens_a_notebook_that_is_there(monkeypatch, chapter, opened):
     calls = []
     monkeypatch.setattr(cli.subprocess, 'call', lambda command, cwd: calls.append((command[3], cwd)))
     cli.main(['lab', chapter] if chapter else ['lab'])
-    [(path, nbs)] = calls
-    assert path == opened and (nbs/path).is_file()
+    [(address, nbs)] = calls
+    assert address == f'--LabApp.default_url=/lab/tree/{opened}' and (nbs/opened).is_file()
 
 @pytest.mark.parametrize('chapter', ['/etc', '99', '*', '../tests', '[0-'])
 def test_lab_without_such_a_chapter(capsys, chapter):
