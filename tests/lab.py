@@ -81,6 +81,19 @@ def run_cell(page, number=0, wait_for=None):
         break
     if wait_for: cell.locator(wait_for).first.wait_for(timeout=180_000)
 
+def set_theme(page, name):
+    "JupyterLab's theme, by its menu: 'Light' or 'Dark'."
+    page.locator('.lm-MenuBar-item', has_text='Settings').click()
+    page.locator('.lm-Menu-item', has_text='Theme').first.hover()
+    page.locator('.lm-Menu-item', has_text=f'JupyterLab {name}').first.click()
+    page.wait_for_selector(f'body[data-jp-theme-name="JupyterLab {name}"]', state='attached')
+
+def violations(page, part=None):
+    "What axe, an accessibility checker, finds wrong on the page or in a part of it."
+    from axe_playwright_python.sync_playwright import Axe
+    found = Axe().run(page, part).response['violations']
+    return [f"{v['id']}: {v['help']}: {n['html'][:200]}" for v in found for n in v['nodes']]
+
 def shoot(page, name):
     "A screenshot among the artefacts."
     ARTEFACTS.mkdir(exist_ok=True)

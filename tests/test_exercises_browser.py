@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from lab import open_notebook, run_cell, shoot
+from lab import open_notebook, run_cell, set_theme, shoot, violations
 
 pytestmark = pytest.mark.browser
 
@@ -82,3 +82,8 @@ def test_progress_is_kept(notebook, lab):
     done = json.loads((lab.work.parent/'share'/'camtutor'/'progress.json').read_text())['exercises']
     assert done['2.3']['tries'] == 4 and done['2.16']['state'] == 'correct'
     assert notebook.errors == []
+
+@pytest.mark.parametrize('theme', ['Dark', 'Light'])
+def test_cards_are_accessible(notebook, theme):
+    set_theme(notebook, theme)
+    assert violations(notebook, '.jp-OutputArea-output') == []

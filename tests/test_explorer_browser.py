@@ -8,7 +8,7 @@ from camtutor.explorer import Explorer, drive
 from camtutor.panel import MAX_UPLOAD
 from camtutor.pets import load_pets
 from camtutor.scenes import scene
-from lab import free_port, open_notebook, run_cell, serving, shoot
+from lab import free_port, open_notebook, run_cell, serving, set_theme, shoot, violations
 
 pytestmark = pytest.mark.browser
 
@@ -303,6 +303,16 @@ def test_screen_readers_get_names_values_and_states(view):
     assert 'slider:' not in tree and '- slider\n' not in tree
     assert view.slider('Class').get_attribute('aria-valuetext').endswith('% · cat')
 
+TABS = 'Pictures', 'Make a scene', 'Your own photo', 'All methods', 'All layers', 'Save'
+
+@pytest.mark.parametrize('theme', ['Dark', 'Light'])
+def test_accessible_in_a_notebook(view, theme):
+    set_theme(view.page, theme)
+    for tab in TABS:
+        view.tab(tab)
+        assert violations(view.page, '.ct') == [], tab
+    shoot(view.page, f'explorer-{theme.lower()}')
+
 def test_a_narrow_window_wraps(view):
     view.page.set_viewport_size(dict(width=600, height=1500))
     view.button('Two classes').click()
@@ -425,3 +435,11 @@ def test_the_page(browser, app, library, tmp_path):
     page.set_viewport_size(dict(width=600, height=1400))
     shoot(page, 'app-600')
     for p in (page, other): p.context.close()
+
+def test_the_page_is_accessible(browser, app):
+    page, _ = visit(browser, app)
+    view = View(page, page.locator('.ct'))
+    for tab in TABS:
+        view.tab(tab)
+        assert violations(page) == [], tab
+    page.context.close()
