@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakSet
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from ipywidgets import Widget
@@ -107,6 +108,8 @@ class Job:
         finally: handle.remove()
 
 # ---- the explorer
+OPEN = WeakSet()   # the explorers of this session
+
 @contextmanager
 def one_thread():
     "Painting is many small steps: threads that wait for each other make it slower."
@@ -167,6 +170,7 @@ class Explorer:
         self.panel.mark_thumb(0, self.titles)
         if isinstance(self.sources[0], dict): self.show_recipe(**self.sources[0])
         self._listen()
+        OPEN.add(self)
 
     def _fit_classes(self):
         "A few classes are all on the slider at once; of many, the top five, and a name can be typed."
@@ -300,6 +304,13 @@ class Explorer:
     def redraw(self, change=None):
         "Compute and show what the controls say."
         self.need([(self.value('method'), k, self.value('layer')) for k in self.classes()], self.draw)
+
+    def refresh(self):
+        "Work out again what is shown: a function of the library has been exchanged."
+        with self.lock:
+            self.results.clear()
+            self.truths.clear()
+            self.guard(self.redraw)
 
     def classes(self):
         "The class numbers that are to be seen now."

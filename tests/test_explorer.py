@@ -494,3 +494,24 @@ def test_a_model_without_scores_is_refused():
             self.a, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
         def forward(self, x): return self.fc(self.a(x).mean((2, 3))), x
     with pytest.raises(CamError, match='gave a tuple'): Explorer(Two(), torch.randn(1, 3, 16, 16))
+
+# ---- the learner's own functions
+@pytest.mark.parametrize('id, method, mine', [('3.2', 'grad_cam', lambda A, g: A.mean(-3)), ('4.5', 'saliency', lambda model, x, target=None: x)])
+def test_open_explorers_follow_use_and_unuse_at_once(ex, monkeypatch, capsys, id, method, mine):
+    from camtutor import exercises
+    drive(ex, method=method)
+    before = ex.panel.images[0].value
+    monkeypatch.setitem(exercises._answers, id, mine)
+    exercises.use(id)
+    during = ex.panel.images[0].value
+    exercises.unuse(id)
+    assert during != before and ex.panel.images[0].value == before and ex.error is None
+
+def test_an_answer_that_raises_is_said_in_the_explorer(ex, monkeypatch, capsys):
+    from camtutor import exercises
+    def mine(A, g): raise ZeroDivisionError('mine')
+    monkeypatch.setitem(exercises._answers, '3.2', mine)
+    exercises.use('3.2')
+    assert 'ZeroDivisionError: mine' in ex.panel.alert.value
+    exercises.unuse('3.2')
+    assert ex.panel.alert.value == ''

@@ -132,6 +132,7 @@ def use(id:str):
     take_back(id)
     _used[e.id] = library_of(e), _answers[e.id]
     swap(*_used[e.id])
+    refresh_explorers()
     right = grade_quietly(e)
     show(Card(f'Notebook and library now run on your `{e.name}`.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
               *([] if right else [('p', 'It is not right yet: what you see now is your version.')]))))
@@ -143,6 +144,7 @@ def unuse(id:str=None # one exercise; all of them if left out
          ):
     "Give the library its own functions back."
     back = take_back(id)
+    refresh_explorers()
     show(Card(f"Notebook and library run on the library's own {' and '.join(back)} again." if back else
               'Notebook and library run on their own functions already.'))
 
@@ -169,6 +171,11 @@ def swap(old, new):
     ours = [vars(m) for name, m in list(sys.modules.items()) if name.startswith('camtutor.') and not name.startswith('camtutor.exercises')]
     for names in [vars(sys.modules['__main__']), *ours, *(v for names in ours for v in list(names.values()) if type(v) is dict)]:
         for k in [k for k, v in names.items() if v is old]: names[k] = new
+
+def refresh_explorers():
+    "Open explorers show at once what the exchange has changed."
+    ui = sys.modules.get('camtutor.explorer_ui')
+    for explorer in list(ui.OPEN) if ui else (): explorer.refresh()
 
 ex.answer, ex.ask, ex.hint, ex.solution, ex.progress, ex.next, ex.reset, ex.use, ex.unuse = (
     answer, ask, hint, solution, progress, next_, reset, use, unuse)
