@@ -73,7 +73,7 @@ class Head(NamedTuple):
 
 def _bare(t): return None if t is None else t.detach()
 
-# %% ../nbs/02_cam.ipynb #005d619c
+# %% ../nbs/02_cam.ipynb #005db01a
 def find_head(
     model:nn.Module, # ends in global average pooling and one Linear
     x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
@@ -123,7 +123,7 @@ def _why_not(seen):
 
 def _chain(weights): return ' → '.join(str(w.shape[1]) for w in weights) + f' → {weights[-1].shape[0]}'
 
-# %% ../nbs/02_cam.ipynb #0060bb75
+# %% ../nbs/02_cam.ipynb #00658c6b
 def head_weight(
     model:nn.Module, # ends in global average pooling and one Linear
     x:Tensor=None,   # a batch it accepts; None = one noise picture, 224×224
@@ -140,7 +140,7 @@ def _pair(m, mask, doing):
     if not m.isfinite().all(): raise CamError(f"{doing}: the maps hold NaN or infinite values.")
     return m.clamp(min=0), mask.to(m.device).bool()
 
-# %% ../nbs/02_cam.ipynb #0084591f
+# %% ../nbs/02_cam.ipynb #00898f1c
 def energy(
     m:Tensor,    # maps (N,H,W)
     mask:Tensor, # the truth (N,H,W), bool
@@ -150,7 +150,7 @@ def energy(
     total = m.sum((1, 2))
     return (m * mask).sum((1, 2)) / total.where(total > 0, 1)
 
-# %% ../nbs/02_cam.ipynb #008643f7
+# %% ../nbs/02_cam.ipynb #008cabf5
 def peak_inside(
     m:Tensor,    # maps (N,H,W)
     mask:Tensor, # the truth (N,H,W), bool
@@ -160,7 +160,7 @@ def peak_inside(
     top, where = m.flatten(1).max(1)
     return mask.flatten(1).gather(1, where[:, None])[:, 0] & (top > 0)
 
-# %% ../nbs/02_cam.ipynb #008b4dae
+# %% ../nbs/02_cam.ipynb #009274de
 def best_energy(
     mask:Tensor, # the truth (N,H,W), bool
     size,        # the grid to see it through, (h,w) or an int
@@ -170,7 +170,7 @@ def best_energy(
     grid = F.adaptive_avg_pool2d(mask.float()[:, None], size)[:, 0]
     return energy(upsample(grid, mask.shape[-2:]), mask)
 
-# %% ../nbs/02_cam.ipynb #00a80f17
+# %% ../nbs/02_cam.ipynb #00adc2a5
 def gap_head(
     body:nn.Module, # ends in maps (N,C,h,w); it is copied, not changed
     n_classes:int,  # K
@@ -185,7 +185,7 @@ def gap_head(
     linear = nn.Linear(A.shape[1], n_classes, device=A.device, dtype=A.dtype)
     return nn.Sequential(deepcopy(body).requires_grad_(False), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)).eval()
 
-# %% ../nbs/02_cam.ipynb #00a546fa
+# %% ../nbs/02_cam.ipynb #00b0b760
 def _features(net, batches):
     "The pooled features (M,C) and labels (M,) of all batches, computed once."
     place = next(net.parameters())
@@ -199,7 +199,7 @@ def _last_linear(net):
         raise CamError(f"Retraining a head: expected nn.Sequential(body, head) as gap_head makes it, got {type(net).__name__}.")
     return net[1][-1].requires_grad_()
 
-# %% ../nbs/02_cam.ipynb #00ac55f1
+# %% ../nbs/02_cam.ipynb #00b112f6
 def retrain_head(
     net:nn.Sequential, # (body, head) as `gap_head` makes it; the last Linear is trained in place
     batches,           # (x, y) pairs: a DataLoader or a list
@@ -210,6 +210,7 @@ def retrain_head(
     "Fit only the last Linear, on features that the frozen body computes once. `CamError` for another kind of network."
     linear, (feats, y) = _last_linear(net), _features(net, batches)
     opt, scale = torch.optim.AdamW(linear.parameters(), lr=lr, weight_decay=wd), feats.std()
+    with torch.no_grad(): linear.weight *= scale
     losses = [_step(linear, feats / scale, y, opt) for _ in range(steps)]
     with torch.no_grad(): linear.weight /= scale
     return losses

@@ -206,6 +206,13 @@ def test_retrain_moves_only_the_last_layer():
     assert all(torch.equal(v, body[k]) for k, v in new[0].state_dict().items()) and not torch.equal(last, new[1][-1].weight)
     assert all(p.grad is None for p in new[0].parameters())
 
+def test_retrain_goes_on_where_it_ended():
+    torch.manual_seed(0)
+    new, (x, y) = gap_head(tiny()[0], 2), labelled()
+    first = retrain_head(new, [(x, y)], steps=100)
+    again = retrain_head(new, [(x, y)], steps=2)
+    assert first[-1] < first[0] / 2 and abs(again[0] - first[-1]) < .001
+
 def test_gap_head_on_vgg():
     new = gap_head(tvm.vgg11(init_weights=False).features, 3, torch.rand(1, 3, 64, 64))
     assert head_weight(new, torch.rand(1, 3, 64, 64)).shape == (3, 512)

@@ -1,5 +1,5 @@
 "Exercises: every one sound, every mistake recognised; the engine's states, limits, progress file and cards."
-import importlib, json, os, random, re, subprocess, sys, textwrap, threading, time
+import importlib, inspect, json, os, random, re, subprocess, sys, textwrap, threading, time
 from dataclasses import replace
 
 import numpy as np, pytest, torch
@@ -15,7 +15,7 @@ from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
 
 ALL = exercises()
-IMPORTANT = '1.3 1.6 1.8 2.3 2.8 3.2 3.4 3.5 4.3 5.3 6.8'.split()
+IMPORTANT = '1.3 1.7 1.10 1.11 2.3 2.7 2.12 3.2 3.4 3.5 4.3 5.3 6.13'.split()
 
 @pytest.fixture(autouse=True)
 def progress_file(tmp_path, monkeypatch):
@@ -528,3 +528,22 @@ def test_check_takes_chapters_and_numbers(capsys):
     assert author.check(['3.11', '3.11']) == 0 and capsys.readouterr().out.count('3.11') == 1
     assert author.check(['2']) == author.check(['02']) == 0 and '2.1 ' in capsys.readouterr().out
     with pytest.raises(CamError, match="'33'.*Did you mean"): author.check(['33'])
+
+# What a chapter exports, it asks for
+
+MODULES = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features'}
+NO_EXERCISES = {'cam': ['Head'], 'gradcam': ['Captured'], 'deconvnet': ['load_plain', 'Field'], 'features': ['Top']} # named tuples, and loaders of shipped files
+
+def parameters(f, needed=False): return [n for n, p in inspect.signature(f).parameters.items() if not needed or p.default is p.empty]
+
+@pytest.mark.parametrize('number', MODULES)
+def test_every_function_that_a_chapter_exports_is_an_exercise(number):
+    "Same name, and arguments of the same names; those that may be left out may be missing."
+    lib = importlib.import_module(f'camtutor.{MODULES[number]}')
+    asked = {e.name: e for e in ALL.values() if e.library == lib.__name__}
+    public, free = {n: getattr(lib, n) for n in lib.__all__ if callable(getattr(lib, n))}, NO_EXERCISES.get(MODULES[number], [])
+    assert all(n.startswith('load_') or issubclass(public[n], tuple) for n in free)
+    assert [n for n in public if n not in free and n not in asked] == []
+    for name, e in asked.items():
+        mine, theirs = parameters(e.reference), parameters(getattr(lib, name))
+        assert e.chapter == number and set(mine) <= set(theirs) and set(parameters(getattr(lib, name), needed=True)) <= set(mine), name

@@ -1,5 +1,7 @@
 "Chapter 01: hooks."
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,6 @@ def note_shape(shapes:list # grows by one shape at every pass
 
 def note_shape_short(shapes): return lambda module, args, out: shapes.append(tuple(out.shape))
 def note_shape_partial(shapes):
-    from functools import partial
     def hook(shapes, module, args, out): shapes += [tuple(out.shape)]
     return partial(hook, shapes)
 
@@ -186,7 +187,90 @@ def counted(*places):
         return answer(net)
     return run
 
-# 1.6 running statistics
+# 1.6 evaluation mode and back
+
+@contextmanager
+def eval_mode(model:nn.Module):
+    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back."
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        for m, _ in modes: m.training = False
+        yield model
+    finally:
+        for m, mode in modes: m.training = mode
+
+class EvalMode:
+    def __init__(self, model): self.model = model
+    def __enter__(self):
+        self.on = [m for m in self.model.modules() if m.training]
+        return self.model.eval()
+    def __exit__(self, *exc):
+        for m in self.on: m.training = True
+def eval_mode_class(model): return EvalMode(model)
+@contextmanager
+def eval_mode_dict(model):
+    was = {n: m.training for n, m in model.named_modules()}
+    model.eval()
+    try: yield model
+    finally:
+        for n, m in model.named_modules(): m.training = was[n]
+
+@contextmanager
+def back_to_train(model):
+    model.eval()
+    try: yield model
+    finally: model.train()
+@contextmanager
+def top_mode_only(model):
+    was = model.training
+    model.eval()
+    try: yield model
+    finally: model.train(was)
+@contextmanager
+def back_to_train_unsafe(model):
+    model.eval()
+    yield model
+    model.train()
+@contextmanager
+def top_mode_unsafe(model):
+    was = model.training
+    model.eval()
+    yield model
+    model.train(was)
+@contextmanager
+def no_finally(model):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    yield model
+    for m, mode in modes: m.training = mode
+def eval_generator(model):
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    yield model
+    for m, mode in modes: m.training = mode
+@contextmanager
+def eval_stays(model): yield model.eval()
+@contextmanager
+def yields_nothing(model):
+    with eval_mode(model): yield
+
+def modes(error=False, train=True):
+    def run(answer):
+        net = tiny().train(train)
+        net[0].eval()
+        net[0][1].train()
+        before = [m.training for m in net.modules()]
+        try:
+            with answer(net) as same:
+                inside = any(m.training for m in net.modules())
+                if error: raise KeyError('as planned')
+        except KeyError: pass
+        return {'some module trains inside the with': inside, 'the with gives the model': same is net,
+                'modules that train afterwards': sum(m.training for m in net.modules()),
+                'each module has its own mode back': [m.training for m in net.modules()] == before}
+    return run
+
+# 1.7 running statistics
 
 class RunningStats:
     "`mean` and `std` (as of all values at once) of everything that `module` has put out so far."
@@ -279,7 +363,7 @@ def stats_of_net(answer):
     net(10*pictures(4))
     return got | {'mean after remove()': float(s.mean), 'hooks left': hooks_left(net)}
 
-# 1.7 several layers
+# 1.8 several layers
 
 class Hooks:
     "One hook for each of `modules`; `stored` is the list of their last outputs, in the same order."
@@ -306,7 +390,6 @@ class HooksOwn:
 
 class HooksStack(Hooks):
     def __init__(self, modules):
-        from contextlib import ExitStack
         self.stack = ExitStack()
         self.hooks = [self.stack.enter_context(Hook(m)) for m in modules]
     def remove(self): self.stack.close()
@@ -337,7 +420,182 @@ def several(answer):
         stored = list(h.stored)
     return {'stored': stored, 'hooks left': hooks_left(net)}
 
-# 1.8 gradients
+# 1.9 finding a layer
+
+def get_layer(model:nn.Module, # a network
+              layer # a name as in `model.named_modules()`, or a module of it
+             )->nn.Module:
+    "The module of `model` that `layer` names; a module is returned as it is."
+    return layer if isinstance(layer, nn.Module) else dict(model.named_modules())[layer]
+
+def get_layer_walk(model, layer):
+    if isinstance(layer, nn.Module): return layer
+    for part in layer.split('.'): model = getattr(model, part)
+    return model
+def get_layer_torch(model, layer): return model.get_submodule(layer) if isinstance(layer, str) else layer
+
+def layer_flat(model, layer): return layer if isinstance(layer, nn.Module) else dict(model.named_children())[layer]
+def layer_attr(model, layer): return layer if isinstance(layer, nn.Module) else getattr(model, layer)
+def layer_names_only(model, layer): return dict(model.named_modules())[layer]
+def layer_part(model, layer):
+    if isinstance(layer, nn.Module): return layer
+    return next(m for n, m in model.named_modules() if n.endswith(layer[-1]))
+
+def layer_at(name):
+    def run(answer):
+        net = tiny()
+        return answer(net, name) is net.get_submodule(name)
+    return run
+
+def layer_itself(answer):
+    net = tiny()
+    return answer(net, net[0]) is net[0]
+
+# 1.10 what there is to look at
+
+def feature_layers(model:nn.Module, # a network
+                   x:Tensor # a batch (N,3,H,W)
+                  )->dict: # name -> (C,h,w)
+    "The layers whose output is a stack of maps, in the order in which they run: each output once, blocks from outside, none that runs twice."
+    seen, handles, layers = [], [], {}
+    def note(name, m, args, out): seen.append((name, m, out))
+    try:
+        for name, m in model.named_modules(): handles.append(m.register_forward_hook(partial(note, name)))
+        with eval_mode(model), torch.no_grad(): model(x)
+    finally:
+        for h in handles: h.remove()
+    runs = Counter(name for name, _, _ in seen)
+    blocks = tuple(name + '.' for name, m, _ in seen if name and list(m.children()) and not isinstance(m, nn.Sequential))
+    for name, _, out in seen:
+        if name and runs[name] == 1 and not name.startswith(blocks) and out.ndim == 4 and out.shape[2:].numel() > 1:
+            layers[id(out)] = name, tuple(out.shape[1:])
+    return dict(layers.values())
+
+def feature_layers_walk(model, x):
+    "Hooks nothing inside a block."
+    def stops(m, path):
+        for name, child in m.named_children():
+            if isinstance(child, nn.Sequential): yield from stops(child, f'{path}{name}.')
+            yield path + name, child
+    seen = {}
+    with ExitStack() as stack:
+        stack.enter_context(eval_mode(model))
+        for name, m in stops(model, ''):
+            def see(m, args, out, name=name): seen.setdefault(name, []).append(out)
+            stack.callback(m.register_forward_hook(see).remove)
+        model(x)
+    once = [(n, o[0]) for n, o in seen.items() if len(o) == 1 and o[0].ndim == 4 and o[0].shape[2:] != (1, 1)]
+    return {n: tuple(o.shape[1:]) for i, (n, o) in enumerate(once) if not any(o is later for _, later in once[i+1:])}
+def feature_layers_kinds(model, x):
+    "Follows the last output from module to module, as the library does; in-place layers would count, too."
+    found, ran, inside, last = [], [], [], (None, 0)
+    def note(m, args, out):
+        nonlocal last
+        name = names[m]
+        ran.append(name)
+        if type(m) is not nn.Sequential and len(m._modules): inside.append(name + '.')
+        if name and torch.is_tensor(out) and out.dim() == 4 and out.size(2)*out.size(3) > 1:
+            if out is last[0] and out._version == last[1]: found.pop()
+            found.append((name, tuple(out.shape)[1:]))
+            last = out, out._version
+    names = {m: n for n, m in model.named_modules()}
+    handles = [m.register_forward_hook(note) for m in names]
+    try:
+        with torch.no_grad(), eval_mode_dict(model): model(x)
+    finally: [h.remove() for h in handles]
+    return {n: s for n, s in found if ran.count(n) == 1 and not any(i != '.' and n.startswith(i) for i in inside)}
+
+def layers_wrong(model, x, late=False, leaves=False, train=False, unsafe=False, stay=False, top=False, twice=False, insides=False,
+                 row=False, dot='.', flat=False, pooled=False, every=False, inner=False, batch=False):
+    "What wrong versions have in common; each name is one fault."
+    seen, handles, layers = [], [], {}
+    def off():
+        for h in handles: h.remove()
+    with ExitStack() as stack:
+        if not stay and not unsafe: stack.callback(off)
+        for name, m in model.named_modules():
+            def see(m, args, out, bound=name): seen.append((name if late else bound, m, out))
+            if not leaves or not list(m.children()): handles.append(m.register_forward_hook(see))
+        with nullcontext() if train else eval_mode(model): model(x)
+    if unsafe: off()
+    runs = Counter(name for name, _, _ in seen)
+    blocks = tuple(name + dot for name, m, _ in seen if name and list(m.children()) and (row or not isinstance(m, nn.Sequential)))
+    for name, _, out in seen:
+        if (top or name) and (twice or runs[name] == 1) and (insides or not name.startswith(blocks)):
+            if (flat or out.ndim == 4) and (pooled or out.ndim != 4 or out.shape[2:].numel() > 1) and not (inner and id(out) in layers):
+                layers[name if every else id(out)] = name, tuple(out.shape[0 if batch else 1:])
+    return dict(layers.values())
+def layers_first_attempt(model, x): return layers_wrong(model, x, train=True, unsafe=True, top=True, twice=True, insides=True, every=True)
+def layers_every_name(model, x): return layers_wrong(model, x, twice=True, insides=True, every=True)
+def layers_innermost(model, x): return layers_wrong(model, x, leaves=True, twice=True, insides=True)
+def layers_innermost_once(model, x): return layers_wrong(model, x, leaves=True, insides=True)
+def layers_late(model, x): return layers_wrong(model, x, late=True)
+def layers_late_uncounted(model, x): return layers_wrong(model, x, late=True, twice=True, insides=True, every=True)
+def layers_stay(model, x): return layers_wrong(model, x, stay=True)
+def layers_unsafe(model, x): return layers_wrong(model, x, unsafe=True)
+def layers_train(model, x): return layers_wrong(model, x, train=True)
+def layers_train_unsafe(model, x): return layers_wrong(model, x, train=True, unsafe=True)
+def layers_all_names(model, x): return layers_wrong(model, x, every=True)
+def layers_inner_name(model, x): return layers_wrong(model, x, inner=True)
+def layers_twice(model, x): return layers_wrong(model, x, twice=True)
+def layers_insides(model, x): return layers_wrong(model, x, insides=True)
+def layers_rows_as_blocks(model, x): return layers_wrong(model, x, row=True)
+def layers_no_dot(model, x): return layers_wrong(model, x, dot='')
+def layers_pooled(model, x): return layers_wrong(model, x, pooled=True)
+def layers_flat(model, x): return layers_wrong(model, x, flat=True, pooled=True)
+def layers_top(model, x): return layers_wrong(model, x, top=True)
+def layers_with_batch(model, x): return layers_wrong(model, x, batch=True)
+def layers_defined(model, x):
+    found = feature_layers(model, x)
+    return {n: found[n] for n, _ in model.named_modules() if n in found}
+
+class Residual(nn.Module):
+    "A block: two convolutions with a shortcut past them, and one ReLU that runs twice."
+    def __init__(self, c):
+        super().__init__()
+        self.conv1, self.conv2, self.relu = nn.Conv2d(c, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1), nn.ReLU()
+    def forward(self, x): return self.relu(x + self.conv2(self.relu(self.conv1(x))))
+
+class Crossed(nn.Module):
+    "Runs its second layer first."
+    def __init__(self):
+        super().__init__()
+        self.late, self.early = nn.Conv2d(4, 2, 3), nn.Conv2d(3, 4, 1)
+    def forward(self, x): return self.late(self.early(x))
+
+def scored(c, *layers):
+    "These layers, then pooling and three scores."
+    return seeded(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 3)))
+def conv(into, out): return nn.Conv2d(into, out, 3, padding=1)
+def in_a_row(): return scored(4, conv(3, 4), nn.ReLU(), nn.MaxPool2d(2))
+def with_blocks(): return scored(4, conv(3, 4), nn.ReLU(), nn.Sequential(Residual(4), Residual(4)))
+def with_one_relu():
+    relu = nn.ReLU()
+    return scored(5, conv(3, 4), relu, conv(4, 5), relu)
+def crossed(): return seeded(Crossed())
+
+def layers_of(make):
+    def run(answer):
+        net = make()
+        found = answer(net, pictures(2))
+        return {'layers': found, 'hooks left': hooks_left(net)}
+    return run
+def found(**layers): return {'layers': {n.strip('_').replace('_', '.'): s for n, s in layers.items()}, 'hooks left': 0}
+
+def layers_in_training(answer):
+    net = scored(4, conv(3, 4), nn.BatchNorm2d(4), nn.ReLU()).train()
+    before = net[1].running_mean.clone()
+    layers = answer(net, pictures(2))
+    return {'layers': layers, "batch norm's running mean is as before": torch.equal(before, net[1].running_mean),
+            'modules that train afterwards': sum(m.training for m in net.modules())}
+
+def layers_error(answer):
+    net = tiny()
+    try: answer(net, torch.zeros(1, 2, 8, 8))
+    except RuntimeError: pass
+    return {'hooks left after an error': hooks_left(net)}
+
+# 1.11 gradients
 
 class HookBwd:
     "While it is in place, `stored` is a copy of the last gradient that came back to the output of `module`."
@@ -397,221 +655,6 @@ def backward(inplace):
         with answer(net[0][3]) as h: net(x)[:, 1].sum().backward()
         return {'stored': h.stored, 'hooks left': hooks_left(net), 'the gradient goes on to the picture': bool(x.grad.abs().sum() > 0)}
     return run
-
-# 1.9 finding a layer
-
-def get_layer(model:nn.Module, # a network
-              layer # a name as in `model.named_modules()`, or a module of it
-             )->nn.Module:
-    "The module of `model` that `layer` names; a module is returned as it is."
-    return layer if isinstance(layer, nn.Module) else dict(model.named_modules())[layer]
-
-def get_layer_walk(model, layer):
-    if isinstance(layer, nn.Module): return layer
-    for part in layer.split('.'): model = getattr(model, part)
-    return model
-def get_layer_torch(model, layer): return model.get_submodule(layer) if isinstance(layer, str) else layer
-
-def layer_flat(model, layer): return layer if isinstance(layer, nn.Module) else dict(model.named_children())[layer]
-def layer_attr(model, layer): return layer if isinstance(layer, nn.Module) else getattr(model, layer)
-def layer_names_only(model, layer): return dict(model.named_modules())[layer]
-def layer_part(model, layer):
-    if isinstance(layer, nn.Module): return layer
-    return next(m for n, m in model.named_modules() if n.endswith(layer[-1]))
-
-def layer_at(name):
-    def run(answer):
-        net = tiny()
-        return answer(net, name) is net.get_submodule(name)
-    return run
-
-def layer_itself(answer):
-    net = tiny()
-    return answer(net, net[0]) is net[0]
-
-# 1.10 evaluation mode and back
-
-@contextmanager
-def eval_mode(model:nn.Module):
-    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back."
-    modes = [(m, m.training) for m in model.modules()]
-    try:
-        for m, _ in modes: m.training = False
-        yield model
-    finally:
-        for m, mode in modes: m.training = mode
-
-class EvalMode:
-    def __init__(self, model): self.model = model
-    def __enter__(self):
-        self.on = [m for m in self.model.modules() if m.training]
-        return self.model.eval()
-    def __exit__(self, *exc):
-        for m in self.on: m.training = True
-def eval_mode_class(model): return EvalMode(model)
-@contextmanager
-def eval_mode_dict(model):
-    was = {n: m.training for n, m in model.named_modules()}
-    model.eval()
-    try: yield model
-    finally:
-        for n, m in model.named_modules(): m.training = was[n]
-
-@contextmanager
-def back_to_train(model):
-    model.eval()
-    try: yield model
-    finally: model.train()
-@contextmanager
-def top_mode_only(model):
-    was = model.training
-    model.eval()
-    try: yield model
-    finally: model.train(was)
-@contextmanager
-def back_to_train_unsafe(model):
-    model.eval()
-    yield model
-    model.train()
-@contextmanager
-def top_mode_unsafe(model):
-    was = model.training
-    model.eval()
-    yield model
-    model.train(was)
-@contextmanager
-def no_finally(model):
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    yield model
-    for m, mode in modes: m.training = mode
-def eval_generator(model):
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    yield model
-    for m, mode in modes: m.training = mode
-@contextmanager
-def eval_stays(model): yield model.eval()
-@contextmanager
-def yields_nothing(model):
-    with eval_mode(model): yield
-
-def modes(error=False, train=True):
-    def run(answer):
-        net = tiny().train(train)
-        net[0].eval()
-        net[0][1].train()
-        before = [m.training for m in net.modules()]
-        try:
-            with answer(net) as same:
-                inside = any(m.training for m in net.modules())
-                if error: raise KeyError('as planned')
-        except KeyError: pass
-        return {'some module trains inside the with': inside, 'the with gives the model': same is net,
-                'modules that train afterwards': sum(m.training for m in net.modules()),
-                'each module has its own mode back': [m.training for m in net.modules()] == before}
-    return run
-
-# 1.11 what there is to look at
-
-def map_layers(model:nn.Module, # a network
-               x:Tensor # a batch (N,3,H,W)
-              )->dict: # name -> (C,h,w)
-    "The layers without layers inside whose output is (N,C,h,w), in the order in which they run; no hook stays."
-    shapes, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out, name=name):
-            if out.ndim == 4: shapes[name] = tuple(out.shape[1:])
-        if not list(m.children()): handles.append(m.register_forward_hook(see))
-    try:
-        with torch.no_grad(): model(x)
-    finally:
-        for h in handles: h.remove()
-    return shapes
-
-def map_layers_names(model, x):
-    names, seen = {m: n for n, m in model.named_modules()}, []
-    leaves = [m for m in model.modules() if not len(list(m.children()))]
-    handles = [m.register_forward_hook(lambda m, a, out: seen.append((names[m], out.shape))) for m in leaves]
-    try: model(x)
-    finally: [h.remove() for h in handles]
-    return {n: tuple(s[1:]) for n, s in seen if len(s) == 4}
-def map_layers_partial(model, x):
-    from functools import partial
-    from contextlib import ExitStack
-    shapes = dict()
-    def see(name, m, args, out): shapes.update({name: tuple(out.shape)[1:]} if out.ndim == 4 else {})
-    with ExitStack() as stack:
-        for name, m in model.named_modules():
-            if not m._modules: stack.callback(m.register_forward_hook(partial(see, name)).remove)
-        model(x)
-    return shapes
-
-def map_layers_left_on(model, x):
-    shapes = {}
-    for name, m in model.named_modules():
-        def see(m, args, out, name=name):
-            if out.ndim == 4: shapes[name] = tuple(out.shape[1:])
-        if not list(m.children()): m.register_forward_hook(see)
-    model(x)
-    return shapes
-def map_layers_late(model, x):
-    shapes, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out):
-            if out.ndim == 4: shapes[name] = tuple(out.shape[1:])
-        if not list(m.children()): handles.append(m.register_forward_hook(see))
-    model(x)
-    for h in handles: h.remove()
-    return shapes
-def layers_seen(model, x, leaves=True, maps=True, late=False):
-    "What several wrong versions have in common; it removes its hooks, unless the network raises."
-    shapes, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out, bound=name):
-            if out.ndim == 4 or not maps: shapes[name if late else bound] = tuple(out.shape[1:])
-        if not leaves or not list(m.children()): handles.append(m.register_forward_hook(see))
-    model(x)
-    for h in handles: h.remove()
-    return shapes
-def map_layers_late_all(model, x): return layers_seen(model, x, maps=False, late=True)
-def map_layers_all(model, x): return layers_seen(model, x, maps=False)
-def map_layers_outer(model, x): return layers_seen(model, x, leaves=False)
-def map_layers_registered(model, x):
-    found = map_layers(model, x)
-    return {n: found[n] for n, _ in model.named_modules() if n in found}
-def map_layers_with_batch(model, x):
-    return {n: (len(x), *s) for n, s in map_layers(model, x).items()}
-def map_layers_unsafe(model, x):
-    shapes, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out, name=name):
-            if out.ndim == 4: shapes[name] = tuple(out.shape[1:])
-        if not list(m.children()): handles.append(m.register_forward_hook(see))
-    model(x)
-    for h in handles: h.remove()
-    return shapes
-
-class Crossed(nn.Module):
-    "Runs its second layer first."
-    def __init__(self):
-        super().__init__()
-        self.late, self.early = nn.Conv2d(4, 2, 3), nn.Conv2d(3, 4, 1)
-        seeded(self)
-    def forward(self, x): return self.late(self.early(x))
-
-def layers_of(make):
-    def run(answer):
-        net = make()
-        found = answer(net, pictures(2))
-        return {'layers': list(found.items()), 'hooks left': hooks_left(net)}
-    return run
-
-def layers_error(answer):
-    net = tiny()
-    try: answer(net, torch.zeros(1, 2, 8, 8))
-    except RuntimeError: pass
-    return {'hooks left after an error': hooks_left(net)}
 
 EXERCISES = (
     Exercise('1.1', 'A hook that takes notes',
@@ -686,7 +729,23 @@ EXERCISES = (
                   Mistake(0, 'Python forgets a name, but the layer holds the hook. Only `remove()`, or a `with`, takes one off.')),
         hints=('Who holds a hook: your variable, or the layer?', 'Count what was put on: 1 + 3 + 1.', 'Of these five, `remove()` and the `with` took one each.'),
         why='The layer keeps the hook alive, so Python\'s own clean-up never comes: exactly the leak that a context manager cures.'),
-    Exercise('1.6', 'Running statistics',
+    Exercise('1.6', 'Evaluation mode, and back',
+        'Write the context manager `eval_mode(model)`: inside the `with`, the model and all its modules evaluate; afterwards each module has *its own* mode back, also after an error. `as` gives the model.',
+        eval_mode, library='camtutor.hooks',
+        trials=(Trial('A network that trains, with a frozen part', modes()), Trial('A network that evaluates, with one layer that trains', modes(train=False)),
+                Trial('An error inside the with', modes(error=True))),
+        mistakes=(Mistake(back_to_train, 'Afterwards everything trains, also the part that was frozen before. Remember how each module was.'),
+                  Mistake(top_mode_only, 'You remember one mode for the whole model, but its parts can differ: a frozen batch norm in a network that trains.'),
+                  Mistake(back_to_train_unsafe, 'Two things. Afterwards all modules train, also those that did not before. And after an error the line below `yield` never runs: put it into `finally`.'),
+                  Mistake(top_mode_unsafe, 'Two things. One mode is remembered for the whole model, and `train(was)` gives it to every part; each module needs its own. And after an error the line below `yield` never runs: put it into `finally`.'),
+                  Mistake(no_finally, 'After an error the modes stay changed: what comes after a `yield` is skipped then. Put it into `finally`.'),
+                  Mistake(eval_generator, 'A function with `yield` makes a generator. `@contextmanager`, between `@ex` and `def`, makes it usable in a `with`.'),
+                  Mistake(eval_stays, 'Nothing sets the modes back.'), Mistake(yields_nothing, '`as` gets what you `yield`: the model.')),
+        hints=('`model.modules()` lists all modules; each has a flag `training`.',
+               'Write down pairs of module and mode; set all to False; `yield`; set them back.',
+               'Put `@contextmanager` between `@ex` and `def`, and the way back into `finally`.'),
+        why='A tool that leaves batch norm in another mode spoils the learner\'s next epoch without a word.', also=(eval_mode_class, eval_mode_dict)),
+    Exercise('1.7', 'Running statistics',
         'Write `RunningStats(module)`: `mean` and `std` are those of *all* values the module has put out so far, as if every batch were one long list (`correction=0`). Batches differ in size. `remove()` ends it.',
         RunningStats,
         trials=(Trial('Four ones, then a 3 and a 5', stats_by_hand, {'mean': 2., 'std': (7/3)**.5}),
@@ -703,7 +762,7 @@ EXERCISES = (
                'In the hook: add `out.numel()`, `out.sum()` and the sum of `out**2`. `mean` and `std` are properties that divide.'),
         why='fastai\'s ActivationStats is this hook on every layer: it shows at a glance where a network dies or explodes.',
         also=(StatsKept, StatsWelford)),
-    Exercise('1.7', 'Several layers at once',
+    Exercise('1.8', 'Several layers at once',
         'Write `Hooks(modules)`: one hook for each; `stored` is the list of their last outputs, in the order of `modules`, whatever the order in which they run. It can be used in a `with`. '
         '(This is what is checked. `hooks[i]`, `len(hooks)` and `kind`, where the stub has them, are extras.)',
         Hooks, library='camtutor.hooks', trials=(Trial('A deep layer and a shallow one, two batches', several),),
@@ -715,7 +774,60 @@ EXERCISES = (
                '`remove` loops over all of them, and `__exit__` calls it.'),
         why='One forward pass is enough for any number of layers: this is how the explorer\'s layer slider stays quick.',
         also=(HooksOwn, HooksStack)),
-    Exercise('1.8', 'The gradient that comes back',
+    Exercise('1.9', 'A layer by its name',
+        'Write `get_layer(model, layer)`: `layer` is a name as in `model.named_modules()`, such as `"0.3"`, or a module, which is returned as it is.',
+        get_layer, library='camtutor.hooks',
+        trials=(Trial('A name with a dot, "0.3"', layer_at('0.3'), True), Trial('"1.2", with the same ending as "0.2"', layer_at('1.2'), True),
+                Trial('"1", a whole part of the network', layer_at('1'), True), Trial('A module instead of a name', layer_itself, True)),
+        mistakes=(Mistake(layer_flat, '`named_children()` knows the first level only; "0.3" lies below it.'),
+                  Mistake(layer_attr, '`getattr` takes one step. A name with dots is a path: one step for each part.'),
+                  Mistake(layer_names_only, 'A module may be given instead of its name. Return it as it is.'),
+                  Mistake(layer_part, 'Several layers can end in the same number. The whole name counts.')),
+        hints=('`model.named_modules()` yields pairs of name and module.', 'Pairs make a `dict`.', 'Test `isinstance(layer, nn.Module)` first.'),
+        why='A name can be written down, saved and put on a slider; a module cannot.', also=(get_layer_walk, get_layer_torch)),
+    Exercise('1.10', 'What there is to look at',
+        'Write `feature_layers(model, x)`: a dict from name to `(C,h,w)` for the layers that give a stack of maps `(N,C,h,w)` of more than one place, in the order in which they *run*. '
+        'The model itself is not listed. Leave out what runs more than once, and whatever is inside a *block*: a module in the model that has layers inside and is no `nn.Sequential`. '
+        'Where several modules give back the very same tensor, the outermost name stands for it. Run the model in evaluation mode, and leave neither a hook nor another mode behind, not even after an error. '
+        '(It needs none of the chapter\'s helpers, and no layer here works in place.)',
+        feature_layers, library='camtutor.hooks',
+        trials=(Trial('A row of layers', layers_of(in_a_row), found(_0=(4, 12, 10), _1=(4, 12, 10), _2=(4, 6, 5)),
+                      says={'layers': 'One entry for each layer whose output has four dimensions and more than one place.'}),
+                Trial('A body and a head: `0` gives back what its last layer, `0.4`, gave it', layers_of(tiny),
+                      found(_0_0=(4, 12, 10), _0_1=(4, 12, 10), _0_2=(4, 6, 5), _0_3=(5, 6, 5), _0=(5, 6, 5)), says={'layers': 'An `nn.Sequential` hands on what its last layer gave: one tensor, and the outer name counts.'}),
+                Trial('Two residual blocks in an `nn.Sequential`', layers_of(with_blocks), found(_0=(4, 12, 10), _1=(4, 12, 10), _2_0=(4, 12, 10), _2=(4, 12, 10)),
+                      says={'layers': 'The blocks are `2.0` and `2.1`; `2` gives back what `2.1` gave it.'}),
+                Trial('A ReLU that stands at two places', layers_of(with_one_relu), found(_0=(4, 12, 10), _2=(5, 12, 10)), says={'layers': 'The ReLU `1` runs twice.'}),
+                Trial('A network whose second layer runs first', layers_of(crossed), found(early=(4, 12, 10), late=(2, 10, 8))),
+                Trial('A network in training mode', layers_in_training),
+                Trial('A batch that the network refuses', layers_error)),
+        mistakes=(Mistake(layers_first_attempt, 'This is the first attempt of the chapter: every output under every name. Look for what ran twice, for the insides of blocks, and for one tensor under several names; run in `eval_mode`, and remove the hooks in `finally`.'),
+                  Mistake(layers_every_name, 'Everything is listed under every name. Leave out what ran twice and what is inside a block, and keep one name for each tensor.'),
+                  Mistake(layers_innermost, 'You hook only layers that have none inside. So the blocks themselves are missing, and their insides are listed instead. Hook every module, and choose after the run.'),
+                  Mistake(layers_innermost_once, 'What runs twice is left out. But you hook only layers that have none inside: blocks are missing, and their insides are listed. Hook every module.'),
+                  Mistake(layers_late, 'Nothing is left. All hooks note the same name: they look it up when they run, and by then the loop is over. So each seems to run many times. Bind the name when the hook is made: a default argument, or `partial`.'),
+                  Mistake(layers_late_uncounted, 'There is one name only: all hooks look it up when they run, and by then the loop is over. Bind it when the hook is made: `name=name` as a default argument, or `partial`.'),
+                  Mistake(layers_stay, 'The list is right, but the hooks are still on. Keep their handles, and remove them in `finally`.'),
+                  Mistake(layers_unsafe, 'After an error in the forward pass the hooks stay. Put their removal into `finally`.'),
+                  Mistake(layers_train, 'A network in training mode was changed by looking at it: its batch norm has moved. Run it inside `eval_mode(model)`.'),
+                  Mistake(layers_train_unsafe, 'Two things. In training mode the run moves the averages of batch norm: use `eval_mode(model)`. And after an error the hooks stay: remove them in `finally`.'),
+                  Mistake(layers_all_names, 'The same tensor is listed under several names: an `nn.Sequential` gives back what its last layer gave it. Keep one, the outermost.'),
+                  Mistake(layers_inner_name, 'One name for each tensor, but the inner one. The outer module ends last: let the later name take the place of the earlier.'),
+                  Mistake(layers_twice, 'A layer that runs twice is still listed. Which of its two outputs would its name mean? Count the runs.'),
+                  Mistake(layers_insides, 'The insides of blocks are listed. There the picture takes two ways, and one of them is only half the story. Leave out names that begin with the name of a block and a dot.'),
+                  Mistake(layers_rows_as_blocks, 'You take an `nn.Sequential` for a block and leave out what is in it. It only holds layers in a row: what is inside counts.'),
+                  Mistake(layers_no_dot, 'The blocks themselves are gone: the name of `2.0` begins with `2.0`. Only what begins with `2.0.`, with the dot, is inside it.'),
+                  Mistake(layers_pooled, 'Outputs of one place are in it too: (C,1,1), after the pooling. There is nothing to see in them.'),
+                  Mistake(layers_flat, 'The head\'s layers are in it too. What they give are no maps: keep four dimensions, and more than one place.'),
+                  Mistake(layers_top, 'The model itself is in the list, under the empty name. It cannot be a stop on a slider.'),
+                  Mistake(layers_defined, 'This is the order in which the layers were *defined*. The hooks know the order in which they run.'),
+                  Mistake(layers_with_batch, 'The batch axis is not the layer\'s: leave the first number out.')),
+        hints=('Start from `all_outputs` of the chapter. Hook every module, let the hook keep name, module and output, and choose when the run is over.',
+               'Keep the outputs themselves, not only their shapes: then `is`, or `id`, tells whether two names stand for one tensor. An outer module ends later than what is inside it.',
+               '`Counter` finds names that came twice. What is inside a block begins with its name and a dot; `startswith` takes a tuple. In a dict by `id` of the output, a later name takes the place of an earlier one.'),
+        why='This list is the layer slider of the explorer. The library\'s also copes with layers that work in place and with channels that come last, and says what is wrong with bad input.',
+        also=(feature_layers_walk, feature_layers_kinds)),
+    Exercise('1.11', 'The gradient that comes back',
         'Write `HookBwd(module)` for use in a `with`: after `score.backward()`, `stored` is the gradient of the score with respect to the module\'s *output*. It must work in front of an in-place ReLU. '
         'If yours begins with `class HookBwd(Hook)`, only `see` is left to write: the library\'s `Hook` has a method `keep(value)`, which stores a copy.',
         HookBwd, library='camtutor.hooks',
@@ -735,51 +847,6 @@ EXERCISES = (
                'In the forward hook: `out.register_hook(self.keep)`; `keep` stores a copy and returns nothing.'),
         why='The gradient at a layer says what each activation is worth to a class. Averaged over places, it is all that Grad-CAM needs.',
         also=(HookBwdLambda, HookBwdLate)),
-    Exercise('1.9', 'A layer by its name',
-        'Write `get_layer(model, layer)`: `layer` is a name as in `model.named_modules()`, such as `"0.3"`, or a module, which is returned as it is.',
-        get_layer, library='camtutor.hooks',
-        trials=(Trial('A name with a dot, "0.3"', layer_at('0.3'), True), Trial('"1.2", with the same ending as "0.2"', layer_at('1.2'), True),
-                Trial('"1", a whole part of the network', layer_at('1'), True), Trial('A module instead of a name', layer_itself, True)),
-        mistakes=(Mistake(layer_flat, '`named_children()` knows the first level only; "0.3" lies below it.'),
-                  Mistake(layer_attr, '`getattr` takes one step. A name with dots is a path: one step for each part.'),
-                  Mistake(layer_names_only, 'A module may be given instead of its name. Return it as it is.'),
-                  Mistake(layer_part, 'Several layers can end in the same number. The whole name counts.')),
-        hints=('`model.named_modules()` yields pairs of name and module.', 'Pairs make a `dict`.', 'Test `isinstance(layer, nn.Module)` first.'),
-        why='A name can be written down, saved and put on a slider; a module cannot.', also=(get_layer_walk, get_layer_torch)),
-    Exercise('1.10', 'Evaluation mode, and back',
-        'Write the context manager `eval_mode(model)`: inside the `with`, the model and all its modules evaluate; afterwards each module has *its own* mode back, also after an error. `as` gives the model.',
-        eval_mode, library='camtutor.hooks',
-        trials=(Trial('A network that trains, with a frozen part', modes()), Trial('A network that evaluates, with one layer that trains', modes(train=False)),
-                Trial('An error inside the with', modes(error=True))),
-        mistakes=(Mistake(back_to_train, 'Afterwards everything trains, also the part that was frozen before. Remember how each module was.'),
-                  Mistake(top_mode_only, 'You remember one mode for the whole model, but its parts can differ: a frozen batch norm in a network that trains.'),
-                  Mistake(back_to_train_unsafe, 'Two things. Afterwards all modules train, also those that did not before. And after an error the line below `yield` never runs: put it into `finally`.'),
-                  Mistake(top_mode_unsafe, 'Two things. One mode is remembered for the whole model, and `train(was)` gives it to every part; each module needs its own. And after an error the line below `yield` never runs: put it into `finally`.'),
-                  Mistake(no_finally, 'After an error the modes stay changed: what comes after a `yield` is skipped then. Put it into `finally`.'),
-                  Mistake(eval_generator, 'A function with `yield` makes a generator. `@contextmanager`, between `@ex` and `def`, makes it usable in a `with`.'),
-                  Mistake(eval_stays, 'Nothing sets the modes back.'), Mistake(yields_nothing, '`as` gets what you `yield`: the model.')),
-        hints=('`model.modules()` lists all modules; each has a flag `training`.',
-               'Write down pairs of module and mode; set all to False; `yield`; set them back.',
-               'Put `@contextmanager` between `@ex` and `def`, and the way back into `finally`.'),
-        why='A tool that leaves batch norm in another mode spoils the learner\'s next epoch without a word.', also=(eval_mode_class, eval_mode_dict)),
-    Exercise('1.11', 'What there is to look at',
-        'Write `map_layers(model, x)`: a dict from name to `(C,h,w)` for each layer that has no layers inside and puts out `(N,C,h,w)`, in the order in which they *run*. Leave no hook, not even after an error.',
-        map_layers,
-        trials=(Trial('A small network', layers_of(tiny), says={'layers': 'One entry for each layer that has no layers inside and puts out four dimensions.'}),
-                Trial('A network whose second layer runs first', layers_of(Crossed)),
-                Trial('A batch that the network refuses', layers_error)),
-        mistakes=(Mistake(map_layers_left_on, 'The hooks are still on. Keep the handles, and remove them.'),
-                  Mistake(map_layers_late, 'All hooks write under the last name: they look `name` up when they run. Bind it with a default argument, `name=name`, or `partial`.'),
-                  Mistake(map_layers_late_all, 'Only one name is left: all hooks look `name` up when they run, and by then the loop is over. Bind it with a default argument, `name=name`, or `partial`. Then keep outputs with four dimensions only.'),
-                  Mistake(map_layers_all, 'The head\'s layers are in it too. Their outputs are no maps: keep those with four dimensions. And let the removal of the hooks stand in `finally`.'),
-                  Mistake(map_layers_outer, 'The parts that hold other layers are in it too. A layer without layers inside has no `children()`. And let the removal of the hooks stand in `finally`.'),
-                  Mistake(map_layers_registered, 'This is the order in which the layers were *defined*. The hooks know the order in which they run.'),
-                  Mistake(map_layers_with_batch, 'The batch axis is not the layer\'s: leave the first number out.'),
-                  Mistake(map_layers_unsafe, 'After an error in the forward pass the hooks stay. Put their removal into `finally`.')),
-        hints=('Hook every module that has no children; let the hook note name and shape.',
-               'A dict keeps the order in which it was filled: the order of the passes.',
-               'Bind the name when the hook is made: a default argument, `partial`, or a function that makes the hook. Remove in `finally`.'),
-        why='This list is the layer slider of the explorer.', also=(map_layers_names, map_layers_partial)),
     Exercise('1.12', 'A shape',
         '`net = load_pets()` turns a picture of 128 × 128 into maps of 8 × 8 with 128 channels. You hook its body, `net[0]`, and run a batch of five. What is the shape of `stored`?',
         (5, 128, 8, 8), kind='value',

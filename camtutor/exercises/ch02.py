@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from camtutor.errors import CamError
 from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
+from camtutor.hooks import Hook, eval_mode
 
 W, A = torch.tensor([[1., 2.], [0., -1.], [3., 1.]]), torch.tensor([[[[1., 0.], [2., 4.]], [[0., 1.], [5., 0.]]]])
 W_, A_ = rand(4, 5), rand(3, 5, 6, 7, seed=1) # drawn: four classes, five channels
@@ -120,27 +121,7 @@ def identity(answer):
         m = cam(net[1][2].weight, net[0](x))
         return {"the network's own scores": answer(m, net[1][2].bias) - net(x)}
 
-# 2.5 the weight
-
-def head_weight(model:nn.Module # ends in global average pooling and one Linear
-               )->Tensor: # (K,C)
-    "The weight of the last Linear of `model`."
-    return [m for m in model.modules() if isinstance(m, nn.Linear)][-1].weight
-
-def weight_by_index(model): return model[-1][-1].weight
-def weight_by_parameters(model): return list(model.parameters())[-2].data
-
-def weight_outermost(model): return model[-1].weight
-def weight_turned(model): return head_weight(model).T
-def weight_bias(model): return list(model.parameters())[-1]
-def weight_first(model): return next(model.parameters())
-def weight_of_conv(model): return [m for m in model.modules() if isinstance(m, nn.Conv2d)][-1].weight
-
-def weights_of(seed):
-    def run(answer): return answer(tiny(seed, k=seed + 3)).detach()
-    return run
-
-# 2.15 the weight, and the guarantee
+# 2.5 the weight, and the guarantee
 
 def find_head(model:nn.Module, # Sequentials, also within each other; a Linear comes last
               x:Tensor # a batch it accepts
@@ -252,124 +233,27 @@ def refused(answer):
         return 'accepted'
     return {name: what(make()) for name, make in REFUSE.items()}
 
-# 2.6 head surgery
+# 2.6 the weight
 
-def gap_head(body:nn.Module, # ends in maps (N,C,h,w)
-             n_classes:int, # K
-             x:Tensor # a batch it accepts
-            )->nn.Sequential: # (body, head)
-    "`body` frozen, then a head that CAM can read: global average pooling and a new Linear (C,K)."
-    with torch.no_grad(): C = body(x).shape[1]
-    for p in body.parameters(): p.requires_grad = False
-    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, n_classes)))
+def head_weight(model:nn.Module # ends in global average pooling and one Linear
+               )->Tensor: # (K,C)
+    "The weight of the last Linear of `model`."
+    return [m for m in model.modules() if isinstance(m, nn.Linear)][-1].weight
 
-class MeanHead(nn.Module):
-    def __init__(self, C, K):
-        super().__init__()
-        self.linear = nn.Linear(C, K)
-    def forward(self, A): return self.linear(A.mean((-2, -1)))
-def gap_head_module(body, n_classes, x):
-    return nn.Sequential(body.requires_grad_(False), MeanHead(body(x).size(1), n_classes))
-def gap_head_flat(body, n_classes, x):
-    body.requires_grad_(False)
-    return nn.Sequential(body, nn.Sequential(nn.AvgPool2d(body(x).shape[-2:]), nn.Flatten(1), nn.Linear(body(x).shape[1], n_classes)))
+def weight_by_index(model): return model[-1][-1].weight
+def weight_by_parameters(model): return list(model.parameters())[-2].data
 
-def head_unfrozen(body, n_classes, x):
-    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body(x).shape[1], n_classes)))
-def head_max(body, n_classes, x):
-    net = gap_head(body, n_classes, x)
-    net[1][0] = nn.AdaptiveMaxPool2d(1)
-    return net
-def head_flattened(body, n_classes, x):
-    net = gap_head(body, n_classes, x)
-    net[1] = nn.Sequential(nn.Flatten(), nn.Linear(body(x)[0].numel(), n_classes))
-    return net
-def head_all_frozen(body, n_classes, x): return gap_head(body, n_classes, x).requires_grad_(False)
-def head_hidden(body, n_classes, x):
-    net = gap_head(body, n_classes, x)
-    C = net[1][2].in_features
-    net[1] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, 16), nn.ReLU(), nn.Linear(16, n_classes))
-    return net
+def weight_outermost(model): return model[-1].weight
+def weight_turned(model): return head_weight(model).T
+def weight_bias(model): return list(model.parameters())[-1]
+def weight_first(model): return next(model.parameters())
+def weight_of_conv(model): return [m for m in model.modules() if isinstance(m, nn.Conv2d)][-1].weight
 
-def head_in_pieces(body, n_classes, x): return nn.Sequential(body.requires_grad_(False), *gap_head(body, n_classes, x)[1])
+def weights_of(seed):
+    def run(answer): return answer(tiny(seed, k=seed + 3)).detach()
+    return run
 
-def surgery(answer):
-    body, x = tiny()[0], pictures(2)
-    net = answer(body, 4, x)
-    linears = [m for m in net.modules() if isinstance(m, nn.Linear)]
-    read = []
-    linears[0].register_forward_hook(lambda m, args, out: read.append(args[0]))
-    shape = tuple(net(x).shape)
-    same = read[0].shape == (2, 5) and torch.allclose(read[0], net[0](x).mean((2, 3)), atol=1e-5)
-    return {'the shape of the scores': shape, 'parts of the network': len(net), 'Linear layers': len(linears), 'numbers that the Linear reads': read[0].shape[1], 'the Linear reads the mean over places': bool(same),
-            'parameters of the body that can learn': sum(p.requires_grad for p in net[0].parameters()),
-            'parameters of the head that can learn': sum(p.requires_grad for p in net[1].parameters())}
-
-# 2.7 training it
-
-def train_head(net:nn.Sequential, # (body, head)
-               x:Tensor, y:Tensor, # pictures and their classes
-               steps:int=30, lr:float=.05
-              )->list: # the loss at each step
-    "Fit the head alone: the body keeps its weights and its running statistics."
-    net.eval()
-    opt, losses = torch.optim.Adam(net[1].parameters(), lr), []
-    for _ in range(steps):
-        loss = F.cross_entropy(net(x), y)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        losses.append(loss.item())
-    return losses
-
-def train_head_features(net, x, y, steps=30, lr=.05):
-    with torch.no_grad(): A = net[0].eval()(x)
-    opt, losses = torch.optim.AdamW(net[1].parameters(), lr=lr), []
-    for _ in range(steps):
-        loss = nn.CrossEntropyLoss()(net[1](A), y)
-        loss.backward()
-        opt.step()
-        opt.zero_grad()
-        losses.append(loss.item())
-    return losses
-def train_head_sgd(net, x, y, steps=30, lr=.05):
-    net.requires_grad_(False)[1].requires_grad_(True)
-    net.eval()
-    opt = torch.optim.SGD(net[1].parameters(), 10*lr, momentum=.9)
-    def step():
-        opt.zero_grad()
-        loss = F.cross_entropy(net(x), y)
-        loss.backward()
-        opt.step()
-        return loss.item()
-    return [step() for _ in range(steps)]
-
-def fitting(net, params, x, y, steps, sign=1):
-    opt, losses = torch.optim.Adam(params, .05), []
-    for _ in range(steps):
-        loss = F.cross_entropy(net(x), y)
-        opt.zero_grad()
-        (sign*loss).backward()
-        opt.step()
-        losses.append(loss.item())
-    return losses
-def trains_all(net, x, y, steps=30, lr=.05): return fitting(net.eval(), net.parameters(), x, y, steps)
-def trains_in_train_mode(net, x, y, steps=30, lr=.05): return fitting(net.train(), net[1].parameters(), x, y, steps)
-def trains_uphill(net, x, y, steps=30, lr=.05): return fitting(net.eval(), net[1].parameters(), x, y, steps, -1)
-def trains_not(net, x, y, steps=30, lr=.05): return [F.cross_entropy(net.eval()(x), y).item() for _ in range(steps)]
-
-def learns(answer):
-    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
-    net = seeded(nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))))
-    x, y = rand(16, 3, 6, 6), torch.arange(16) % 2
-    x[y == 1, 0] += 2
-    before = [t.clone() for t in net[0].state_dict().values()]
-    losses = answer(net, x, y)
-    unmoved = [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())]
-    return {'losses returned': len(losses), 'the weights of the body are as before': all(unmoved[:2]), 'so are the statistics of its batch norm': all(unmoved[4:6]),
-            'the last loss is': 'well below the first' if losses[-1] < losses[0]/2 else 'the same' if losses[-1] == losses[0] else 'higher' if losses[-1] > losses[0] else 'a little below the first'}
-
-# 2.8 energy and its companions
+# 2.7 energy and its companions
 
 M = torch.tensor([[[4., -1.], [0., 0.]], [[1., 1.], [1., 1.]]])
 INSIDE = torch.tensor([[[1, 1], [0, 0]], [[1, 0], [0, 0]]]).bool()
@@ -482,6 +366,196 @@ def blob(n=2, size=16):
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing='ij')
     return torch.stack([(y - 6 - i)**2 + (x - 7)**2 < (4 + i)**2 for i in range(n)])
 
+# 2.11 head surgery
+
+def gap_head(body:nn.Module, # ends in maps (N,C,h,w)
+             n_classes:int, # K
+             x:Tensor # a batch it accepts
+            )->nn.Sequential: # (body, head)
+    "`body` frozen, then a head that CAM can read: global average pooling and a new Linear (C,K)."
+    with torch.no_grad(): C = body(x).shape[1]
+    for p in body.parameters(): p.requires_grad = False
+    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, n_classes)))
+
+class MeanHead(nn.Module):
+    def __init__(self, C, K):
+        super().__init__()
+        self.linear = nn.Linear(C, K)
+    def forward(self, A): return self.linear(A.mean((-2, -1)))
+def gap_head_module(body, n_classes, x):
+    return nn.Sequential(body.requires_grad_(False), MeanHead(body(x).size(1), n_classes))
+def gap_head_flat(body, n_classes, x):
+    body.requires_grad_(False)
+    return nn.Sequential(body, nn.Sequential(nn.AvgPool2d(body(x).shape[-2:]), nn.Flatten(1), nn.Linear(body(x).shape[1], n_classes)))
+
+def head_unfrozen(body, n_classes, x):
+    return nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body(x).shape[1], n_classes)))
+def head_max(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    net[1][0] = nn.AdaptiveMaxPool2d(1)
+    return net
+def head_flattened(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    net[1] = nn.Sequential(nn.Flatten(), nn.Linear(body(x)[0].numel(), n_classes))
+    return net
+def head_all_frozen(body, n_classes, x): return gap_head(body, n_classes, x).requires_grad_(False)
+def head_hidden(body, n_classes, x):
+    net = gap_head(body, n_classes, x)
+    C = net[1][2].in_features
+    net[1] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(C, 16), nn.ReLU(), nn.Linear(16, n_classes))
+    return net
+
+def head_in_pieces(body, n_classes, x): return nn.Sequential(body.requires_grad_(False), *gap_head(body, n_classes, x)[1])
+
+def surgery(answer):
+    body, x = tiny()[0], pictures(2)
+    net = answer(body, 4, x)
+    linears = [m for m in net.modules() if isinstance(m, nn.Linear)]
+    read = []
+    linears[0].register_forward_hook(lambda m, args, out: read.append(args[0]))
+    shape = tuple(net(x).shape)
+    same = read[0].shape == (2, 5) and torch.allclose(read[0], net[0](x).mean((2, 3)), atol=1e-5)
+    return {'the shape of the scores': shape, 'parts of the network': len(net), 'Linear layers': len(linears), 'numbers that the Linear reads': read[0].shape[1], 'the Linear reads the mean over places': bool(same),
+            'parameters of the body that can learn': sum(p.requires_grad for p in net[0].parameters()),
+            'parameters of the head that can learn': sum(p.requires_grad for p in net[1].parameters())}
+
+# 2.12 training it
+
+def retrain_head(net:nn.Sequential, # (body, head) as `gap_head` makes it; the last Linear is trained in place
+                 batches, # (x, y) pairs: a DataLoader or a list
+                 steps=300, # steps of AdamW, all pictures at once
+                 lr=.05, # step size
+                 wd=.1 # weight decay
+                )->list: # the loss after each step
+    "Fit only the last Linear, on features that the frozen body computes once."
+    linear, losses = net[1][-1], []
+    with eval_mode(net), torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
+    feats, y = map(torch.cat, zip(*pairs))
+    opt = torch.optim.AdamW(linear.parameters(), lr=lr, weight_decay=wd)
+    for _ in range(steps):
+        loss = F.cross_entropy(linear(feats), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+    return losses
+
+def retrain_hook(net, batches, steps=300, lr=.05, wd=.1):
+    "What the Linear is given, caught by a hook."
+    *_, linear = net.modules()
+    given, labels = [], []
+    with eval_mode(net), torch.no_grad(), Hook(net[1][-2]) as h:
+        for x, y in batches:
+            net(x)
+            given.append(h.stored)
+            labels.append(y)
+    given, labels = torch.cat(given), torch.cat(labels)
+    opt = torch.optim.Adam(linear.parameters(), lr, weight_decay=wd/100)
+    return [take_step(opt, nn.CrossEntropyLoss()(linear(given), labels)) for _ in range(steps)]
+def retrain_by_hand(net, batches, steps=300, lr=.05, wd=.1):
+    "Gradient descent with momentum, written out."
+    was = net.training
+    with torch.no_grad(): pairs = [(net[0].eval()(x).mean((2, 3)), y) for x, y in batches]
+    net.train(was)
+    z, y = (torch.cat(part) for part in zip(*pairs))
+    params, losses = list(net[1][-1].parameters()), []
+    speed = [torch.zeros_like(p) for p in params]
+    for _ in range(steps):
+        loss = F.cross_entropy(F.linear(z, *params), y)
+        for p, v, g in zip(params, speed, torch.autograd.grad(loss, params)):
+            v.mul_(.9).add_(g)
+            p.data -= 4*lr*v + lr*wd*p.data
+        losses.append(loss.item())
+    return losses
+
+def take_step(opt, loss, sign=1):
+    opt.zero_grad()
+    (sign*loss).backward()
+    opt.step()
+    return loss.item()
+def pooled(net, batches):
+    with eval_mode(net), torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
+    return map(torch.cat, zip(*pairs))
+def fitted(linear, feats, y, steps, lr, wd, sign=1):
+    opt = torch.optim.AdamW(linear.parameters(), lr, weight_decay=wd)
+    return [take_step(opt, F.cross_entropy(linear(feats), y), sign) for _ in range(steps)]
+
+def every_step(net, params, batches, steps, lr, wd):
+    "The whole network at each step."
+    x, y = map(torch.cat, zip(*batches))
+    opt = torch.optim.AdamW(params, lr, weight_decay=wd)
+    return [take_step(opt, F.cross_entropy(net(x), y)) for _ in range(steps)]
+def trains_all(net, batches, steps=300, lr=.05, wd=.1):
+    with eval_mode(net): return every_step(net, net.parameters(), batches, steps, lr, wd)
+def trains_all_in_train_mode(net, batches, steps=300, lr=.05, wd=.1): return every_step(net, net.parameters(), batches, steps, lr, wd)
+def trains_slowly(net, batches, steps=300, lr=.05, wd=.1):
+    with eval_mode(net): return every_step(net, net[1].parameters(), batches, steps, lr, wd)
+def trains_slowly_in_train_mode(net, batches, steps=300, lr=.05, wd=.1): return every_step(net, net[1].parameters(), batches, steps, lr, wd)
+def trains_in_train_mode(net, batches, steps=300, lr=.05, wd=.1):
+    with torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
+    return fitted(net[1][-1], *map(torch.cat, zip(*pairs)), steps, lr, wd)
+def trains_on_last_batch(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, list(batches)[-1:]), steps, lr, wd)
+def trains_on_mixed_labels(net, batches, steps=300, lr=.05, wd=.1):
+    with eval_mode(net), torch.no_grad(): feats = torch.cat([net[1][:-1](net[0](x)) for x, _ in batches])
+    return fitted(net[1][-1], feats, torch.cat([y for _, y in batches]), steps, lr, wd)
+def trains_a_copy(net, batches, steps=300, lr=.05, wd=.1):
+    feats, y = pooled(net, batches)
+    return fitted(nn.Linear(feats.shape[1], net[1][-1].out_features), feats, y, steps, lr, wd)
+def trains_without_decay(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, batches), steps, lr, 0)
+def trains_at_fixed_rate(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, batches), steps, .05, wd)
+def trains_scaled(net, batches, steps=300, lr=.05, wd=.1):
+    feats, y = pooled(net, batches)
+    return fitted(net[1][-1], feats/feats.std(), y, steps, lr, wd)
+def trains_uphill(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, batches), steps, lr, wd, -1)
+def trains_not(net, batches, steps=300, lr=.05, wd=.1):
+    feats, y = pooled(net, batches)
+    return [F.cross_entropy(net[1][-1](feats), y).item() for _ in range(steps)]
+def trains_softmaxed(net, batches, steps=300, lr=.05, wd=.1):
+    feats, y = pooled(net, batches)
+    opt = torch.optim.AdamW(net[1][-1].parameters(), lr, weight_decay=wd)
+    return [take_step(opt, F.cross_entropy(net[1][-1](feats).softmax(1), y)) for _ in range(steps)]
+def trains_graphs(net, batches, steps=300, lr=.05, wd=.1): return [torch.tensor(l) for l in retrain_head(net, batches, steps, lr, wd)]
+def returns_last(net, batches, steps=300, lr=.05, wd=.1): return retrain_head(net, batches, steps, lr, wd)[-1]
+def returns_nothing(net, batches, steps=300, lr=.05, wd=.1): retrain_head(net, batches, steps, lr, wd)
+
+class Shuffled:
+    "Batches of pictures in another order each time that one goes through them, as a DataLoader gives them."
+    def __init__(self, x, y): self.x, self.y = x, y
+    def __iter__(self): return iter([(self.x[b], self.y[b]) for b in torch.randperm(len(self.x)).split(6)])
+
+def to_learn():
+    "A network in training mode, whose features are small numbers; sixteen pictures of two classes, as batches."
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    net = seeded(nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))))
+    x, y = rand(16, 3, 6, 6), torch.arange(16) % 2
+    x[y == 1, 0] += 2
+    return net.train(), Shuffled(x, y)
+
+def loss_of(net, data): return F.cross_entropy(net.eval()(data.x), data.y).item()
+
+def learns(answer):
+    net, data = to_learn()
+    before, seen = [t.clone() for t in net[0].state_dict().values()], []
+    net[0].register_forward_hook(lambda m, args, out: seen.append(len(out)))
+    losses = answer(net, data, 60)
+    if not isinstance(losses, list): return {'what is returned': type(losses).__name__}
+    n, unmoved = sum(seen), [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())]
+    own = loss_of(net, data)
+    return {'what is returned': 'list', 'losses in it': len(losses), 'a loss is': type(losses[-1]).__name__,
+            'the weights of the body are as before': all(unmoved[:4]), 'so are the statistics of its batch norm': all(unmoved[4:6]),
+            'pictures that went through the body': n,
+            'the last loss is': 'well below the first' if losses[-1] < losses[0]/2 else 'the same' if losses[-1] == losses[0] else 'higher' if losses[-1] > losses[0] else 'a little below the first',
+            'the network itself has now': 'about the last loss' if abs(own - losses[-1]) < .2*float(losses[-1]) else 'a higher loss' if own > losses[-1] else 'a lower loss'}
+
+def heeds(answer):
+    "What `lr` and `wd` do."
+    (still, data), (free, _), (bound, _) = to_learn(), to_learn(), to_learn()
+    losses = answer(still, data, 5, 0.)
+    for net, wd in ((free, 0.), (bound, 5.)): answer(net, data, 60, .05, wd)
+    return {'with a step size of 0 the loss stays the same': isinstance(losses, list) and len({float(l) for l in losses}) == 1,
+            'with a weight decay of 5 they become smaller than with 0': bool(bound[1][-1].weight.norm() < .7*free[1][-1].weight.norm())}
+
+
 HAND = 'Worked by hand: two channels of 2 × 2, three classes'
 
 EXERCISES = (
@@ -535,97 +609,7 @@ EXERCISES = (
                   Mistake(logits_bias_each, 'The bias is added at every place. It comes once, after the mean.')),
         hints=('What does the network do between the maps and the linear layer?', 'Averaging and weighting can change places; the bias comes last.', 'The mean over the two axes of places, plus the bias.'),
         why='The check that tells a true CAM from a picture that merely looks like one.', also=(logits_pooled, logits_loop)),
-    Exercise('2.5', 'Where the weights are',
-        'Write `head_weight(model)`: the weight (K,C) of the last `nn.Linear` of a network.',
-        head_weight, library='camtutor.cam', trials=(Trial('A small network of three classes, Sequential(body, Sequential(pool, flatten, linear))', weights_of(0)), Trial('One of five classes', weights_of(2))),
-        mistakes=(Mistake(weight_outermost, '`model[-1]` is the whole head here, not its Linear. Layers can lie in each other: look among all of them.'),
-                  Mistake(weight_turned, 'It is transposed. PyTorch keeps a Linear\'s weight as (outputs, inputs), which is (K,C) already.'),
-                  Mistake(weight_bias, 'This is the bias. The weight comes just before it among the parameters.'),
-                  Mistake(weight_first, 'These are the weights of the *first* layer.'),
-                  Mistake(weight_of_conv, 'These are a convolution\'s kernels. Look for `nn.Linear`.')),
-        hints=('`model.modules()` walks through all layers in order.', '`isinstance(m, nn.Linear)` tells which are linear.', 'Make a list of the linear ones and take the last; it has an attribute `weight`.'),
-        why='CAM needs just two things from a network: this, and what it is multiplied with.', also=(weight_by_index, weight_by_parameters)),
-    Exercise('2.6', 'A head that CAM can read',
-        'Write `gap_head(body, n_classes, x)`: `nn.Sequential` of the body, frozen, and a head of global average pooling and one new `nn.Linear`. `x` is a batch to try the body with: how many channels come out?',
-        gap_head, library='camtutor.cam', trials=(Trial('A small body, four classes', surgery),),
-        mistakes=(Mistake(head_unfrozen, 'The body can still learn. Set `requires_grad` of its parameters to False: only the new layer is to be trained.'),
-                  Mistake(head_max, 'This pools the *highest* place. CAM is exact for the mean only, since only a mean may change places with the weights.'),
-                  Mistake(head_flattened, 'The Linear reads every place separately: without pooling there is no weight for a channel. Pool first.'),
-                  Mistake(head_all_frozen, 'The new Linear is frozen as well. It is the one that must learn.'),
-                  Mistake(head_in_pieces, 'The layers of the head stand beside the body, one by one. Put them into an `nn.Sequential` of their own, so that `net[0]` is the body and `net[1]` the head.'),
-                  Mistake(head_hidden, 'There is a hidden layer in the head. Then the last weights do not belong to the channels of the map any more.')),
-        hints=('Run the body once without gradients and look at the shape.', '`nn.AdaptiveAvgPool2d(1)` leaves (N,C,1,1); a Linear wants (N,C).', 'Freeze, then `nn.Sequential(body, nn.Sequential(pool, flatten, linear))`.'),
-        why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
-    Exercise('2.7', 'Train the head alone',
-        'Write `train_head(net, x, y, steps, lr)`: fit `net[1]` to the classes `y` with an optimiser of your choice; return the list of losses. Weights and batch norm of the body stay as they are.',
-        train_head, trials=(Trial('Sixteen pictures of two classes, 30 steps', learns),),
-        mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters. Give it those of the head.'),
-                  Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running statistics. They are no parameters: only `eval()` keeps them still.'),
-                  Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),
-                  Mistake(trains_not, 'Nothing is learned: a step needs `backward()` and `opt.step()`.')),
-        hints=('An optimiser changes only what it is given.', 'Which layers behave differently in training, even with frozen weights?', '`net.eval()`; an optimiser on the head\'s parameters; then loss, zero the gradients, backward, step.'),
-        why='A network can be given a readable head in seconds, at little cost in accuracy.', also=(train_head_features, train_head_sgd)),
-    Exercise('2.8', 'Energy inside a mask',
-        'Write `energy(m, mask)`: the share of the positive part of each map (N,H,W) that lies inside its mask. A map without positive values has energy 0.',
-        energy, library='camtutor.cam',
-        trials=(gives('Worked by hand: 4 of 4 inside, then 1 of 4', M, INSIDE, want=[1., .25]), gives('Random maps and masks', M_, INSIDE_), gives('A map without positive values', ZERO, INSIDE[:1], want=[0.]),
-                one_by_one(M_, INSIDE_), keeps(M_, INSIDE_)),
-        mistakes=(Mistake(energy_signed, 'Negative values count against it. Cut them off first: energy is about what the map points *to*.'),
-                  Mistake(energy_abs, 'You take absolute values, so that evidence against counts as evidence for.'),
-                  Mistake(energy_density, 'You divide by the area of the mask: that is how bright the map is inside. Divide by the map\'s own total.'),
-                  Mistake(energy_batch, 'All pictures share one total. Each map has its own: sum over the two axes of places only.'),
-                  Mistake(energy_0_by_0, 'For a map without positive values you divide 0 by 0, which gives nan. It should be 0.'),
-                  Mistake(energy_indexed, 'This is one figure for the whole batch. Sum over the two axes of places only. (`m[mask]` loses the batch too; `m*mask` keeps the shape.)'),
-                  Mistake(energy_area, 'You count places. A strong place weighs more than a weak one: add up the values.')),
-        hints=('First the positive part.', 'A boolean mask times a map leaves the part inside.', 'Sum inside over sum of all, each over the last two axes; take care of a total of 0.'),
-        why='With exact masks "it looks at the cat" becomes a number, to be read beside the uniform and the best possible one.', also=(energy_loop, energy_nan)),
-    Exercise('2.9', 'Is the peak inside?',
-        'Write `peak_inside(m, mask)`: for each map (N,H,W), is its highest place inside its mask? A bool each; False for a map without positive values.',
-        peak_inside, library='camtutor.cam',
-        trials=(gives('Worked by hand: inside, outside, no peak', PEAKS, PLACES, want=torch.tensor([True, False, False])), gives('Random maps and masks', rand(12, 5, 6), rand(12, 5, 6, seed=9) > 0),
-                keeps(M_, INSIDE_)),
-        mistakes=(Mistake(peak_of_batch, 'This is the peak of the whole batch. Flatten the places only, and take the maximum of each row.'),
-                  Mistake(peak_abs, 'The most negative place is no peak: it speaks against.'),
-                  Mistake(peak_any, 'This asks whether any positive place is inside. Only the highest counts.'),
-                  Mistake(peak_always, 'A map without positive values has a largest value too, but no peak. Test that it is above 0.'),
-                  Mistake(peak_rows, 'Indexing by the places alone picks whole rows of the mask. Each map needs one value, from its own row: its number and its place, or `gather`.'),
-                  Mistake(peak_float, 'These are numbers. The answer is yes or no: a bool.')),
-        hints=('`flatten(1)` lays each map out in a row.', '`max(1)` gives value and place of each row.', 'Look the place up in the flattened mask, and ask that the value is above 0.'),
-        why='The pointing game: the oldest score for a heat map, and still one that is easy to explain.', also=(peak_loop, peak_gather)),
-    Exercise('2.10', 'The baseline',
-        'Write `uniform_energy(mask)`: the energy that a map gets which is the same everywhere.',
-        uniform_energy, trials=(gives('Worked by hand: two of four places, then one', INSIDE, want=[.5, .25]), gives('Random masks', INSIDE_)),
-        mistakes=(Mistake(uniform_one_figure, 'One figure for all pictures: keep one for each.'), Mistake(uniform_area, 'This counts places. As a share it can be compared with an energy.'),
-                  Mistake(uniform_counts, 'You count the places inside. Divide by all places: an energy is a share, between 0 and 1.'),
-                  Mistake(uniform_half, 'It depends on the mask: a large animal catches more of a map that knows nothing.'),
-                  Mistake(uniform_rows, 'One axis of places is left over.')),
-        hints=('Put a map of ones into the definition of energy.', 'What is left is a share of area.', 'The mean of the mask as numbers, over both axes of places.'),
-        why='An energy of 0.6 says nothing until one knows that a map which knows nothing gets 0.3.', also=(uniform_energy_counts, uniform_energy_map)),
-    Exercise('2.11', 'The best that a grid can do',
-        'Write `best_energy(mask, size)`: average the mask onto a grid of `size`, bring it back to its own size bilinearly, and take its `energy` (write it, or import it from `camtutor.cam`).',
-        best_energy, library='camtutor.cam', trials=(gives('Round masks of 16 × 16 on a grid of 4 × 4', blob(), 4), gives('The same on a grid of 4 × 8', blob(3), (4, 8)),
-                gives('The same on its own grid', blob(1), 16, want=[1.])),
-        mistakes=(Mistake(best_nearest_down, 'You pick one pixel for each cell of the grid. Average over the cell: half covered is 0.5.'),
-                  Mistake(best_nearest_up, 'The way back is in blocks. Maps are drawn bilinearly, so measure them so.'),
-                  Mistake(best_bilinear_down, '`F.interpolate` reads only the pixels nearest to each cell\'s centre. On the way down, average over all of the cell: `F.adaptive_avg_pool2d`.'),
-                  Mistake(best_max_pool, 'Each cell takes its highest value, so that a cell that is just touched counts as full. Average.'),
-                  Mistake(best_is_one, 'The mask itself has energy 1. See it through the coarse grid first.'),
-                  Mistake(best_corners, '`align_corners=True` stretches the grid so that its outer cells lie on the edge. Leave it out.')),
-        hints=('`F.adaptive_avg_pool2d` averages onto a grid of any size; it wants channels, so add an axis.', '`F.interpolate(…, mode="bilinear")` brings it back.', 'The result is a map like any other: give it to `energy`.'),
-        why='An 8 × 8 map cannot follow an ear. The best possible figure tells the method\'s fault from the grid\'s.', also=(best_energy_show, best_energy_loop)),
-    Exercise('2.12', 'A shape', '`weight` is (37, 128), `A` is (5, 128, 8, 8). What is the shape of `torch.einsum("kc,ncij->nkij", weight, A)`?',
-        (5, 37, 8, 8), kind='value',
-        mistakes=(Mistake((37, 5, 8, 8), 'The letters after the arrow give the order: n comes before k.'), Mistake((5, 128, 8, 8), 'c is missing after the arrow: it is summed over, and k takes its place.'),
-                  Mistake((5, 37), 'i and j stand after the arrow, so the places stay.')),
-        hints=('Read the letters after the arrow one by one.', 'n is 5, k is 37.', 'i and j are 8 each.'), why='Whoever can read the letters needs no other documentation of a formula.'),
-    Exercise('2.13', 'By hand', 'The CAM of a class is [[1, 2], [3, 8]], the bias of its Linear is −1. What is the logit?',
-        2.5, kind='value',
-        mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(14, 'This is the sum of the places. The pooling takes their mean, and the bias comes after it.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
-        hints=('How does the network get from maps to scores?', 'The mean of the four places.', 'Add the bias once.'), why='mean + bias == logit is the identity that every CAM of this course is checked with.'),
-    Exercise('2.14', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
-        '`learn.dls.vocab` lists the classes in the order of the scores, which is alphabetical unless you said otherwise. The batch is normalised: mean 0, deviation 1. `decode` undoes that, so that the colours are those of the picture again.', kind='written',
-        why='Mixing up two classes is the commonest mistake of all, and no shape error warns of it.'),
-    Exercise('2.15', 'The head, found and proved',
+    Exercise('2.5', 'The head, found and proved',
         'Write `find_head(model, x)` for a network made of `nn.Sequential`s, also within each other, whose last layer is an `nn.Linear`. It returns what CAM needs, as a tuple: `acts` (N,C,h,w), the last maps before the pooling, and the `weight` (K,C) and `bias` (K,) of that Linear. If the Linear was not given the mean of `acts` over places, raise a `CamError` (from `camtutor.errors`).',
         find_head, library='camtutor.cam',
         trials=(Trial('A body and a head', found_in(tiny), says={'a tuple': 'Return `acts`, `weight` and `bias`, in this order.'}),
@@ -645,6 +629,117 @@ EXERCISES = (
                'Keep two things on the way: the newest maps, and what the Linear is given. If the second is not the mean of the first, in shape and in numbers, raise.'),
         why='A weight of the right shape makes a picture. Only this check makes it the CAM of the network.',
         also=(find_head_hooks, find_head_watched, find_head_backwards)),
+    Exercise('2.6', 'Where the weights are',
+        'Write `head_weight(model)`: the weight (K,C) of the last `nn.Linear` of a network.',
+        head_weight, library='camtutor.cam', trials=(Trial('A small network of three classes, Sequential(body, Sequential(pool, flatten, linear))', weights_of(0)), Trial('One of five classes', weights_of(2))),
+        mistakes=(Mistake(weight_outermost, '`model[-1]` is the whole head here, not its Linear. Layers can lie in each other: look among all of them.'),
+                  Mistake(weight_turned, 'It is transposed. PyTorch keeps a Linear\'s weight as (outputs, inputs), which is (K,C) already.'),
+                  Mistake(weight_bias, 'This is the bias. The weight comes just before it among the parameters.'),
+                  Mistake(weight_first, 'These are the weights of the *first* layer.'),
+                  Mistake(weight_of_conv, 'These are a convolution\'s kernels. Look for `nn.Linear`.')),
+        hints=('`model.modules()` walks through all layers in order.', '`isinstance(m, nn.Linear)` tells which are linear.', 'Make a list of the linear ones and take the last; it has an attribute `weight`.'),
+        why='CAM needs just two things from a network: this, and what it is multiplied with.', also=(weight_by_index, weight_by_parameters)),
+    Exercise('2.7', 'Energy inside a mask',
+        'Write `energy(m, mask)`: the share of the positive part of each map (N,H,W) that lies inside its mask. A map without positive values has energy 0.',
+        energy, library='camtutor.cam',
+        trials=(gives('Worked by hand: 4 of 4 inside, then 1 of 4', M, INSIDE, want=[1., .25]), gives('Random maps and masks', M_, INSIDE_), gives('A map without positive values', ZERO, INSIDE[:1], want=[0.]),
+                one_by_one(M_, INSIDE_), keeps(M_, INSIDE_)),
+        mistakes=(Mistake(energy_signed, 'Negative values count against it. Cut them off first: energy is about what the map points *to*.'),
+                  Mistake(energy_abs, 'You take absolute values, so that evidence against counts as evidence for.'),
+                  Mistake(energy_density, 'You divide by the area of the mask: that is how bright the map is inside. Divide by the map\'s own total.'),
+                  Mistake(energy_batch, 'All pictures share one total. Each map has its own: sum over the two axes of places only.'),
+                  Mistake(energy_0_by_0, 'For a map without positive values you divide 0 by 0, which gives nan. It should be 0.'),
+                  Mistake(energy_indexed, 'This is one figure for the whole batch. Sum over the two axes of places only. (`m[mask]` loses the batch too; `m*mask` keeps the shape.)'),
+                  Mistake(energy_area, 'You count places. A strong place weighs more than a weak one: add up the values.')),
+        hints=('First the positive part.', 'A boolean mask times a map leaves the part inside.', 'Sum inside over sum of all, each over the last two axes; take care of a total of 0.'),
+        why='With exact masks "it looks at the cat" becomes a number, to be read beside the uniform and the best possible one.', also=(energy_loop, energy_nan)),
+    Exercise('2.8', 'Is the peak inside?',
+        'Write `peak_inside(m, mask)`: for each map (N,H,W), is its highest place inside its mask? A bool each; False for a map without positive values.',
+        peak_inside, library='camtutor.cam',
+        trials=(gives('Worked by hand: inside, outside, no peak', PEAKS, PLACES, want=torch.tensor([True, False, False])), gives('Random maps and masks', rand(12, 5, 6), rand(12, 5, 6, seed=9) > 0),
+                keeps(M_, INSIDE_)),
+        mistakes=(Mistake(peak_of_batch, 'This is the peak of the whole batch. Flatten the places only, and take the maximum of each row.'),
+                  Mistake(peak_abs, 'The most negative place is no peak: it speaks against.'),
+                  Mistake(peak_any, 'This asks whether any positive place is inside. Only the highest counts.'),
+                  Mistake(peak_always, 'A map without positive values has a largest value too, but no peak. Test that it is above 0.'),
+                  Mistake(peak_rows, 'Indexing by the places alone picks whole rows of the mask. Each map needs one value, from its own row: its number and its place, or `gather`.'),
+                  Mistake(peak_float, 'These are numbers. The answer is yes or no: a bool.')),
+        hints=('`flatten(1)` lays each map out in a row.', '`max(1)` gives value and place of each row.', 'Look the place up in the flattened mask, and ask that the value is above 0.'),
+        why='The pointing game: the oldest score for a heat map, and still one that is easy to explain.', also=(peak_loop, peak_gather)),
+    Exercise('2.9', 'The baseline',
+        'Write `uniform_energy(mask)`: the energy that a map gets which is the same everywhere.',
+        uniform_energy, trials=(gives('Worked by hand: two of four places, then one', INSIDE, want=[.5, .25]), gives('Random masks', INSIDE_)),
+        mistakes=(Mistake(uniform_one_figure, 'One figure for all pictures: keep one for each.'), Mistake(uniform_area, 'This counts places. As a share it can be compared with an energy.'),
+                  Mistake(uniform_counts, 'You count the places inside. Divide by all places: an energy is a share, between 0 and 1.'),
+                  Mistake(uniform_half, 'It depends on the mask: a large animal catches more of a map that knows nothing.'),
+                  Mistake(uniform_rows, 'One axis of places is left over.')),
+        hints=('Put a map of ones into the definition of energy.', 'What is left is a share of area.', 'The mean of the mask as numbers, over both axes of places.'),
+        why='An energy of 0.6 says nothing until one knows that a map which knows nothing gets 0.3.', also=(uniform_energy_counts, uniform_energy_map)),
+    Exercise('2.10', 'The best that a grid can do',
+        'Write `best_energy(mask, size)`: average the mask onto a grid of `size`, bring it back to its own size bilinearly, and take its `energy` (write it, or import it from `camtutor.cam`).',
+        best_energy, library='camtutor.cam', trials=(gives('Round masks of 16 × 16 on a grid of 4 × 4', blob(), 4), gives('The same on a grid of 4 × 8', blob(3), (4, 8)),
+                gives('The same on its own grid', blob(1), 16, want=[1.])),
+        mistakes=(Mistake(best_nearest_down, 'You pick one pixel for each cell of the grid. Average over the cell: half covered is 0.5.'),
+                  Mistake(best_nearest_up, 'The way back is in blocks. Maps are drawn bilinearly, so measure them so.'),
+                  Mistake(best_bilinear_down, '`F.interpolate` reads only the pixels nearest to each cell\'s centre. On the way down, average over all of the cell: `F.adaptive_avg_pool2d`.'),
+                  Mistake(best_max_pool, 'Each cell takes its highest value, so that a cell that is just touched counts as full. Average.'),
+                  Mistake(best_is_one, 'The mask itself has energy 1. See it through the coarse grid first.'),
+                  Mistake(best_corners, '`align_corners=True` stretches the grid so that its outer cells lie on the edge. Leave it out.')),
+        hints=('`F.adaptive_avg_pool2d` averages onto a grid of any size; it wants channels, so add an axis.', '`F.interpolate(…, mode="bilinear")` brings it back.', 'The result is a map like any other: give it to `energy`.'),
+        why='An 8 × 8 map cannot follow an ear. The best possible figure tells the method\'s fault from the grid\'s.', also=(best_energy_show, best_energy_loop)),
+    Exercise('2.11', 'A head that CAM can read',
+        'Write `gap_head(body, n_classes, x)`: `nn.Sequential` of the body, frozen, and a head of global average pooling and one new `nn.Linear`. `x` is a batch to try the body with: how many channels come out?',
+        gap_head, library='camtutor.cam', trials=(Trial('A small body, four classes', surgery),),
+        mistakes=(Mistake(head_unfrozen, 'The body can still learn. Set `requires_grad` of its parameters to False: only the new layer is to be trained.'),
+                  Mistake(head_max, 'This pools the *highest* place. CAM is exact for the mean only, since only a mean may change places with the weights.'),
+                  Mistake(head_flattened, 'The Linear reads every place separately: without pooling there is no weight for a channel. Pool first.'),
+                  Mistake(head_all_frozen, 'The new Linear is frozen as well. It is the one that must learn.'),
+                  Mistake(head_in_pieces, 'The layers of the head stand beside the body, one by one. Put them into an `nn.Sequential` of their own, so that `net[0]` is the body and `net[1]` the head.'),
+                  Mistake(head_hidden, 'There is a hidden layer in the head. Then the last weights do not belong to the channels of the map any more.')),
+        hints=('Run the body once without gradients and look at the shape.', '`nn.AdaptiveAvgPool2d(1)` leaves (N,C,1,1); a Linear wants (N,C).', 'Freeze, then `nn.Sequential(body, nn.Sequential(pool, flatten, linear))`.'),
+        why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
+    Exercise('2.12', 'Train the head alone',
+        'Write `retrain_head(net, batches, steps, lr, wd)` for a network as `gap_head` makes it. `batches` gives pairs `(x, y)` of pictures and classes. Each picture goes through the body *once*; '
+        'then fit the last Linear of `net[1]` to all of them together, `steps` times, with AdamW (or another optimiser), `lr` as step size and `wd` as weight decay. '
+        'Return the list of losses, as plain numbers. Weights and batch norm of the body stay as they are, even if `net` is in training mode.',
+        retrain_head, library='camtutor.cam',
+        trials=(Trial('Sixteen pictures of two classes in shuffled batches, 60 steps', learns,
+                      says={'pictures that': 'The body is frozen, so it gives the same at every step: compute it before the loop.', 'a loss is': 'A tensor keeps its graph alive: `item()` gives the number.'}),
+                Trial('Other step sizes and weight decays', heeds)),
+        mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters, and gradients came as far as that. Compute the body\'s features before the loop, under `no_grad`, and give the optimiser those of the Linear.'),
+                  Mistake(trains_all_in_train_mode, 'Two things. The optimiser was given all parameters, so the weights of the body have changed. And it ran in training mode, which moves the averages of its batch norm: use `eval_mode(net)`.'),
+                  Mistake(trains_slowly, 'Right, but the body runs at every step and gives the same each time. Keep what the Linear reads, and run only the Linear in the loop.'),
+                  Mistake(trains_slowly_in_train_mode, 'Two things. The body runs at every step, though it is frozen: compute the features once. And it runs in training mode, so that its batch norm moves: use `eval_mode(net)`.'),
+                  Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running averages. They are no parameters: neither freezing nor `no_grad` keeps them still, only evaluation mode. `eval_mode(net)` does it, and puts the mode back.'),
+                  Mistake(trains_on_last_batch, 'Only the last batch was learned: each turn of the loop over the batches replaces what was there. Collect, and join with `torch.cat`.'),
+                  Mistake(trains_on_mixed_labels, 'Features and classes do not belong together: you go through `batches` twice, and a DataLoader shuffles each time. Take `x` and `y` from the same pass.'),
+                  Mistake(trains_a_copy, 'The losses fall, but the network is as before: you trained a Linear of your own. Train the one that is in `net[1]`.'),
+                  Mistake(trains_without_decay, '`wd` has no effect. The optimiser takes it as `weight_decay`.'),
+                  Mistake(trains_at_fixed_rate, '`lr` has no effect: the step size is always the same.'),
+                  Mistake(trains_scaled, 'You train on scaled features, but the network reads them as they are. Undo the scale in the weight afterwards.'),
+                  Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),
+                  Mistake(trains_not, 'Nothing is learned: a step needs `backward()` and then `opt.step()`, with no `zero_grad()` between the two.'),
+                  Mistake(trains_softmaxed, 'There is a softmax before the loss. `F.cross_entropy` takes scores and has its own softmax: with two of them the loss cannot come near 0.'),
+                  Mistake(trains_graphs, 'These are tensors. Put `loss.item()` into the list.'),
+                  Mistake(returns_last, 'This is the last loss alone. The whole list is wanted: it shows whether more steps would help.'),
+                  Mistake(returns_nothing, 'Nothing is returned. The learner of a network wants to see the losses.')),
+        hints=('The Linear is `net[1][-1]`; all that comes before it in the head is `net[1][:-1]`.',
+               'First a pass over the batches, in `eval_mode` and without gradients: collect what the Linear will read, and the classes beside it. `torch.cat` makes one batch of all.',
+               'Then an optimiser on the Linear\'s own parameters, and a loop of five lines: loss, zero the gradients, backward, step, note the number.'),
+        why='A network can be given a readable head in seconds, since the body runs once. The library\'s also divides the features by their deviation, and the weight in return: so one step size fits every body.',
+        also=(retrain_hook, retrain_by_hand)),
+    Exercise('2.13', 'A shape', '`weight` is (37, 128), `A` is (5, 128, 8, 8). What is the shape of `torch.einsum("kc,ncij->nkij", weight, A)`?',
+        (5, 37, 8, 8), kind='value',
+        mistakes=(Mistake((37, 5, 8, 8), 'The letters after the arrow give the order: n comes before k.'), Mistake((5, 128, 8, 8), 'c is missing after the arrow: it is summed over, and k takes its place.'),
+                  Mistake((5, 37), 'i and j stand after the arrow, so the places stay.')),
+        hints=('Read the letters after the arrow one by one.', 'n is 5, k is 37.', 'i and j are 8 each.'), why='Whoever can read the letters needs no other documentation of a formula.'),
+    Exercise('2.14', 'By hand', 'The CAM of a class is [[1, 2], [3, 8]], the bias of its Linear is −1. What is the logit?',
+        2.5, kind='value',
+        mistakes=(Mistake(13, 'You added up the places. The pooling takes their mean.'), Mistake(3.5, 'The bias is missing.'), Mistake(14, 'This is the sum of the places. The pooling takes their mean, and the bias comes after it.'), Mistake(7, 'This is the highest place with the bias. The pooling takes the mean.')),
+        hints=('How does the network get from maps to scores?', 'The mean of the four places.', 'Add the bias once.'), why='mean + bias == logit is the identity that every CAM of this course is checked with.'),
+    Exercise('2.15', 'Which class is which', 'You have a trained `learn` and the scores (1, 2). How do you find out which of the two is the cat, and why would you call `decode` on a batch before drawing it?',
+        '`learn.dls.vocab` lists the classes in the order of the scores, which is alphabetical unless you said otherwise. The batch is normalised: mean 0, deviation 1. `decode` undoes that, so that the colours are those of the picture again.', kind='written',
+        why='Mixing up two classes is the commonest mistake of all, and no shape error warns of it.'),
     Exercise('2.16', 'Which layer', 'Plain CAM uses the activations of …', 'the last convolutional stage, which global average pooling reads', kind='choice',
         mistakes=(Mistake('the last Linear layer', 'It gives one number for each class: there are no places left. CAM uses its *weights*.'),
                   Mistake('the first convolution, which is the sharpest', 'It is sharp, but it sees edges and colours, and no linear weights connect it with a class.'),
