@@ -276,11 +276,11 @@ TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.',
 
 # 3.6 several layers
 
-def grad_cams(model:nn.Module, # a network, in eval mode
-              x:Tensor, # batch (N,3,H,W)
-              layers:list, # names
-              target:int # a class
-             )->list: # one stack of maps (N,h,w) for each layer
+def grad_cam_maps(model:nn.Module, # a network, in eval mode
+                  x:Tensor, # batch (N,3,H,W)
+                  layers:list, # names
+                  target=None # see `class_score`
+                 )->tuple: # the scores (N,K), and a list of maps (N,h,w), one stack for each layer
     "Grad-CAM at several layers, from one pass forward and one back; no hook stays."
     acts, handles = {}, []
     for name in layers:
@@ -291,10 +291,10 @@ def grad_cams(model:nn.Module, # a network, in eval mode
     try: out = model(x)
     finally:
         for h in handles: h.remove()
-    grads = torch.autograd.grad(out[:, target].sum(), [acts[n] for n in layers])
-    return [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+    grads = torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])
+    return out.detach(), [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
 
-def grad_cams_retain(model, x, layers, target):
+def cam_maps_retain(model, x, layers, target=None):
     from contextlib import ExitStack
     found = [None for _ in layers]
     with ExitStack() as stack:
@@ -303,9 +303,10 @@ def grad_cams_retain(model, x, layers, target):
                 found[i] = out
                 return out*1
             stack.callback(model.get_submodule(n).register_forward_hook(see).remove)
-        score = model(x)[:, target].sum()
-    return [grad_cam_broadcast(a.detach(), g) for a, g in zip(found, torch.autograd.grad(score, found))]
-def grad_cams_start(model, x, layers, target):
+        out = model(x)
+    grads = torch.autograd.grad(class_score_gather(out, target).sum(), found)
+    return out.detach(), [grad_cam_broadcast(a.detach(), g) for a, g in zip(found, grads)]
+def cam_maps_start(model, x, layers, target=None):
     acts, handles = {}, []
     def hook(name):
         def see(m, args, out):
@@ -315,33 +316,63 @@ def grad_cams_start(model, x, layers, target):
     for n in layers: handles.append(model.get_submodule(n).register_forward_hook(hook(n)))
     out = model(x)
     for h in handles: h.remove()
-    g = torch.autograd.grad(out[:, target], tuple(acts[n] for n in layers), torch.ones(len(x)))
-    return [grad_cam_loop(acts[n].detach(), b) for n, b in zip(layers, g)]
+    g = torch.autograd.grad(class_score_mask(out, target), tuple(acts[n] for n in layers), torch.ones(len(x)))
+    return out.detach(), [grad_cam_loop(acts[n].detach(), b) for n, b in zip(layers, g)]
 
-def cams_one_run_each(model, x, layers, target): return [grad_cams(model, x, [n], target)[0] for n in layers]
-def cams_in_order_of_run(model, x, layers, target):
+def cam_maps_only(model, x, layers, target=None): return grad_cam_maps(model, x, layers, target)[1]
+def cam_maps_one_run_each(model, x, layers, target=None):
+    found = [grad_cam_maps(model, x, [n], target) for n in layers]
+    return found[0][0], [maps[0] for _, maps in found]
+def cam_maps_in_order_of_run(model, x, layers, target=None):
     names = [n for n, _ in model.named_modules() if n in layers]
-    return grad_cams(model, x, names, target)
-def cams_left_on(model, x, layers, target):
+    return grad_cam_maps(model, x, names, target)
+def cam_maps_left_on(model, x, layers, target=None):
     acts = {}
     for name in layers:
         def see(m, args, out, name=name):
             acts[name] = out
             return out.clone()
         model.get_submodule(name).register_forward_hook(see)
-    grads = torch.autograd.grad(model(x)[:, target].sum(), [acts[n] for n in layers])
-    return [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
-def cams_upsampled(model, x, layers, target):
-    return [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in grad_cams(model, x, layers, target)]
-def cams_no_relu(model, x, layers, target):
+    out = model(x)
+    grads = torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])
+    return out.detach(), [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+def cam_maps_last_name(model, x, layers, target=None):
+    acts, handles = {}, []
+    for name in layers:
+        def see(m, args, out): acts[name] = out
+        handles.append(model.get_submodule(name).register_forward_hook(see))
+    try: out = model(x)
+    finally:
+        for h in handles: h.remove()
+    grads = torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])
+    return out.detach(), [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+def cam_maps_no_clone(model, x, layers, target=None):
+    acts, handles = {}, []
+    for name in layers:
+        def see(m, args, out, name=name): acts[name] = out
+        handles.append(model.get_submodule(name).register_forward_hook(see))
+    try: out = model(x)
+    finally:
+        for h in handles: h.remove()
+    grads = torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])
+    return out.detach(), [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
+def cam_maps_upsampled(model, x, layers, target=None):
+    out, maps = grad_cam_maps(model, x, layers, target)
+    return out, [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in maps]
+def cam_maps_no_relu(model, x, layers, target=None):
     found = [capture(model, x, n, target) for n in layers]
     model.runs -= len(layers) - 1
-    return [no_relu(A, g) for _, A, g in found]
+    return found[0][0], [no_relu(A, g) for _, A, g in found]
 
-def several(answer):
-    net = seeded(Counting(*tiny()))
-    maps = answer(net, pictures(2), ['0.3', '0.0'], 2)
-    return {'maps': [m.detach() for m in maps], 'times the network ran': net.runs, 'hooks left': hooks_left(net)}
+def several(target, inplace=False):
+    def run(answer):
+        net = seeded(Counting(*tiny(inplace=inplace)))
+        got = answer(net, pictures(2), ['0.3', '0.0', '0.2'], target)
+        pair = isinstance(got, tuple) and len(got) == 2
+        out, maps = got if pair else (None, got)
+        return {'a pair, of the scores and a list of maps': pair, 'the scores': out.detach() if pair else None,
+                'maps': [m.detach() for m in maps], 'times the network ran': net.runs, 'hooks left': hooks_left(net)}
+    return run
 
 # 3.7 against a class
 
@@ -480,69 +511,136 @@ def of_classes(answer):
 
 # 3.15 tokens
 
-def tokens_as_maps(t:Tensor, # tokens (N,1+h*w,C): the class token, then the patches, row by row
-                   h:int, w:int # the grid of patches
-                  )->Tensor: # (N,C,h,w)
-    "A transformer's patches laid out as maps."
-    return t[:, 1:].unflatten(1, (h, w)).movedim(-1, 1)
+def as_maps(a:Tensor, # what a layer put out: maps (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
+            size, # (H,W) of the images
+            last=None # True: four axes, and the channels are the last
+           )->Tensor: # (N,C,h,w)
+    "What a layer put out, laid out as maps; a class token in front of the patches is left out."
+    if a.ndim == 4: return a.movedim(-1, 1) if last else a
+    for extra in (0, 1):
+        n = a.shape[1] - extra
+        h = round((n*size[0]/size[1])**.5)
+        if h and n % h == 0 and h*size[1] == n//h*size[0]: return a[:, extra:].unflatten(1, (h, n//h)).movedim(-1, 1)
 
-def tokens_einsum(t, h, w): return torch.einsum('nhwc->nchw', t[:, 1:].reshape(len(t), h, w, -1))
-def tokens_transposed(t, h, w): return t[:, 1:].transpose(1, 2).reshape(len(t), t.shape[2], h, w)
+def maps_einsum(a, size, last=None):
+    if a.dim() == 4: return a.permute(0, 3, 1, 2) if last else a
+    t, (H, W) = a.shape[1], size
+    h, w = next((h, w) for h in range(1, t + 1) for w in range(1, t + 1) if h*w in (t, t - 1) and h*W == w*H)
+    return torch.einsum('nhwc->nchw', a[:, t - h*w:].reshape(len(a), h, w, -1))
+def maps_transposed(a, size, last=None):
+    if a.ndim == 4 and not last: return a
+    if a.ndim == 4: return torch.stack(a.unbind(3), 1)
+    h = int((a.shape[1]*size[0]/size[1])**.5 + 1e-6)
+    w = round(h*size[1]/size[0])
+    return a[:, -h*w:].transpose(1, 2).reshape(len(a), a.shape[2], h, w)
 
-def tokens_viewed(t, h, w): return t[:, 1:].reshape(len(t), t.shape[2], h, w)
-def tokens_end_cut(t, h, w): return tokens_as_maps(torch.cat([t[:, -1:], t[:, :-1]], 1), h, w)
-def tokens_columns(t, h, w): return t[:, 1:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
-def tokens_turned(t, h, w): return t[:, 1:].transpose(1, 2).unflatten(2, (w, h))
-def tokens_last(t, h, w): return t[:, 1:].unflatten(1, (h, w))
-def tokens_all(t, h, w): return t.unflatten(1, (h, w)).movedim(-1, 1)
+def grid_of(a, size):
+    "The grid of tokens (h,w), for the wrong versions below."
+    m = as_maps(a, size)
+    return m.shape[2:]
+def maps_viewed(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].reshape(len(a), a.shape[2], h, w)
+def maps_end_cut(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return as_maps(a[:, :h*w], size)
+def maps_columns(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
+def maps_turned(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].transpose(1, 2).unflatten(2, (w, h))
+def maps_channels_behind(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    return as_maps(a, size).movedim(1, -1)
+def maps_always_first(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    n = a.shape[1] - 1
+    h = round((n*size[0]/size[1])**.5)
+    return a[:, 1:].unflatten(1, (h, n//h)).movedim(-1, 1)
+def maps_no_class(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h = round((a.shape[1]*size[0]/size[1])**.5)
+    return a.unflatten(1, (h, a.shape[1]//h)).movedim(-1, 1)
+def maps_square(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    side = int(a.shape[1]**.5)
+    return a[:, -side*side:].unflatten(1, (side, side)).movedim(-1, 1)
+def maps_last_unused(a, size, last=None): return a if a.ndim == 4 else as_maps(a, size)
+def maps_always_moved(a, size, last=None): return a.movedim(-1, 1) if a.ndim == 4 else as_maps(a, size)
 
 TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
+ON_GRID = [[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]
 
 # 3.16 which layer
 
-def last_map(model:nn.Module, # a network, in eval mode
-             x:Tensor # a batch (N,3,H,W)
-            )->str: # a name
-    "The layer without layers inside that is the last to put out maps (N,C,h,w) of more than one place."
-    seen, handles = [], []
+def last_layer(model:nn.Module, # a network, in eval mode
+               x:Tensor, # a batch (N,3,H,W)
+               target=None # of a network with several outputs, which score; not needed here
+              )->str: # a name
+    "The layer or block that is the last to put out maps (N,C,h,w) of more than one place, and on which the scores depend."
+    acts, handles = {}, []
     for name, m in model.named_modules():
-        if list(m.children()): continue
         def see(m, args, out, name=name):
-            if out.ndim == 4 and out.shape[2]*out.shape[3] > 1: seen.append(name)
+            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1: acts[name] = out
         handles.append(m.register_forward_hook(see))
-    try:
-        with torch.no_grad(): model(x)
+    try: out = model(x)
     finally:
         for h in handles: h.remove()
-    return seen[-1]
+    grads = torch.autograd.grad(out.sum(), list(acts.values()), allow_unused=True)
+    return [name for name, g in zip(acts, grads) if g is not None][-1]
 
-def last_map_by_module(model, x):
-    names, found = {m: n for n, m in model.named_modules()}, [None]
+def last_backwards(model, x, target=None):
+    names, seen = {m: n for n, m in model.named_modules()}, []
     def see(m, args, out):
-        if m is not model and not m._modules and len(out.shape) == 4 and max(out.shape[2:]) > 1: found[0] = m
+        if m is not model and len(out.shape) == 4 and max(out.shape[2:]) > 1: seen.append((names[m], out))
     handles = [m.register_forward_hook(see) for m in names]
-    with torch.no_grad(): model(x)
+    score = model(x).square().sum()
     for h in handles: h.remove()
-    return names[found[0]]
+    while torch.autograd.grad(score, seen[-1][1], retain_graph=True, allow_unused=True)[0] is None: seen.pop()
+    return seen[-1][0]
+def last_by_capture(model, x, target=None):
+    for name in reversed(ran(model, x)):
+        try: capture(model, x, name, 0)
+        except RuntimeError: continue # the scores do not depend on it
+        return name
 
-def last_map_of(model, x, leaf=lambda m: not list(m.children()), is_map=lambda o: o.ndim == 4 and o.shape[2]*o.shape[3] > 1, remove=True):
-    "The names of the layers that put out maps, in the order in which they ran; the parts can be exchanged for the wrong versions below."
-    seen, handles = [], []
+def ran(model, x, counts=lambda n, m: n, is_map=lambda o: o.ndim == 4 and o.shape[2]*o.shape[3] > 1, remove=True, read=False):
+    "The names of the layers that put out maps, in the order in which they ended; the parts can be exchanged for the wrong versions below."
+    seen, handles = {}, []
     for name, m in model.named_modules():
-        if leaf(m): handles.append(m.register_forward_hook(lambda m, a, out, name=name: seen.append(name) if is_map(out) else None))
-    with torch.no_grad(): model(x)
+        if counts(name, m): handles.append(m.register_forward_hook(lambda m, a, out, name=name: seen.update({name: out}) if is_map(out) else None))
+    out = model(x)
     if remove:
         for h in handles: h.remove()
-    return seen
+    if not read: return list(seen)
+    grads = torch.autograd.grad(out.sum(), list(seen.values()), allow_unused=True)
+    return [n for n, g in zip(seen, grads) if g is not None]
 
-def last_map_defined(model, x):
-    ran = last_map_of(model, x)
-    return [n for n, _ in model.named_modules() if n in ran][-1]
-def last_map_pooled(model, x): return last_map_of(model, x, is_map=lambda o: o.ndim == 4)[-1]
-def last_map_left_on(model, x): return last_map_of(model, x, remove=False)[-1]
-def last_map_blocks(model, x): return last_map_of(model, x, leaf=lambda m: True)[-1]
-def last_map_module(model, x): return model.get_submodule(last_map(model, x))
-def last_map_conv(model, x): return [n for n in last_map_of(model, x) if isinstance(model.get_submodule(n), nn.Conv2d)][-1]
+def last_not_read(model, x, target=None): return ran(model, x)[-1]
+def last_defined(model, x, target=None):
+    names = ran(model, x, read=True)
+    return [n for n, _ in model.named_modules() if n in names][-1]
+def last_pooled(model, x, target=None): return ran(model, x, is_map=lambda o: o.ndim == 4, read=True)[-1]
+def last_left_on(model, x, target=None): return ran(model, x, remove=False, read=True)[-1]
+def last_leaf(model, x, target=None): return ran(model, x, lambda n, m: not list(m.children()), read=True)[-1]
+def last_module(model, x, target=None): return model.get_submodule(last_layer(model, x))
+def last_conv(model, x, target=None): return [n for n in ran(model, x, read=True) if isinstance(model.get_submodule(n), nn.Conv2d)][-1]
+def last_filled(model, x, target=None):
+    acts, handles = {}, []
+    for name, m in model.named_modules():
+        def see(m, args, out, name=name):
+            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1:
+                out.retain_grad()
+                acts[name] = out
+        handles.append(m.register_forward_hook(see))
+    model(x).sum().backward()
+    for h in handles: h.remove()
+    return [n for n, a in acts.items() if a.grad is not None][-1]
 
 class Backwards(nn.Module):
     "Its layers are defined in another order than they run in."
@@ -552,12 +650,25 @@ class Backwards(nn.Module):
         self.last, self.first = nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU()), nn.Conv2d(3, 4, 3, stride=2)
     def forward(self, x): return self.head(self.pool(self.last(self.first(x))).flatten(1))
 
+class Watched(nn.Module):
+    "Its last layer draws something that the scores do not come from."
+    def __init__(self):
+        super().__init__()
+        self.body, self.mask, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 1, 1), nn.Linear(4, 3)
+    def forward(self, x):
+        A = self.body(x)
+        self.drawn = self.mask(A)
+        return self.head(A.relu().mean((2, 3)))
+
 def looked_for(make):
     def run(answer):
         net = make()
         name = answer(net, pictures(1))
-        return {'the name': name if isinstance(name, str) else f'a {type(name).__name__}, not a name', 'hooks left': hooks_left(net)}
+        return {'the name': name if isinstance(name, str) else f'a {type(name).__name__}, not a name', 'hooks left': hooks_left(net),
+                'parameters with a .grad left': sum(p.grad is not None for p in net.parameters())}
     return run
+
+LEFT = {'hooks left': 'Keep the handles; remove them in `finally`.', 'parameters with a .grad left': '`torch.autograd.grad` gives only what you ask for.'}
 
 # 3.17 around the network
 
@@ -681,14 +792,18 @@ EXERCISES = (
                'Around the pass: `with torch.no_grad()`, which also puts the mode back; afterwards `torch.autograd.grad` of the summed score, under `torch.enable_grad()`.'),
         why='This is the engine of the library: Grad-CAM of any network at about the price of its forward pass.', also=(capture_context, lambda model, x, layers, target=None: engine(model, x, layers, target))),
     Exercise('3.6', 'Several layers, one pass',
-        'Write `grad_cams(model, x, layers, target)`: a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back.',
-        grad_cams, trials=(Trial('A deep and a shallow layer', several),),
-        mistakes=(Mistake(cams_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
-                  Mistake(cams_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cams_left_on, 'The hooks are still on.'),
-                  Mistake(cams_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),
-                  Mistake(cams_no_relu, 'The ReLU at the end is missing.')),
+        'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back. It must work in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from `camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
+        grad_cam_maps, library='camtutor.gradcam',
+        trials=(Trial('Three layers, class 2', several(2)), Trial('A class for each picture, ReLUs in place', several([0, 2], True)), Trial('No target', several(None))),
+        mistakes=(Mistake(cam_maps_only, 'The scores are missing. Whoever asks for maps wants to know what the network said, and the pass is paid for: give a pair, scores and maps.'),
+                  Mistake(cam_maps_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
+                  Mistake(cam_maps_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cam_maps_left_on, 'The hooks are still on.'),
+                  Mistake(cam_maps_last_name, 'All hooks share one variable `name`, and when they run, it holds the last name: so only that layer is found. Bind it when the hook is made: `def see(m, args, out, name=name)`.'),
+                  Mistake(cam_maps_no_clone, 'An in-place ReLU behind the layer writes into what you kept, so both the map and its weights are those *behind* the ReLU. Hand a `clone()` on.'),
+                  Mistake(cam_maps_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),
+                  Mistake(cam_maps_no_relu, 'The ReLU at the end is missing.')),
         hints=('One hook for each layer; all keep what they see, under their own name.', '`torch.autograd.grad(score, [a, b, c])` returns a gradient for each.', 'Bind the name with a default argument; hand on a clone; remove the hooks; then pair activations and gradients.'),
-        why='With this a slider over layers needs no further pass.', also=(grad_cams_retain, grad_cams_start)),
+        why='With this a slider over layers needs no further pass. The library\'s makes each map as its gradient comes by and keeps no gradient, so that a thousand classes fit into memory.', also=(cam_maps_retain, cam_maps_start)),
     Exercise('3.7', 'What speaks against it',
         'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
         counterfactual, trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]), gives('Random activations and gradients', A_, G_), keeps(A_, G_)),
@@ -752,30 +867,41 @@ EXERCISES = (
                   Mistake(every_class_rows, 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')),
         hints=('`out.T` is a list of classes, each with the scores of all images.', 'For each class, sum over the images and ask `torch.autograd.grad`.', 'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
         why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way back.', also=(every_class_mapped, every_class_filled)),
-    Exercise('3.15', 'Tokens on a grid',
-        'A vision transformer puts out tokens (N,1+h·w,C): one for the class, then the patches, row by row. Write `tokens_as_maps(t, h, w)`: the patches as maps (N,C,h,w).',
-        tokens_as_maps, trials=(gives('One picture, a grid of 2 × 3, two channels, by hand', TOKENS, 2, 3, want=[[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]),
-                                gives('Random tokens, 4 × 5', rand(2, 21, 3), 4, 5)),
-        mistakes=(Mistake(tokens_viewed, 'The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the channels\' axis first; `reshape` moves nothing.'),
-                  Mistake(tokens_end_cut, 'The class token is the *first*. You left out the last one.'),
-                  Mistake(tokens_columns, 'You fill the grid column by column. The patches come row by row.'),
-                  Mistake(tokens_turned, 'Height and width are exchanged. Rows come first: (h, w).'),
-                  Mistake(tokens_last, 'The channels come last. Maps are (N,C,h,w).'),
-                  Mistake(tokens_all, 'The class token is still among them, and it has no place on the grid.')),
-        hints=('Leave out one token: which?', '`unflatten(1, (h, w))` makes a grid of the axis of the patches.', 'Then the channels are the last axis. `movedim` or `permute` brings them to the front.'),
-        why='After this line, everything in this chapter works for transformers.', also=(tokens_einsum, tokens_transposed)),
+    Exercise('3.15', 'Laid out as maps',
+        'Write `as_maps(a, size, last=None)`: whatever a layer put out, as maps (N,C,h,w), for images of `size` (H,W). Four axes: as they are, or, with `last=True`, from (N,h,w,C). Three axes are a transformer\'s tokens (N,T,C): the patches row by row, on a grid with the proportions of the image, h : w = H : W; if there is one token more than such a grid has places, the first is the class token, which is left out. (The library also guesses `last`, and knows grids that fit only roughly; you need not.)',
+        as_maps, library='camtutor.gradcam',
+        trials=(gives('A class token and 2 × 3 patches of two channels, by hand', TOKENS, (20, 30), want=ON_GRID),
+                gives('The same patches without a class token', TOKENS[:, 1:], (20, 30), want=ON_GRID),
+                gives('Random tokens, upright: 5 × 4 and one more', rand(2, 21, 3), (80, 64)), gives('Random tokens, 4 × 4, none more', rand(2, 16, 3), (32, 32)),
+                gives('Channels last', rand(2, 4, 5, 3), (64, 80), True), gives('Maps already', rand(2, 3, 4, 5), (64, 80))),
+        mistakes=(Mistake(maps_viewed, 'The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the channels\' axis first; `reshape` moves nothing.'),
+                  Mistake(maps_end_cut, 'The class token is the *first*. You left out the last one.'),
+                  Mistake(maps_columns, 'You fill the grid column by column. The patches come row by row.'),
+                  Mistake(maps_turned, 'Height and width are exchanged. Rows come first: (h, w).'),
+                  Mistake(maps_channels_behind, 'The channels come last. Maps are (N,C,h,w).'),
+                  Mistake(maps_always_first, 'You leave out the first token in any case. Not every transformer has a class token: count first whether the patches fill the grid without it.'),
+                  Mistake(maps_no_class, 'The class token is still among them, and it has no place on the grid.'),
+                  Mistake(maps_square, 'Your grid is always square. A wide picture has a wide grid: ask `size`.'),
+                  Mistake(maps_last_unused, '`last` is not used: with `last=True` four axes are (N,h,w,C).'),
+                  Mistake(maps_always_moved, 'You move the last axis of any four. Only `last=True` says that it holds the channels.')),
+        hints=('From h · w = n and h : w = H : W follows h: it is a square root.', 'Try n = T, and then n = T − 1: a grid is right if both are whole numbers and their product is n.', '`unflatten(1, (h, w))` makes a grid of the axis of the patches; then the channels are the last axis, as they are with `last=True`. `movedim` or `permute` brings them to the front.'),
+        why='After this, everything in this chapter works for transformers and for networks that keep their channels last.', also=(maps_einsum, maps_transposed)),
     Exercise('3.16', 'The last layer with places',
-        'Write `last_map(model, x)`: the name of the last layer, *in the order of execution*, that has no layers inside and puts out maps (N,C,h,w) of more than one place. Leave no hook behind.',
-        last_map, trials=(Trial('Two convolutions, pooling, a linear layer', looked_for(tiny), says={'hooks left': 'Keep the handles; remove them in `finally`.'}),
-                          Trial('A network whose layers are defined in another order than they run', looked_for(lambda: seeded(Backwards())), says={'hooks left': 'Keep the handles; remove them in `finally`.'})),
-        mistakes=(Mistake(last_map_defined, 'This is the last in the order of *definition*. A hook knows when a layer runs.'),
-                  Mistake(last_map_pooled, 'This one has a single place, (N,C,1,1): all places are pooled into it. Ask for more than one.'),
-                  Mistake(last_map_left_on, 'The hooks are still on.'),
-                  Mistake(last_map_blocks, 'This layer has layers inside, so it ends after the one that is wanted.'),
-                  Mistake(last_map_module, 'You return the layer itself. Its name is wanted.'),
-                  Mistake(last_map_conv, 'A layer need not be a convolution: the ReLU behind it puts out maps too.')),
-        hints=('A hook on each layer without children; each notes its name when it runs.', 'What is noted last is the answer, if only maps with several places are noted.', 'Bind the name with a default argument, run under `no_grad`, remove the hooks.'),
-        why='It is what `layer=None` means. The library\'s `last_layer` also asks whether the score depends on it, because of transformers.', also=(last_map_by_module,)),
+        'Write `last_layer(model, x, target=None)`: the name of the module, *in the order of execution*, that is the last to put out maps (N,C,h,w) of more than one place on which the scores depend. A block counts as a layer does, and ends after the layers in it; the network itself does not count. Leave no hook and no `.grad` behind. (`target` is for networks with several outputs; you need not use it.)',
+        last_layer, library='camtutor.gradcam',
+        trials=(Trial('A block of two convolutions, pooling, a linear layer', looked_for(tiny), says=LEFT),
+                Trial('A network whose layers are defined in another order than they run', looked_for(lambda: seeded(Backwards())), says=LEFT),
+                Trial('A network whose last layer draws a mask beside the scores', looked_for(lambda: seeded(Watched())), says=LEFT)),
+        mistakes=(Mistake(last_not_read, 'This layer is the last to run, but the scores do not come from it: it has no gradient, so Grad-CAM has nothing to draw there. Ask `torch.autograd.grad` with `allow_unused=True`, and pass over those that give None.'),
+                  Mistake(last_defined, 'This is the last in the order of *definition*. A hook knows when a layer runs.'),
+                  Mistake(last_pooled, 'This one has a single place, (N,C,1,1): all places are pooled into it. Ask for more than one.'),
+                  Mistake(last_left_on, 'The hooks are still on.'),
+                  Mistake(last_leaf, 'You pass over modules that have layers inside. A block ends after its last layer, and it is the better name: what it puts out is what goes on from it, a shortcut included.'),
+                  Mistake(last_module, 'You return the layer itself. Its name is wanted.'),
+                  Mistake(last_conv, 'A layer need not be a convolution: the ReLU behind it puts out maps too, and so does the block around both.'),
+                  Mistake(last_filled, '`backward()` has filled the `.grad` of every parameter, only to look for a name. `torch.autograd.grad` asks and leaves nothing.')),
+        hints=('A hook on each module; each keeps its output under its name when it runs.', 'A dict keeps the order in which names were added. Which of these tensors have a gradient?', 'Bind the name with a default argument, leave out the empty name, remove the hooks, ask for all gradients at once with `allow_unused=True`.'),
+        why='It is what `layer=None` means. The library\'s also knows tokens, where only a class token may be read, takes the last stage where one block holds the whole body, and remembers the answer.', also=(last_backwards, last_by_capture)),
     Exercise('3.17', 'Around the network',
         'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
         unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),

@@ -1,6 +1,8 @@
 "Chapter 04: guided backprop."
+from contextlib import nullcontext
 from copy import deepcopy
-from math import inf
+from itertools import islice
+from math import ceil, inf
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -8,7 +10,9 @@ from torch.overrides import TorchFunctionMode
 
 from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Exercise, Mistake, Trial
-from camtutor.guided import RuledReLU, scramble
+from camtutor.gradcam import capture, class_score, grad_cam, last_layer
+from camtutor.guided import PAINTERS, RULES
+from camtutor.show import upsample
 
 g, A = torch.tensor([2., -1., 3., -4.]), torch.tensor([1., 5., -2., -3.])
 G_, A_ = rand(3, 4, 5, 6), rand(3, 4, 5, 6, seed=1)
@@ -59,69 +63,101 @@ def rule_guided_in_place(g, A):
 
 # 4.4 as an autograd function
 
-class GuidedReLU(Function):
-    "A ReLU whose way back is guided; used as `GuidedReLU.apply(x)`."
+class RuledReLU(Function):
+    "A ReLU call that goes back by one of `RULES`; used as `RuledReLU.apply(x, relu, rule, top)`."
     @staticmethod
-    def forward(ctx, x):
-        out = x.clamp(min=0)
+    def forward(ctx, x, relu, rule, top):
+        out = relu(x)
+        if out is x: ctx.mark_dirty(x)
         ctx.save_for_backward(out)
+        ctx.rule, ctx.top = rule, top
         return out
     @staticmethod
     def backward(ctx, g):
-        out, = ctx.saved_tensors
-        return g.clamp(min=0)*(out > 0)
+        A, = ctx.saved_tensors
+        return RULES[ctx.rule](g, A*(A < ctx.top)), None, None, None
 
-class GuidedReLUInput(Function):
+class RuledByHand(Function):
     @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return F.relu(x)
+    def forward(ctx, x, relu, rule, top):
+        ctx.open = (x > 0) & (x < top)
+        ctx.rule = rule
+        out = relu(x)
+        if out.data_ptr() == x.data_ptr(): ctx.mark_dirty(x)
+        return out
     @staticmethod
-    def backward(ctx, g): return torch.where(ctx.saved_tensors[0] > 0, g.relu(), 0.)
-class GuidedReLUMask(Function):
+    def backward(ctx, g):
+        if ctx.rule != 'deconvnet': g = g*ctx.open
+        if ctx.rule != 'backprop': g = g*(g > 0)
+        return g, None, None, None
+class RuledWithTop(RuledReLU):
     @staticmethod
-    def forward(ctx, x):
-        ctx.open = x > 0
-        return x*ctx.open
+    def forward(ctx, x, relu, rule, top):
+        ctx.by = {'backprop': backprop_where, 'deconvnet': deconvnet_rule, 'guided': guided_where}[rule]
+        out = relu(x)
+        if out is x: ctx.mark_dirty(out)
+        ctx.save_for_backward(out.where(out < top, 0.))
+        return out
     @staticmethod
-    def backward(ctx, g): return g*ctx.open*(g > 0)
+    def backward(ctx, g): return ctx.by(g, *ctx.saved_tensors), None, None, None
 
-class PlainReLU(GuidedReLUMask):
+class RuledAlwaysGuided(RuledReLU):
     @staticmethod
-    def backward(ctx, g): return g*ctx.open
-class DeconvReLU(GuidedReLUMask):
+    def forward(ctx, x, relu, rule, top): return RuledReLU.forward(ctx, x, relu, 'guided', top)
+class RuledAlwaysReLU(RuledReLU):
     @staticmethod
-    def backward(ctx, g): return g.relu()
-class IdentityForward(GuidedReLUMask):
+    def forward(ctx, x, relu, rule, top):
+        out = x.clamp(min=0)
+        ctx.save_for_backward(out)
+        ctx.rule, ctx.top = rule, top
+        return out
+class RuledNotCut(RuledReLU):
     @staticmethod
-    def forward(ctx, x):
-        ctx.open = x > 0
+    def forward(ctx, x, relu, rule, top):
+        ctx.save_for_backward(relu(x.clone()))
+        ctx.rule, ctx.top = rule, top
         return x.clone()
-class SavesAfterChange(GuidedReLUMask):
+class RuledNoTop(RuledReLU):
     @staticmethod
-    def forward(ctx, x):
-        ctx.open = x >= 0
-        return x.clamp(min=0)
+    def backward(ctx, g): return RULES[ctx.rule](g, ctx.saved_tensors[0]), None, None, None
+class RuledNotDirty(RuledReLU):
     @staticmethod
-    def backward(ctx, g): return (g*ctx.open).abs()
-class MasksByGradient(GuidedReLUMask):
+    def forward(ctx, x, relu, rule, top):
+        out = relu(x)
+        ctx.save_for_backward(out)
+        ctx.rule, ctx.top = rule, top
+        return out
+class RuledOneGradient(RuledReLU):
     @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x.relu()
+    def backward(ctx, g): return RuledReLU.backward(ctx, g)[0]
+class RuledExchanged(RuledReLU):
     @staticmethod
-    def backward(ctx, g): return ctx.saved_tensors[0].relu()*(g > 0)
+    def backward(ctx, g):
+        A, = ctx.saved_tensors
+        return RULES[ctx.rule](A*(A < ctx.top), g), None, None, None
+class RuledTwice(RuledReLU):
+    @staticmethod
+    def backward(ctx, g):
+        A, = ctx.saved_tensors
+        return RULES[ctx.rule](g, A*(A < ctx.top))*(A > 0), None, None, None
 
-def through(answer):
-    x = A.clone().requires_grad_()
-    out = answer.apply(x)
-    return {'forward': out.detach(), 'backward': torch.autograd.grad(out, x, g)[0]}
+def there_and_back(rule, relu=torch.relu, top=inf, x=A):
+    def run(answer):
+        pixels = x.clone().requires_grad_()
+        mine = pixels*1 # no leaf, so that it may be changed in place
+        out = answer.apply(mine, relu, rule, top)
+        found = {'forward': out.detach().clone(), 'backward': torch.autograd.grad(out, pixels, g, retain_graph=True)[0]}
+        return found | ({'backward from the tensor that was changed in place': torch.autograd.grad(mine, pixels, g)[0]} if relu is torch.relu_ else {})
+    return run
 
 def through_network(answer):
     a, b = seeded(nn.Conv2d(3, 4, 3)), seeded(nn.Conv2d(4, 2, 3), 1)
-    x = pictures(2).requires_grad_()
-    out = answer.apply(b(answer.apply(a(x))))
-    return torch.autograd.grad(out[:, 1].sum(), x)[0]
+    found = {}
+    for rule in RULES:
+        x = pictures(2).requires_grad_()
+        out = answer.apply(b(answer.apply(a(x), torch.relu_, rule, inf)), F.relu6, rule, 6)
+        found[rule] = torch.autograd.grad(out[:, 1].sum(), x)[0]
+    return found
 
 # 4.5 the plain gradient
 
@@ -194,7 +230,7 @@ def guided_backprop(model:nn.Module, # a network in eval mode whose ReLUs are `n
 def guided_swap(model, x, target):
     import copy
     class Guided(nn.Module):
-        def forward(self, x): return GuidedReLU.apply(x)
+        def forward(self, x): return RuledReLU.apply(x, torch.relu, 'guided', inf)
     def swap(m):
         for name, child in m.named_children():
             if isinstance(child, nn.ReLU): setattr(m, name, Guided())
@@ -227,44 +263,116 @@ def guided_last_only(model, x, target):
 
 # 4.7 the product
 
-def combine(pixels:Tensor, # guided backprop (N,3,H,W)
-            m:Tensor # Grad-CAM (N,h,w)
-           )->Tensor: # (N,3,H,W)
-    "Guided Grad-CAM: the map, brought to the size of the picture bilinearly, times the pixels."
-    return pixels*F.interpolate(m[:, None], pixels.shape[-2:], mode='bilinear')
+def guided_grad_cam(model:nn.Module, # a network with ReLUs, in eval mode
+                    x:Tensor, # batch (N,3,H,W)
+                    target=None, # a class; None: each image's own top class
+                    layer=None # where Grad-CAM looks; None: the last layer with places
+                   )->Tensor: # (N,3,H,W), signed
+    "Guided Grad-CAM: the map, brought to the size of the picture bilinearly, times guided backprop."
+    if layer is None: layer = last_layer(model, x)
+    _, A, g = capture(model, x, layer, target)
+    return upsample(grad_cam(A, g), x.shape[-2:])[:, None]*guided_backprop(model, x, target)
 
-def combine_show(pixels, m):
-    from camtutor.show import upsample
-    return torch.einsum('nchw,nhw->nchw', pixels, upsample(m, pixels.shape[2:]))
-def combine_loop(pixels, m): return torch.stack([p*F.interpolate(a[None, None], p.shape[1:], mode='bilinear')[0, 0] for p, a in zip(pixels, m)])
+def product_interpolated(model, x, target=None, layer=None):
+    seen = capture(model, x, layer or last_layer(model, x), target)
+    m = (seen.grads.mean((2, 3), keepdim=True)*seen.acts).sum(1, keepdim=True).relu()
+    return guided_backprop(model, x, target)*F.interpolate(m, x.shape[2:], mode='bilinear')
+def product_loop(model, x, target=None, layer=None):
+    found = []
+    for one in x.split(1):
+        c = capture(model, one, last_layer(model, one) if layer is None else layer, target)
+        found.append(torch.einsum('nchw,nhw->nchw', guided_tensor_hooks(model, one, target), upsample(grad_cam(c.acts, c.grads), one.shape[2:])))
+    return torch.cat(found)
 
-def combine_nearest(pixels, m): return pixels*F.interpolate(m[:, None], pixels.shape[-2:])
-def combine_sum(pixels, m): return pixels + F.interpolate(m[:, None], pixels.shape[-2:], mode='bilinear')
-def combine_positive(pixels, m): return combine(pixels, m).relu()
-def combine_scaled(pixels, m): return combine(pixels, m/m.amax((1, 2), True).clamp(min=1e-9))
-def combine_first(pixels, m): return pixels*F.interpolate(m[None, :1], pixels.shape[-2:], mode='bilinear')
-def combine_shrunk(pixels, m): return F.adaptive_avg_pool2d(pixels, m.shape[-2:])*m[:, None]
+def parts(model, x, target, layer):
+    "Grad-CAM (N,h,w) and guided backprop (N,3,H,W), for the wrong versions below."
+    return grad_cam(*capture(model, x, last_layer(model, x) if layer is None else layer, target)[1:]), guided_backprop(model, x, target)
+def product_nearest(model, x, target=None, layer=None):
+    m, p = parts(model, x, target, layer)
+    return p*F.interpolate(m[:, None], x.shape[2:])
+def product_sum(model, x, target=None, layer=None):
+    m, p = parts(model, x, target, layer)
+    return p + upsample(m, x.shape[2:])[:, None]
+def product_positive(model, x, target=None, layer=None): return guided_grad_cam(model, x, target, layer).relu()
+def product_scaled(model, x, target=None, layer=None):
+    m, p = parts(model, x, target, layer)
+    return p*upsample(m/m.amax((1, 2), True).clamp(min=1e-9), x.shape[2:])[:, None]
+def product_first(model, x, target=None, layer=None):
+    m, p = parts(model, x, target, layer)
+    return p*upsample(m[:1], x.shape[2:])
+def product_shrunk(model, x, target=None, layer=None):
+    m, p = parts(model, x, target, layer)
+    return F.adaptive_avg_pool2d(p, m.shape[1:])*m[:, None]
+def product_plain(model, x, target=None, layer=None): return upsample(parts(model, x, target, layer)[0], x.shape[2:])[:, None]*saliency(model, x, target)
+def product_guided_cam(model, x, target=None, layer=None):
+    handles = [m.register_full_backward_hook(lambda m, gi, go: (gi[0].clamp(min=0),)) for m in model.modules() if isinstance(m, nn.ReLU)]
+    try: m = grad_cam(*capture(model, x, layer or last_layer(model, x), target)[1:])
+    finally:
+        for h in handles: h.remove()
+    return upsample(m, x.shape[2:])[:, None]*guided_backprop(model, x, target)
+def product_last_only(model, x, target=None, layer=None): return guided_grad_cam(model, x, target)
+def product_top_map(model, x, target=None, layer=None): return upsample(parts(model, x, None, layer)[0], x.shape[2:])[:, None]*guided_backprop(model, x, target)
+
+def multiplied(target, layer=None):
+    def run(answer):
+        net, x = tiny(), pictures(3, seed=2)
+        p = answer(net, x, target, layer)
+        return {'the pixels': p.detach(), 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()), 'hooks left': hooks_left(net)}
+    return run
 
 # 4.8 showing signed numbers
 
-def grey_zero(g:Tensor # signed pixels (N,3,H,W)
-             )->Tensor: # (N,3,H,W) in [0,1]
-    "For the eye: zero is mid-grey (0.5), each picture's largest absolute value is black or white."
-    return .5 + .5*g/g.abs().amax((1, 2, 3), keepdim=True)
+def signed_image(g:Tensor, # signed pixels (N,3,H,W)
+                 clip=99 # this percentile of |g| becomes full black or white, image by image
+                )->Tensor: # (N,3,H,W) in [0,1]
+    "For the eye: zero is mid-grey (0.5), each picture's percentile of the absolute values is black or white, what lies beyond it too."
+    a = g.abs().flatten(1)
+    end = a.kthvalue(ceil(a.shape[1]*clip/100), 1).values
+    end = end.where(end > 0, a.amax(1)).clamp(min=1e-30)
+    return (.5 + g/end[:, None, None, None]/2).clamp(0, 1)
 
-def grey_loop(g): return torch.stack([p/p.abs().max()/2 + .5 for p in g])
-def grey_flat(g): return ((g.flatten(1)/g.flatten(1).abs().max(1, keepdim=True).values + 1)/2).view_as(g)
+def signed_loop(g, clip=99):
+    found = []
+    for p in g:
+        a = p.abs().flatten().sort().values
+        end = a[ceil(len(a)*clip/100) - 1] or a[-1] or torch.tensor(1.)
+        found.append(p.div(end).clamp(-1, 1)/2 + .5)
+    return torch.stack(found)
+def signed_flat(g, clip=99):
+    a = g.flatten(1)
+    k = a.shape[1] - ceil(a.shape[1]*clip/100) + 1
+    end = a.abs().topk(k, 1).values[:, -1:]
+    end = torch.where(end == 0, a.abs().max(1, keepdim=True).values, end) + 1e-30
+    return ((torch.minimum(torch.maximum(a, -end), end)/end + 1)/2).view_as(g)
 
-def grey_min_max(g):
+def signed_by(g, clip=99, size=lambda g: g.abs().flatten(1), end=None, draw=lambda g, end: (.5 + g/end/2).clamp(0, 1)):
+    "The drawing with its parts exchangeable, for the wrong versions below."
+    a = size(g)
+    top = a.kthvalue(ceil(a.shape[1]*clip/100), 1).values
+    top = top.where(top > 0, a.amax(1)).clamp(min=1e-30)
+    return draw(g, top.view(-1, *[1]*3))
+def signed_min_max(g, clip=99):
     low, high = g.amin((1, 2, 3), True), g.amax((1, 2, 3), True)
-    return (g - low)/(high - low)
-def grey_batch(g): return .5 + .5*g/g.abs().max()
-def grey_channels(g): return .5 + .5*g/g.abs().amax((2, 3), keepdim=True)
-def grey_abs(g): return g.abs()/g.abs().amax((1, 2, 3), keepdim=True)
-def grey_positive_max(g): return .5 + .5*g/g.amax((1, 2, 3), keepdim=True)
-def grey_clamped(g): return (.5 + g).clamp(0, 1)
+    return (g - low)/(high - low).clamp(min=1e-30)
+def signed_largest(g, clip=99): return signed_image(g, 100)
+def signed_batch(g, clip=99): return signed_by(g, clip, size=lambda g: g.abs().flatten()[None])
+def signed_channels(g, clip=99): return signed_image(g.flatten(0, 1)[:, None], clip).view_as(g)
+def signed_abs(g, clip=99): return signed_by(g, clip, draw=lambda g, end: (g.abs()/end).clamp(0, 1))
+def signed_positive_end(g, clip=99): return signed_by(g, clip, size=lambda g: g.flatten(1))
+def signed_not_clipped(g, clip=99): return signed_by(g, clip, draw=lambda g, end: .5 + g/end/2)
+def signed_not_halved(g, clip=99): return signed_by(g, clip, draw=lambda g, end: (.5 + g/end).clamp(0, 1))
+def signed_black_zero(g, clip=99): return signed_by(g, clip, draw=lambda g, end: (g/end).clamp(0, 1))
+def signed_fraction(g, clip=99):
+    a = g.abs().flatten(1)
+    end = a.amax(1)*clip/100
+    return (.5 + g/end.clamp(min=1e-30)[:, None, None, None]/2).clamp(0, 1)
+def signed_nan(g, clip=99):
+    a = g.abs().flatten(1)
+    end = a.kthvalue(ceil(a.shape[1]*clip/100), 1).values
+    return (.5 + g/end[:, None, None, None]/2).clamp(0, 1)
 
 SIGNED = torch.tensor([4., -2., 0., 1., 2., -4., 0., 0., 0., 0., 0., 2.]).view(1, 3, 2, 2)
+SPARSE = torch.zeros(2, 3, 10, 10).index_put((torch.tensor([0, 0]), torch.tensor([1, 2]), torch.tensor([3, 3]), torch.tensor([4, 5])), torch.tensor([2., -1.]))
 
 # 4.9 one number a pixel
 
@@ -314,48 +422,77 @@ def ranks_of_size(a, b): return rank_correlation(a.abs(), b.abs())
 
 # 4.11 nothing learned
 
-def shuffle_weights(module:nn.Module):
-    "Put the numbers of each parameter in a random order, in place: the same numbers, and nothing learned."
-    with torch.no_grad():
-        for p in module.parameters(): p.copy_(p.flatten()[torch.randperm(p.numel())].view_as(p))
+@torch.no_grad()
+def scramble(module:nn.Module, # changed in place
+             seed=0 # of the order and the signs
+            ):
+    "Put the numbers of each parameter of `module` in a random order, with random signs."
+    gen = torch.Generator().manual_seed(seed)
+    for p in module.parameters():
+        order, sign = torch.randperm(p.numel(), generator=gen), torch.randint(2, p.shape, generator=gen)*2 - 1
+        p.copy_(p.flatten()[order].view_as(p)*sign)
 
-def shuffle_data(module):
-    for p in module.parameters(): p.data = p.data.view(-1)[torch.randperm(p.numel())].reshape(p.shape)
-def shuffle_argsort(module):
+def scramble_argsort(module, seed=0):
+    gen = torch.Generator()
+    gen.manual_seed(seed)
     for p in module.parameters():
         flat = p.detach().view(-1)
-        flat[:] = flat[torch.rand(p.numel()).argsort()].clone()
+        mixed = flat[torch.rand(p.numel(), generator=gen).argsort()]
+        flat[:] = torch.where(torch.rand(p.numel(), generator=gen) < .5, mixed, -mixed)
+def scramble_numpy(module, seed=0):
+    import numpy as np
+    rng = np.random.default_rng(seed)
+    for p in module.parameters():
+        numbers = rng.permutation(p.detach().numpy().ravel())*rng.choice([-1, 1], p.numel())
+        p.data.copy_(torch.from_numpy(numbers).float().view(p.shape))
 
-def shuffle_new(module):
+def mixed(p, gen=None): return p.detach().flatten()[torch.randperm(p.numel(), generator=gen)].view_as(p)
+def signs(p, gen=None): return torch.randint(2, p.shape, generator=gen)*2 - 1
+def scramble_each(module, change, seed=0):
+    "In place, each parameter becomes what `change(p, gen)` gives; for the wrong versions below."
+    gen = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for p in module.parameters(): p.normal_(p.mean().item(), .5)
-def shuffle_rows(module):
+        for p in module.parameters(): p.copy_(change(p, gen))
+def scramble_order_only(module, seed=0): scramble_each(module, mixed, seed)
+def scramble_signs_only(module, seed=0): scramble_each(module, lambda p, gen: p*signs(p, gen), seed)
+def scramble_one_sign(module, seed=0): scramble_each(module, lambda p, gen: -mixed(p, gen), seed)
+def scramble_new(module, seed=0): scramble_each(module, lambda p, gen: torch.randn(p.shape, generator=gen)*p.std(), seed)
+def scramble_rows(module, seed=0): scramble_each(module, lambda p, gen: p[torch.randperm(len(p), generator=gen)]*signs(p, gen), seed)
+def scramble_zero(module, seed=0): scramble_each(module, lambda p, gen: p*0, seed)
+def scramble_weights_only(module, seed=0): scramble_each(module, lambda p, gen: mixed(p, gen)*signs(p, gen) if p.ndim > 1 else p, seed)
+def scramble_copy(module, seed=0):
+    for p in module.parameters(): p = mixed(p)*signs(p)
+def scramble_no_seed(module, seed=0):
     with torch.no_grad():
-        for p in module.parameters(): p.copy_(p[torch.randperm(len(p))])
-def shuffle_copy(module):
-    for p in module.parameters(): p = p.flatten()[torch.randperm(p.numel())].view_as(p)
-def shuffle_weights_only(module):
-    with torch.no_grad():
-        for p in module.parameters():
-            if p.ndim > 1: p.copy_(p.flatten()[torch.randperm(p.numel())].view_as(p))
-def shuffle_zero(module):
-    with torch.no_grad():
-        for p in module.parameters(): p.zero_()
-def shuffle_by_copy_of_parameter(module):
+        for p in module.parameters(): p.copy_(mixed(p)*signs(p))
+def scramble_session(module, seed=0):
+    torch.manual_seed(seed)
+    scramble_no_seed(module)
+def scramble_new_objects(module, seed=0):
+    gen = torch.Generator().manual_seed(seed)
     for name, p in list(module.named_parameters()):
         *path, last = name.split('.')
-        setattr(module.get_submodule('.'.join(path)), last, nn.Parameter(p.detach().flatten()[torch.randperm(p.numel())].view_as(p)))
+        setattr(module.get_submodule('.'.join(path)), last, nn.Parameter(mixed(p, gen)*signs(p, gen)))
 
-def shuffled(answer):
-    net = seeded(nn.Sequential(nn.Conv2d(6, 8, 3), nn.Conv2d(8, 40, 3)))
-    before, ids = [p.detach().clone() for p in net.parameters()], [id(p) for p in net.parameters()]
-    answer(net)
-    after = [p.detach() for p in net.parameters()]
-    return {'parameters with the same numbers as before': sum(torch.equal(a.flatten().sort().values, b.flatten().sort().values) for a, b in zip(before, after)),
-            'parameters in the same order as before': sum(torch.equal(a, b) for a, b in zip(before, after)),
-            'parameters that are zero everywhere': sum(not a.any() for a in after),
-            'kernels that are whole as before': bool((before[2].flatten(1).sum(1)[:, None] - after[2].flatten(1).sum(1)).abs().min(1).values.max() < 1e-5),
-            'the parameters are the same objects': ids == [id(p) for p in net.parameters()]}
+def in_order(p): return p.flatten().sort().values
+def scrambled(answer):
+    nets = [seeded(nn.Sequential(nn.Conv2d(6, 24, 3), nn.Conv2d(24, 40, 3))) for _ in range(3)]
+    before, ids = [p.detach().clone() for p in nets[0].parameters()], [id(p) for p in nets[0].parameters()]
+    session = torch.random.get_rng_state()
+    for net, seed in zip(nets, (0, 0, 1)): answer(net, seed)
+    after, again, other = [[p.detach() for p in net.parameters()] for net in nets]
+    pairs = list(zip(before, after))
+    return {'parameters with numbers of the same sizes as before': sum(torch.equal(in_order(b.abs()), in_order(a.abs())) for b, a in pairs),
+            'parameters in the same order as before': sum(torch.equal(b.abs(), a.abs()) for b, a in pairs),
+            'parameters with all their signs as before': sum(torch.equal(in_order(b), in_order(a)) for b, a in pairs),
+            'parameters with all their signs turned round': sum(torch.equal(in_order(-b), in_order(a)) for b, a in pairs),
+            'kernels that are whole as before': bool((before[2].abs().flatten(1).sum(1)[:, None] - after[2].abs().flatten(1).sum(1)).abs().min(1).values.max() < 1e-4),
+            'the parameters are the same objects': ids == [id(p) for p in nets[0].parameters()],
+            'the same seed gives the same, another seed something else': [all(map(torch.equal, after, t)) for t in (again, other)],
+            'the random numbers of the session go on as before': torch.equal(session, torch.random.get_rng_state())}
+
+SCRAMBLED = {'parameters with numbers of the same sizes as before': 4, 'parameters in the same order as before': 0, 'parameters with all their signs as before': 0, 'parameters with all their signs turned round': 0,
+             'kernels that are whole as before': False, 'the parameters are the same objects': True, 'the same seed gives the same, another seed something else': [True, False], 'the random numbers of the session go on as before': True}
 
 # 4.14 the start of the way back
 
@@ -493,61 +630,62 @@ def ruled_network(answer):
 # 4.16 one layer after another forgets
 
 def cascade(model:nn.Module, # a network; it is copied, not changed
-            layers:list, # names, bottom first
+            layers=None, # names, bottom first; None: all modules that hold weights
             seed:int=0 # of the scrambling
            ): # yields (name, model): first (None, an untouched copy)
     "The network again and again, each time with one more layer scrambled, from the top."
     model = deepcopy(model)
+    if layers is None: layers = [n for n, m in model.named_modules() if list(m.parameters(recurse=False))]
     yield None, model
     for i, name in enumerate(reversed(layers)):
         scramble(model.get_submodule(name), seed + i)
         yield name, model
 
-def cascade_list(model, layers, seed=0):
+def cascade_list(model, layers=None, seed=0):
     found = [(None, deepcopy(model))]
     for name in layers[::-1]:
         found.append((name, deepcopy(found[-1][1])))
-        shuffle_weights(found[-1][1].get_submodule(name))
+        scramble_order_only(found[-1][1].get_submodule(name))
     return found
-def cascade_anew(model, layers, seed=0):
+def cascade_anew(model, layers=None, seed=0):
     for k in range(len(layers) + 1):
         copy = deepcopy(model)
         for name in layers[len(layers)-k:]: scramble(dict(copy.named_modules())[name], seed)
         yield (layers[-k] if k else None), copy
 
-def cascade_from_below(model, layers, seed=0): return cascade(model, layers[::-1], seed)
-def cascade_alone(model, layers, seed=0):
+def cascade_from_below(model, layers=None, seed=0): return cascade(model, layers[::-1], seed)
+def cascade_alone(model, layers=None, seed=0):
     yield None, deepcopy(model)
     for name in reversed(layers):
         copy = deepcopy(model)
         scramble(copy.get_submodule(name), seed)
         yield name, copy
-def cascade_in_place(model, layers, seed=0):
+def cascade_in_place(model, layers=None, seed=0):
     yield None, model
     for name in reversed(layers):
         scramble(model.get_submodule(name), seed)
         yield name, model
-def cascade_pops(model, layers, seed=0):
+def cascade_pops(model, layers=None, seed=0):
     model = deepcopy(model)
     yield None, model
     while layers:
         name = layers.pop()
         scramble(model.get_submodule(name), seed)
         yield name, model
-def cascade_no_start(model, layers, seed=0): return list(cascade_list(model, layers, seed))[1:]
-def cascade_late(model, layers, seed=0):
+def cascade_no_start(model, layers=None, seed=0): return list(cascade_list(model, layers, seed))[1:]
+def cascade_late(model, layers=None, seed=0):
     model = deepcopy(model)
     yield None, model
     for name in reversed(layers):
         yield name, model
         scramble(model.get_submodule(name), seed)
-def cascade_all(model, layers, seed=0):
+def cascade_all(model, layers=None, seed=0):
     model = deepcopy(model)
     yield None, model
     for name in reversed(layers):
         for n in layers: scramble(model.get_submodule(n), seed)
         yield name, model
-def cascade_same(model, layers, seed=0): return list(cascade(model, layers, seed))
+def cascade_same(model, layers=None, seed=0): return list(cascade(model, layers, seed))
 
 def falling(*layers):
     def run(answer):
@@ -614,6 +752,123 @@ def ssim_padded(a, b, size=7):
 P_, Q_ = rand(3, 3, 12, 10).sigmoid(), (rand(3, 3, 12, 10) + .6*rand(3, 3, 12, 10, seed=1)).sigmoid()
 FLAT = torch.full((1, 1, 8, 8), .2), torch.full((1, 1, 8, 8), .4)
 
+# 4.18 one function for all
+
+def pixel_grad(model:nn.Module, x:Tensor, # a network in eval mode, and its batch (N,3,H,W)
+               target=None, # a class, see `class_score`
+               rule=None, # None: the gradient itself; or one of `RULES`
+               layer=None, channel=None, whole=False, # in the place of a class: a channel of a layer, see `unit_mask`
+               weigh=False # weigh the channel's places by their activations, as a deconvnet does
+              )->Tensor: # (N,3,H,W)
+    "What comes back to the pixels from a class score or a channel, under a rule or none."
+    x, seen = x.detach().clone().requires_grad_(), []
+    def keep(m, args, out):
+        seen.append(out)
+        return out.clone()
+    handle = (model.get_submodule(layer) if layer else nn.Identity()).register_forward_hook(keep)
+    try:
+        with ReLURule(rule) if rule else nullcontext(): out = model(x)
+    finally: handle.remove()
+    if layer is None: score = class_score(out, target)
+    else:
+        mask = unit_mask(seen[0], channel, whole)
+        score = seen[0]*mask*(seen[0].detach() if weigh else 1)
+    return torch.autograd.grad(score.sum(), x)[0]
+
+def pixel_grad_capture(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
+    kept = []
+    def of_unit(out):
+        mask = unit_loop(kept[0].detach(), channel, whole)
+        return (kept[0]*mask*(kept[0].detach() if weigh else 1)).flatten(1).sum(1)
+    handles = []
+    if layer: handles.append(model.get_submodule(layer).register_forward_hook(lambda m, a, out: (kept.append(out), out*1)[1]))
+    try:
+        with RuleInSet(rule or 'backprop'): return capture(model, x, 'input', of_unit if layer else target).grads
+    finally:
+        for h in handles: h.remove()
+def pixel_grad_seeded(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
+    pixels, kept = x.clone().requires_grad_(True), []
+    handle = model.get_submodule(layer or '').register_forward_hook(lambda m, a, out: (kept.append(out), out.clone())[1])
+    with RuleOfOnesOwn(rule or 'backprop'): out = model(pixels)
+    handle.remove()
+    if layer is None: return torch.autograd.grad(class_score(out, target), pixels, torch.ones(len(x)))[0]
+    message = unit_scatter(kept[0].detach(), channel, whole)
+    return torch.autograd.grad(kept[0], pixels, message*kept[0].detach() if weigh else message)[0]
+
+def way(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False, hand_on=lambda out: out.clone(), remove=True,
+        mask_of=unit_mask, weight=lambda A, weigh: A.detach() if weigh else 1, by=lambda rule: ReLURule(rule) if rule else nullcontext()):
+    "The way back with its parts exchangeable, for the wrong versions below."
+    x, seen = x.detach().clone().requires_grad_(), []
+    handle = (model.get_submodule(layer) if layer else nn.Identity()).register_forward_hook(lambda m, a, out: (seen.append(out), hand_on(out))[1])
+    try:
+        with by(rule): out = model(x)
+    finally:
+        if remove: handle.remove()
+    score = class_score(out, target) if layer is None else seen[0]*mask_of(seen[0], channel, whole)*weight(seen[0], weigh)
+    return torch.autograd.grad(score.sum(), x)[0]
+def way_no_clone(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, hand_on=lambda out: None)
+def way_left_on(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, remove=False)
+def way_guided(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, 'guided' if rule else None, layer, channel, whole, weigh)
+def way_no_rule(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
+    x, seen = x.detach().clone().requires_grad_(), []
+    handle = (model.get_submodule(layer) if layer else nn.Identity()).register_forward_hook(lambda m, a, out: (seen.append(out), out.clone())[1])
+    out = model(x)
+    handle.remove()
+    with ReLURule(rule) if rule else nullcontext():
+        score = class_score(out, target) if layer is None else seen[0]*unit_mask(seen[0], channel, whole)*(seen[0].detach() if weigh else 1)
+        return torch.autograd.grad(score.sum(), x)[0]
+def way_squared(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, weight=lambda A, weigh: A if weigh else 1)
+def way_unweighed(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole)
+def way_always_weighed(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, True)
+def way_whole_layer(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, mask_of=lambda A, c, w: 1)
+def way_class_only(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule)
+def way_never_whole(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, False, weigh)
+
+def comes_back(inplace=False, **kw):
+    def run(answer):
+        net, x = tiny(inplace=inplace), pictures(3, seed=1)
+        out = answer(net, x, **kw)
+        return {'the pixels': out.detach(), 'hooks left': hooks_left(net), 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters())}
+    return run
+
+# 4.19 on sliders
+
+def paint(model:nn.Module, x:Tensor, # a network with ReLUs, and its batch (N,3,H,W)
+          method='guided_backprop', # a key of `PAINTERS`
+          target=None, clip=99, # see `class_score` and `signed_image`
+          scrambled:int=0, layers=None # how many layers to scramble, from the top, of those that `cascade` takes
+         )->Tensor: # pictures (N,3,H,W) in [0,1]
+    "Draw a method's result around a grey zero, the network as it is or with its top layers scrambled."
+    *_, (_, model) = islice(cascade(model, layers), scrambled + 1)
+    return signed_image(PAINTERS[method](model, x, target), clip)
+
+def paint_enumerate(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    for n, (name, forgetful) in enumerate(cascade(model, layers)):
+        if n == scrambled: return signed_loop(PAINTERS[method](forgetful, x, target), clip)
+def paint_next(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    steps = cascade(model, layers)
+    for _ in range(scrambled): next(steps)
+    name, copy = next(steps)
+    return signed_flat(PAINTERS[method](copy, x, target=target), clip=clip)
+
+def paint_one_less(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip, max(scrambled - 1, 0), layers)
+def paint_one_more(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip, scrambled + 1, layers)
+def paint_trained(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip)
+def paint_list(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    _, model = list(cascade(model, layers))[scrambled]
+    return signed_image(PAINTERS[method](model, x, target), clip)
+def paint_raw(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    *_, (_, model) = islice(cascade(model, layers), scrambled + 1)
+    return PAINTERS[method](model, x, target)
+def paint_one_method(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, 'guided_backprop', target, clip, scrambled, layers)
+def paint_clip(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, 99, scrambled, layers)
+def paint_top_class(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, None, clip, scrambled, layers)
+def paint_some_layers(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip, scrambled)
+
+def painted(**kw):
+    def run(answer): return answer(tiny(), pictures(2), **kw)
+    return run
+
 EXERCISES = (
     Exercise('4.1', 'Back through a ReLU: backprop', 'Write `backprop_rule(g, A)`: what ordinary backpropagation lets through a ReLU that read `A`, when `g` arrives.', backprop_rule,
         trials=(gives(FOUR, g, A, want=[2., -1., 0., 0.]), gives('Random numbers', G_, A_), keeps(G_, A_)),
@@ -632,13 +887,24 @@ EXERCISES = (
                   Mistake(rule_either, 'You ask for one *or* the other. Both must hold.'), Mistake(rule_product, 'The product of two negative numbers is positive as well. Ask for each sign by itself.'),
                   Mistake(rule_abs, 'Negative gradients come out positive. They should be stopped.'), Mistake(rule_guided_in_place, 'It is right, but it has changed the caller\'s gradient. Make a new tensor.')),
         hints=('Let backprop\'s rule go first.', 'Then the deconvnet\'s.', 'Rectified `g`, times a mask made from `A`.'), why='Only paths that are positive all the way survive: crisp pictures, and, as the chapter shows, hardly a trace of the class.', also=(guided_mask, guided_where)),
-    Exercise('4.4', 'A ReLU with another way back', 'Write the autograd function `GuidedReLU`: `forward(ctx, x)` is a ReLU, `backward(ctx, g)` the guided rule. `ctx.save_for_backward` carries a tensor across.', GuidedReLU,
-        trials=(Trial(FOUR, through, {'forward': A.clamp(min=0), 'backward': torch.tensor([2., 0., 0., 0.])}), Trial('Two convolutions with it', through_network)),
-        mistakes=(Mistake(PlainReLU, 'The way back is backprop\'s: negative gradients pass.'), Mistake(DeconvReLU, 'The way back is a deconvnet\'s: it passes where the ReLU was closed.'),
-                  Mistake(IdentityForward, 'On the way forward nothing is cut: it should be a ReLU.'), Mistake(SavesAfterChange, 'Negative gradients come out positive. Stop them.'),
-                  Mistake(MasksByGradient, 'You send activations back. Send the gradient, where both are positive.')),
-        hints=('Both methods are static: `@staticmethod` above each.', 'Save the output: it is positive exactly where the ReLU was open.', '`backward` gets that tensor from `ctx.saved_tensors` and returns rectified `g` times the mask.'),
-        why='An autograd function is how the library changes every ReLU of any network without touching one module.', also=(GuidedReLUInput, GuidedReLUMask)),
+    Exercise('4.4', 'A ReLU with another way back', 'The ladder has a ReLU whose way back is guided. Write the autograd function `RuledReLU` for any ReLU call and any rule. `forward(ctx, x, relu, rule, top)` gives what `relu(x)` gives; that may be `torch.relu`, one that ends at a `top` such as `F.relu6`, or one that works in place, which autograd must be told (`ctx.mark_dirty`). `backward(ctx, g)` sends on what `RULES[rule](g, A)` lets through, with `RULES` from `camtutor.guided`; `A` must be positive just where the ReLU was open, that is above 0 and below `top` (`inf`, if there is none).', RuledReLU, library='camtutor.guided',
+        trials=(Trial(FOUR + ', guided', there_and_back('guided'), {'forward': A.clamp(min=0), 'backward': torch.tensor([2., 0., 0., 0.])}),
+                Trial('The same as a deconvnet', there_and_back('deconvnet'), {'forward': A.clamp(min=0), 'backward': torch.tensor([2., 0., 3., 0.])}),
+                Trial('The same by backprop', there_and_back('backprop'), {'forward': A.clamp(min=0), 'backward': torch.tensor([2., -1., 0., 0.])}),
+                Trial('A ReLU6 that read 1, 8, −2, 3, by backprop', there_and_back('backprop', F.relu6, 6, torch.tensor([1., 8., -2., 3.])), {'forward': torch.tensor([1., 6., 0., 3.]), 'backward': torch.tensor([2., 0., 0., -4.])}),
+                Trial('A ReLU in place, guided', there_and_back('guided', torch.relu_), {'forward': A.clamp(min=0), 'backward': torch.tensor([2., 0., 0., 0.]), 'backward from the tensor that was changed in place': torch.tensor([2., 0., 0., 0.])},
+                      'If `relu` gives back `x` itself, it has worked in place: `ctx.mark_dirty(x)`.'),
+                Trial('Two convolutions with it, by all three rules', through_network)),
+        mistakes=(Mistake(RuledAlwaysGuided, 'It is guided whatever rule was asked for. Keep `rule` in `ctx`, and look it up in `RULES` on the way back.'),
+                  Mistake(RuledAlwaysReLU, 'On the way forward you run a ReLU of your own. Run the one that was called: a `F.relu6` ends at 6, and one in place changes `x`.'),
+                  Mistake(RuledNotCut, 'On the way forward nothing is cut: hand on what `relu(x)` gives.'),
+                  Mistake(RuledNoTop, '`top` is not used. A ReLU6 is shut again above 6: there its output does not move, and backprop sends nothing.'),
+                  Mistake(RuledNotDirty, 'One that works in place is not announced. Whoever goes on with `x`, as many networks do, then goes back past your rule: `ctx.mark_dirty(x)`.'),
+                  Mistake(RuledOneGradient, '`backward` must give one thing for each argument of `forward`: the gradient for `x`, and None for the three that have none.'),
+                  Mistake(RuledExchanged, 'You hand the rule its arguments in the wrong order, so activations come back. It is `(g, A)`.'),
+                  Mistake(RuledTwice, 'You apply backprop\'s mask once more after the rule. A deconvnet does not ask whether the ReLU was open.')),
+        hints=('Both methods are static: `@staticmethod` above each. Tensors go across in `ctx.save_for_backward`, anything else as an attribute of `ctx`.', 'Save the output: it is positive exactly where the input was, and it outlives a ReLU in place.', '`backward` gets that tensor from `ctx.saved_tensors`, sets it to 0 where it has reached the top, and returns the rule\'s answer and three times None.'),
+        why='With this the library changes every ReLU of any network without touching one module.', also=(RuledByHand, RuledWithTop)),
     Exercise('4.5', 'The gradient at the pixels', 'Write `saliency(model, x, target=None)`: the signed gradient of each image\'s score at its own pixels (N,3,H,W). None means each image\'s top class. Leave nothing behind.', saliency, library='camtutor.guided',
         trials=(Trial('Three pictures, class 1', pixels(1)), Trial('Three pictures, each its top class', pixels(None)), Trial('In-place ReLUs', pixels(0, True))),
         mistakes=(Mistake(saliency_backward, '`backward()` has filled the `.grad` of every parameter. `torch.autograd.grad(score, x)` does not.'), Mistake(saliency_marks, 'The caller\'s `x` is marked with `requires_grad` now. Work on a copy.'),
@@ -655,17 +921,23 @@ EXERCISES = (
                   Mistake(guided_plain, 'This is the plain gradient.'), Mistake(guided_last_only, 'Only the last ReLU is guided. All of them.')),
         hints=('`register_full_backward_hook(f)` calls `f(module, grad_in, grad_out)`; what `f` returns replaces `grad_in`.', '`grad_in[0]` is zero already where the ReLU was closed. What is left to do?', 'Return a tuple with the rectified first entry; remove all hooks in `finally`.'),
         why='The library does it without hooks, since module hooks miss every `F.relu`; on this network both agree exactly.', also=(guided_swap, guided_tensor_hooks)),
-    Exercise('4.7', 'Guided Grad-CAM', 'Write `combine(pixels, m)`: Grad-CAM (N,h,w), brought bilinearly to the size of the picture, times guided backprop (N,3,H,W).', combine,
-        trials=(gives('Random pixels and maps', rand(2, 3, 12, 10), rand(2, 6, 5, seed=1).abs()), one_by_one(rand(2, 3, 12, 10), rand(2, 6, 5, seed=1).abs()), keeps(rand(2, 3, 12, 10), rand(2, 6, 5, seed=1).abs())),
-        mistakes=(Mistake(combine_nearest, 'The map is enlarged in blocks: ask for `mode="bilinear"`.'), Mistake(combine_sum, 'You add. A product is zero where either is.'), Mistake(combine_positive, 'Negative pixels are cut. They are evidence too, and the drawing knows what to do with a sign.'),
-                  Mistake(combine_scaled, 'You scale the map first. That belongs to drawing.'), Mistake(combine_first, 'Every picture is multiplied by the first one\'s map.'), Mistake(combine_shrunk, 'You shrink the pixels to the map. Enlarge the map.')),
-        hints=('`F.interpolate` wants (N,C,h,w): give the map an axis of channels.', 'The size is that of the last two axes of `pixels`.', 'One channel multiplies three.'), why='Where from Grad-CAM, how fine from guided backprop.', also=(combine_show, combine_loop)),
-    Exercise('4.8', 'Grey is zero', 'Write `grey_zero(g)`: signed pixels (N,3,H,W) as pictures in [0,1], zero at 0.5, each picture\'s largest absolute value at 0 or 1.', grey_zero,
-        trials=(gives('Worked by hand: 4, −2, 0, 1, …', SIGNED, want=(SIGNED/8 + .5)), gives('Random pixels', rand(3, 3, 4, 5)), one_by_one(rand(3, 3, 4, 5))),
-        mistakes=(Mistake(grey_min_max, 'You stretch from lowest to highest. Then zero has another grey in every picture, and "nothing here" cannot be told from "something".'), Mistake(grey_batch, 'All pictures share one scale. Each has its own.'),
-                  Mistake(grey_channels, 'Each colour has its own scale, so that the hue is lost. One scale for a picture.'), Mistake(grey_abs, 'The sign is gone: for and against look alike.'),
-                  Mistake(grey_positive_max, 'The largest *absolute* value counts; a strong negative one would leave [0,1].'), Mistake(grey_clamped, 'Nothing is scaled: small values stay grey, large ones are cut.')),
-        hints=('Divide so that every value lies between −1 and 1.', 'By the largest absolute value of each picture, over three axes.', 'Half of it plus a half.'), why='A colour scale is a claim; here the claim is that grey means nothing.', also=(grey_loop, grey_flat)),
+    Exercise('4.7', 'Guided Grad-CAM', 'Write `guided_grad_cam(model, x, target=None, layer=None)`: Grad-CAM at `layer`, brought bilinearly to the size of the picture, times guided backprop (N,3,H,W), both for the same target. None as a layer means `last_layer(model, x)`. From `camtutor.gradcam` you may import `capture`, `grad_cam` and `last_layer`, from `camtutor.guided` `guided_backprop`, from `camtutor.show` `upsample`.', guided_grad_cam, library='camtutor.guided',
+        trials=(Trial('Class 0 at an inner layer, three pictures', multiplied(0, '0.3')), Trial('Class 2, no layer named', multiplied(2)), Trial('Each picture\'s top class', multiplied(None, '0.0'))),
+        mistakes=(Mistake(product_nearest, 'The map is enlarged in blocks. Bilinearly: `upsample` does that.'), Mistake(product_sum, 'You add. A product is zero where either is.'), Mistake(product_positive, 'Negative pixels are cut. They are evidence too, and the drawing knows what to do with a sign.'),
+                  Mistake(product_scaled, 'You scale the map first. That belongs to drawing.'), Mistake(product_first, 'Every picture is multiplied by the first one\'s map.'), Mistake(product_shrunk, 'You shrink the pixels to the map. Enlarge the map.'),
+                  Mistake(product_plain, 'The pixels are the plain gradient\'s. Take guided backprop.'), Mistake(product_guided_cam, 'Your Grad-CAM went back under the guided rule as well. The map is an ordinary Grad-CAM; only the pixels are guided.'),
+                  Mistake(product_last_only, '`layer` is not used: the map always comes from the last layer.'), Mistake(product_top_map, 'The map explains the top class, whichever was asked for. Hand `target` to both halves.')),
+        hints=('Two explanations of the same score, and one product.', '`capture` gives what `grad_cam` needs; the size is that of the last two axes of `x`.', 'The map (N,H,W) needs an axis for the colours before it can multiply (N,3,H,W).'), why='Where from Grad-CAM, how fine from guided backprop. And all that is specific to the class comes from the map.', also=(product_interpolated, product_loop)),
+    Exercise('4.8', 'Grey is zero', 'Write `signed_image(g, clip=99)`: signed pixels (N,3,H,W) as pictures in [0,1], zero at 0.5. Of each picture\'s n = 3·H·W absolute values, the one that is number ⌈n · clip / 100⌉ from below is the end of the scale: drawn as 0 or 1, by its sign, and so is what lies beyond it. If that one is 0, the largest takes its place; a picture of zeros is grey all over.', signed_image, library='camtutor.guided',
+        trials=(Trial('Worked by hand: 4, −2, 0, 1, … up to the largest', lambda f: f(SIGNED.clone(), 100), SIGNED/8 + .5),
+                Trial('The same, clipped at 80: number 10 of 12 is a 2', lambda f: f(SIGNED.clone(), 80), (SIGNED/4 + .5).clamp(0, 1)),
+                gives('Random pixels', rand(3, 3, 9, 10)*torch.tensor([1., 5., .1]).view(3, 1, 1, 1)), gives('A picture with two pixels that are not zero, and one with none', SPARSE), one_by_one(rand(3, 3, 9, 10)), keeps(rand(3, 3, 9, 10))),
+        mistakes=(Mistake(signed_min_max, 'You stretch from lowest to highest. Then zero has another grey in every picture, and "nothing here" cannot be told from "something".'), Mistake(signed_largest, '`clip` is not used: the largest value is the end of the scale, and one loud pixel makes all others pale.'),
+                  Mistake(signed_batch, 'All pictures share one scale. Each has its own.'), Mistake(signed_channels, 'Each colour has its own scale, so that the hue is lost. One scale for a picture.'), Mistake(signed_abs, 'The sign is gone: for and against look alike.'),
+                  Mistake(signed_positive_end, 'The percentile is that of the signed values. Take the absolute ones: a strong negative pixel counts as much.'), Mistake(signed_not_clipped, 'What lies beyond the end of the scale leaves [0,1]. Clamp it.'),
+                  Mistake(signed_not_halved, 'From grey to white is only a half: divide by *twice* the end of the scale.'), Mistake(signed_black_zero, 'Zero is black, and all that is negative with it. Shift it to 0.5.'),
+                  Mistake(signed_fraction, 'You take 99 hundredths of the largest value. A percentile is a place in the order: one loud pixel does not move it.'), Mistake(signed_nan, 'The end of the scale can be 0, where hardly a pixel is touched, and you divide by it. Put the largest value in its place, and something tiny if that is 0 too.')),
+        hints=('`kthvalue(k, 1)` gives number k of each row, in order.', 'Flatten each picture, without signs, to a row. The end of its scale is one number, which needs three more axes to divide the picture.', 'Divided by the end, values lie about −1 to 1. Half of it plus a half; then clamp.'), why='A colour scale is a claim; here the claim is that grey means nothing, and that a few loud pixels do not drown the rest.', also=(signed_loop, signed_flat)),
     Exercise('4.9', 'One number a pixel', 'Write `strength(g)`: (N,3,H,W) to (N,H,W), the largest absolute value of each pixel\'s channels.', strength, library='camtutor.guided',
         trials=(gives('Worked by hand', SIGNED, want=SIGNED.abs().amax(1)), gives('Random pixels', rand(2, 3, 4, 5))),
         mistakes=(Mistake(strength_signed, 'A strong negative value is overlooked.'), Mistake(strength_mean, 'This is the mean. The largest.'), Mistake(strength_kept, 'There is an axis too many: leave `keepdim` out.'),
@@ -676,12 +948,15 @@ EXERCISES = (
         mistakes=(Mistake(pearson, 'This is the ordinary correlation of the values. Replace each by its rank first.'), Mistake(ranks_once, 'One `argsort` gives the place of the smallest, the next … . The *rank* of each value is the argsort of that.'),
                   Mistake(ranks_of_all, 'All pairs go into one figure.'), Mistake(ranks_uncentred, 'The mean must be taken off before multiplying.'), Mistake(ranks_of_size, 'You rank by size without the sign.')),
         hints=('The rank of a value: how many are smaller.', '`argsort` twice.', 'Centre both, multiply, add up, divide by both lengths.'), why='The sanity check asks whether an explanation changes when the network\'s weights do; this is its ruler.', also=(ranks_formula, ranks_corrcoef)),
-    Exercise('4.11', 'Nothing learned', 'Write `shuffle_weights(module)`: the numbers of *each* parameter in a random order, in place.', shuffle_weights,
-        trials=(Trial('Two convolutions', shuffled, {'parameters with the same numbers as before': 4, 'parameters in the same order as before': 0, 'parameters that are zero everywhere': 0, 'kernels that are whole as before': False, 'the parameters are the same objects': True}),),
-        mistakes=(Mistake(shuffle_new, 'The numbers are new. Keep them, so that nothing but what was learned is lost.'), Mistake(shuffle_rows, 'Whole kernels change places and stay as learned. Shuffle the numbers within.'),
-                  Mistake(shuffle_copy, 'Nothing has changed: `p = …` gives the name to another tensor. Write into `p`, for example with `copy_`.'), Mistake(shuffle_weights_only, 'The biases are learned too.'),
-                  Mistake(shuffle_zero, 'Everything is zero: that is another network altogether, with no output.'), Mistake(shuffle_by_copy_of_parameter, 'The parameters are new objects. An optimiser, or another reference, would still hold the old ones: write in place.')),
-        hints=('`torch.randperm(n)` is a random order.', 'Flatten, index, back into shape.', 'Under `no_grad`, write it into the parameter with `copy_`.'), why='An explanation that looks the same afterwards was not explaining what the network had learned.', also=(shuffle_data, shuffle_argsort)),
+    Exercise('4.11', 'Nothing learned', 'Write `scramble(module, seed=0)`: put the numbers of *each* parameter in a random order, and give each number a random sign, in place. The same seed gives the same result, and nobody else\'s random numbers change: draw from a `torch.Generator` of your own.', scramble, library='camtutor.guided',
+        trials=(Trial('Two convolutions', scrambled, SCRAMBLED, {'the same seed gives': 'All random numbers must come from a generator that begins with the seed.', 'the random numbers of the session': '`torch.manual_seed` begins the whole session\'s numbers anew.'}),),
+        mistakes=(Mistake(scramble_order_only, 'The order is new, the signs are as before: a layer that holds mostly positive weights still does. Multiply by −1 or 1 at random.'), Mistake(scramble_signs_only, 'The signs are new, the order is as before, so each weight has its old size at its old place. Exchange places as well.'),
+                  Mistake(scramble_one_sign, 'All numbers of a parameter have changed their sign together. Each draws its own.'), Mistake(scramble_new, 'The numbers are new. Keep their sizes, so that nothing but what was learned is lost.'),
+                  Mistake(scramble_rows, 'Whole kernels change places, and each keeps the sizes of its numbers where they were. Shuffle the numbers within.'), Mistake(scramble_zero, 'Everything is zero: that is another network altogether, with no output.'), Mistake(scramble_weights_only, 'The biases are learned too.'),
+                  Mistake(scramble_copy, 'Nothing has changed: `p = …` gives the name to another tensor. Write into `p`, for example with `copy_`.'), Mistake(scramble_no_seed, '`seed` is not used. Two runs of a sanity check could then not be compared.'),
+                  Mistake(scramble_session, '`torch.manual_seed` sets the random numbers of the whole session: a training that draws its batches would go on with others. Make a `torch.Generator().manual_seed(seed)` and hand it to each draw.'),
+                  Mistake(scramble_new_objects, 'The parameters are new objects. An optimiser, or another reference, would still hold the old ones: write in place.')),
+        hints=('`torch.randperm(n, generator=…)` is a random order.', 'Flatten, index, back into shape; signs are `torch.randint(2, …)` made to −1 and 1.', 'Under `no_grad`, write it into the parameter with `copy_`.'), why='As large as before, and nothing learned is left. An explanation that looks the same afterwards was not explaining what the network had learned.', also=(scramble_argsort, scramble_numpy)),
     Exercise('4.12', 'By hand', 'A ReLU read 3, −1, 2, −5. The gradients 1, 4, −2, −3 arrive. What does guided backprop send on? Give a list.', [1, 0, 0, 0], kind='value',
         mistakes=(Mistake([1, 0, -2, 0], 'This is backprop: it passes the −2.'), Mistake([1, 4, 0, 0], 'This is the deconvnet: it passes the 4, though the ReLU was closed.')),
         hints=('Two conditions for each number.', 'Where was the ReLU open? The first and the third.', 'Which of those gradients are positive?'), why='One number out of four is left: that is why the pictures are so clean.'),
@@ -705,7 +980,7 @@ EXERCISES = (
                   Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNotEntered, 'No ReLU was met: the gradient is the ordinary one, and `met` is 0. Either the mode was never in place, as with an empty `__enter__` (delete it, it is inherited), or your condition never holds.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
         hints=('PyTorch asks `__torch_function__` before every call, and `func` is what is about to run.', '`func.__name__` is `relu` for the module, the function and the method; `relu_` in place.', 'Two cases: a ReLU is counted and replaced by `RuledReLU.apply(…)` on the first of `args`; anything else is called with its `args` and `kwargs`. In `__init__`, let the parent class begin.'),
         why='No module hooked, copied or edited, and no `F.relu` missed: this is the engine of the chapter, and of the next.', also=(RuleOfOnesOwn, RuleInSet)),
-    Exercise('4.16', 'Forgetting from the top', 'Write the generator `cascade(model, layers, seed=0)` of the sanity check. `layers` holds names, bottom first. Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
+    Exercise('4.16', 'Forgetting from the top', 'Write the generator `cascade(model, layers=None, seed=0)` of the sanity check. `layers` holds names, bottom first. (None means all modules that hold weights of their own; it is not tried.) Yield `(None, an untouched copy)`, and then `(name, model)` again and again, each time with one more layer scrambled, from the top down. `scramble(module, seed)` may be imported from `camtutor.guided`. The caller\'s model stays as it is.', cascade, library='camtutor.guided',
         trials=(Trial('Three convolutions', falling('0', '2', '4')), Trial('Two of them', falling('0', '4')), Trial('No layer', falling())),
         mistakes=(Mistake(cascade_from_below, 'You begin at the bottom. From the top: the class is forgotten first, the edges last.'), Mistake(cascade_alone, 'Each time only one layer is scrambled, and the one before is whole again. That is the paper\'s other test, "independent randomisation". In a cascade they stay scrambled.'),
                   Mistake(cascade_in_place, 'You have scrambled the caller\'s own network, and nothing brings it back. Work on a `deepcopy`.'), Mistake(cascade_pops, 'The steps are right, but `pop` has emptied the caller\'s list. Go through it without taking from it.'), Mistake(cascade_no_start, 'The first step is missing: `(None, an untouched copy)`, with which all others are compared.'),
@@ -720,7 +995,28 @@ EXERCISES = (
                   Mistake(ssim_tiles, 'Your windows lie side by side. They overlap: step 1.'), Mistake(ssim_padded, 'Your windows hang over the edge, where the padding counts as black. Only whole windows.'), Mistake(ssim_apart, 'This is a difference: 0 for the same picture. A similarity gives 1.')),
         hints=('`F.avg_pool2d(t, size, 1)` is the mean in every window.', 'A variance is the mean of the squares less the square of the mean; a covariance is the same with a product.', 'Five maps (two means, two variances, one covariance) go into the formula; its mean over the last three axes is the answer.'),
         why='The second ruler of the sanity check. Rank correlation looks at pixels one by one; this one at patches, as a reader of the picture does.', also=(ssim_unfold, ssim_loop)),
-    Exercise('4.18', 'The sanity check', 'You shuffle the weights of a network from the top down. The guided backprop picture hardly changes. What follows?', 'The picture shows little of what the network has learned; much of it is the input\'s own edges', kind='choice',
+    Exercise('4.18', 'Any start, any rule', 'Exercises 4.5 and 4.6 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is a class score, `class_score(out, target)`; or, if `layer` is a name, the sum of that layer\'s activations over the places that `unit_mask(A, channel, whole)` marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place ReLU. From `camtutor.guided` you may import `ReLURule` and `unit_mask`, from `camtutor.gradcam` `class_score`.', pixel_grad, library='camtutor.guided',
+        trials=(Trial('Class 1, no rule', comes_back(target=1)), Trial('Each picture\'s top class, guided', comes_back(rule='guided')), Trial('Class 2, as a deconvnet, ReLUs in place', comes_back(True, target=2, rule='deconvnet')),
+                Trial('The strongest place of channel 2 of a layer, guided', comes_back(rule='guided', layer='0.3', channel=2)), Trial('The whole map of a channel, in front of a ReLU in place', comes_back(True, layer='0.3', channel=1, whole=True)),
+                Trial('Each picture\'s strongest channel, weighed, as a deconvnet', comes_back(rule='deconvnet', layer='0.4', whole=True, weigh=True))),
+        mistakes=(Mistake(way_no_clone, 'An in-place ReLU behind the layer writes into what your hook has kept: the marks then stand where *its* output is strongest, and the way back begins behind it. Hand a `clone()` on.'), Mistake(way_left_on, 'The hook is still on the layer. Remove it in `finally`.'),
+                  Mistake(way_guided, 'Any rule is taken for the guided one. Hand `rule` on.'), Mistake(way_no_rule, 'The rule has no effect. A ReLU is swapped when it is *called*: the forward pass must run inside the `with`.'),
+                  Mistake(way_squared, 'The gradient flows through the weight as well, so everything comes out twice as strong. The weight is a plain number: `detach()` it.'), Mistake(way_unweighed, '`weigh` is not used: the places must count by their activations.'),
+                  Mistake(way_always_weighed, 'The places are weighed though nobody asked for it. Without `weigh` each marked place counts once.'), Mistake(way_whole_layer, 'You go back from everything the layer puts out. Multiply by the mask first.'),
+                  Mistake(way_class_only, 'A layer was named, and you explain the class. The start is then a channel of that layer.'), Mistake(way_never_whole, '`whole` is not handed on: you always begin at a single place.')),
+        hints=('One forward pass of a copy of `x` that requires a gradient; what differs is which number you go back from.', 'A hook on the layer keeps its output for you. It is in the graph already, so it can be multiplied by the mask and added up.', 'The pass runs inside the rule, or inside nothing: `contextlib.nullcontext()` is a `with` that does nothing. Afterwards one `torch.autograd.grad` of the sum at the pixels.'),
+        why='All methods of this chapter, and the next one\'s, are this function with other arguments.', also=(pixel_grad_capture, pixel_grad_seeded)),
+    Exercise('4.19', 'Paint, and forget', 'Write `paint(model, x, method="guided_backprop", target=None, clip=99, scrambled=0, layers=None)`, which the sliders call: the picture in [0,1] that `PAINTERS[method](model, x, target)` gives when `signed_image` draws it with `clip`; and before that, as many layers are scrambled as `scrambled` says, from the top, by `cascade(model, layers)`. All three names may be imported from `camtutor.guided`.', paint, library='camtutor.guided',
+        trials=(Trial('As it is', painted(target=1)), Trial('Another method, drawn with another clip', painted(method='saliency', target=2, clip=90)), Trial('One layer scrambled, of two', painted(target=0, scrambled=1, layers=['0.0', '0.3'])),
+                Trial('Both, another method', painted(method='guided_grad_cam', scrambled=2, target=2, layers=['0.0', '1.2'])), Trial('Two, of all that have weights', painted(method='saliency', scrambled=2))),
+        mistakes=(Mistake(paint_one_less, 'One layer too few is scrambled. The first step of `cascade` is the untouched copy, so step number n has n scrambled layers.'), Mistake(paint_one_more, 'One layer too many is scrambled. The first step of `cascade` is the untouched copy: with `scrambled=0` take that one.'),
+                  Mistake(paint_trained, '`scrambled` is not used: this is the trained network\'s picture in any case.'),
+                  Mistake(paint_list, 'All layers are scrambled, however few were asked for: you run `cascade` to its end before you choose a step. It hands out one and the same network each time, and at the end all of its layers are scrambled. Stop it at the step that you want.'),
+                  Mistake(paint_raw, 'These are the signed numbers, not a picture. `signed_image` draws them.'), Mistake(paint_one_method, '`method` is not used. Look it up in `PAINTERS`.'), Mistake(paint_clip, '`clip` is not handed on.'),
+                  Mistake(paint_top_class, '`target` is not handed on: each picture is asked about its own top class.'), Mistake(paint_some_layers, '`layers` is not handed on: `cascade` then takes all layers that have weights.')),
+        hints=('Three functions in a row: `cascade`, a painter, `signed_image`.', '`cascade` is a generator: it scrambles one more layer each time it is asked for the next step.', 'Ask it once for the untouched network and once more for each layer, and no further; `itertools.islice` or `next` does that.'),
+        why='A plain function, with a check of its own, since a slider hides the errors of what it calls.', also=(paint_enumerate, paint_next)),
+    Exercise('4.20', 'The sanity check', 'You shuffle the weights of a network from the top down. The guided backprop picture hardly changes. What follows?', 'The picture shows little of what the network has learned; much of it is the input\'s own edges', kind='choice',
         mistakes=(Mistake('Guided backprop is robust, which is good', 'Robust against the very thing it should show.'), Mistake('The network has learned nothing', 'It had; you destroyed it, and the picture did not notice.'),
                   Mistake('The shuffling went wrong', 'Look at the accuracy: it is gone.'))),
 )
