@@ -33,7 +33,7 @@ def channel_maps(
     top = _PER[per](A)
     return A / top.where(top > 0, torch.ones_like(top))
 
-# %% ../nbs/06_feature_maps.ipynb #00145bf2
+# %% ../nbs/06_feature_maps.ipynb #001456ef
 def feature_grid(
     A:Tensor,      # activations (C,h,w) of one picture
     per='channel', # see `channel_maps`
@@ -45,7 +45,7 @@ def feature_grid(
     tiles = colorize(channel_maps(A, per), cmap)
     return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1] // 16), pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #001a32f2
+# %% ../nbs/06_feature_maps.ipynb #001aef4e
 def _pca(A):
     "The first three principal components over all places of the batch, each stretched to [0,1]."
     flat = A.movedim(1, -1).reshape(-1, A.shape[1])
@@ -68,7 +68,7 @@ def fuse_channels(
     if how == 'pca' and A.shape[1] < 3: raise CamError(f"Fusing channels: three colours need three channels, and there are {A.shape[1]}.")
     return _FUSE[how](A.detach().float())
 
-# %% ../nbs/06_feature_maps.ipynb #00207f9f
+# %% ../nbs/06_feature_maps.ipynb #00200ec5
 def log_features(
     writer,   # a `torch.utils.tensorboard.SummaryWriter`
     tag:str,  # the name to show them under
@@ -79,7 +79,7 @@ def log_features(
     writer.add_image(f'{tag}/channels', feature_grid(A), step)
     writer.add_image(f'{tag}/mean', feature_grid(fuse_channels(A[None])), step)
 
-# %% ../nbs/06_feature_maps.ipynb #0026d8e2
+# %% ../nbs/06_feature_maps.ipynb #002622fa
 def kernel_grid(
     w:Tensor, # kernels (K,3,kh,kw) to show in colour, or (K,1,kh,kw) in grey
     ncol=8,   # kernels in a row
@@ -93,7 +93,7 @@ def kernel_grid(
     tiles = .5 + .5 * w / top.where(top > 0, torch.ones_like(top))
     return make_grid(tiles.expand(-1, 3, -1, -1).repeat_interleave(zoom, -1).repeat_interleave(zoom, -2), nrow=ncol, padding=2, pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #002cff09
+# %% ../nbs/06_feature_maps.ipynb #002c59ba
 def kernel_spectrum(
     w:Tensor, # kernels (K,C,kh,kw)
     size=16,  # frequencies along each axis
@@ -103,7 +103,7 @@ def kernel_spectrum(
         raise CamError(f"A spectrum of kernels: got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and size at least {max(w.shape[-2:])}.")
     return torch.fft.fftshift(torch.fft.fft2(w.detach().float(), (size, size)).abs().sum(1), dim=(-2, -1))
 
-# %% ../nbs/06_feature_maps.ipynb #00346eef
+# %% ../nbs/06_feature_maps.ipynb #0034aa66
 def dead_channels(
     A:Tensor, # activations (N,C,h,w) of many pictures
     eps=1e-6, # what counts as nothing
@@ -120,7 +120,7 @@ def channel_similarity(
     flat = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return flat @ flat.T
 
-# %% ../nbs/06_feature_maps.ipynb #003af702
+# %% ../nbs/06_feature_maps.ipynb #003a6776
 Top = namedtuple('Top', 'value image place')
 
 def top_activations(
@@ -134,7 +134,7 @@ def top_activations(
     place = place.gather(0, image)
     return Top(value.T, image.T, torch.stack([place.T // A.shape[3], place.T % A.shape[3]], -1))
 
-# %% ../nbs/06_feature_maps.ipynb #00445736
+# %% ../nbs/06_feature_maps.ipynb #0044d387
 def part_energy(
     A:Tensor,    # activations (N,C,h,w)
     mask:Tensor, # the part's mask in each picture (N,H,W), bool
@@ -146,7 +146,7 @@ def part_energy(
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])[:, 0]
     return torch.einsum('nchw,nhw->c', A, share) / A.sum((0, 2, 3)).clamp(min=1e-12)
 
-# %% ../nbs/06_feature_maps.ipynb #0051d2a5
+# %% ../nbs/06_feature_maps.ipynb #0051cf79
 @contextmanager
 def ablate_channels(
     model:nn.Module, # a network
@@ -164,7 +164,7 @@ def ablate_channels(
     try: yield model
     finally: handle.remove()
 
-# %% ../nbs/06_feature_maps.ipynb #005285e2
+# %% ../nbs/06_feature_maps.ipynb #00526f81
 def _numbers(channels):
     "One channel or several as a list of ints."
     several = plain(channels)
@@ -174,7 +174,7 @@ def _numbers(channels):
         if type(c) is not int: raise CamError(f"Switching channels off: {c!r} is no channel. Give a number or several; for a mask of channels give mask.nonzero().flatten().")
     return several
 
-# %% ../nbs/06_feature_maps.ipynb #0056aeb0
+# %% ../nbs/06_feature_maps.ipynb #0057b5ee
 @torch.no_grad()
 def accuracy_without(
     tail:nn.Module, # the part of the network behind the layer
