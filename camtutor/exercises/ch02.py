@@ -491,6 +491,12 @@ def trains_all_in_train_mode(net, batches, steps=300, lr=.05, wd=.1): return eve
 def trains_slowly(net, batches, steps=300, lr=.05, wd=.1):
     with eval_mode(net): return every_step(net, net[1].parameters(), batches, steps, lr, wd)
 def trains_slowly_in_train_mode(net, batches, steps=300, lr=.05, wd=.1): return every_step(net, net[1].parameters(), batches, steps, lr, wd)
+def trains_by_batch(net, batches, steps=300, lr=.05, wd=.1):
+    opt, losses = torch.optim.AdamW(net[1].parameters(), lr, weight_decay=wd), []
+    with eval_mode(net):
+        for _ in range(steps):
+            for x, y in batches: losses.append(take_step(opt, F.cross_entropy(net(x), y)))
+    return losses
 def trains_in_train_mode(net, batches, steps=300, lr=.05, wd=.1):
     with torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
     return fitted(net[1][-1], *map(torch.cat, zip(*pairs)), steps, lr, wd)
@@ -542,7 +548,7 @@ def learns(answer):
     n, unmoved = sum(seen), [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())]
     own = loss_of(net, data)
     return {'what is returned': 'list', 'losses in it': len(losses), 'a loss is': type(losses[-1]).__name__,
-            'the weights of the body are as before': all(unmoved[:4]), 'so are the statistics of its batch norm': all(unmoved[4:6]),
+            'the weights of the body are as before': all(unmoved[:4]), 'its batch norm is as before': all(unmoved[4:6]),
             'pictures that went through the body': n,
             'the last loss is': 'well below the first' if losses[-1] < losses[0]/2 else 'the same' if losses[-1] == losses[0] else 'higher' if losses[-1] > losses[0] else 'a little below the first',
             'the network itself has now': 'about the last loss' if abs(own - losses[-1]) < .2*float(losses[-1]) else 'a higher loss' if own > losses[-1] else 'a lower loss'}
@@ -704,12 +710,14 @@ EXERCISES = (
         'Return the list of losses, as plain numbers. Weights and batch norm of the body stay as they are, even if `net` is in training mode.',
         retrain_head, library='camtutor.cam',
         trials=(Trial('Sixteen pictures of two classes in shuffled batches, 60 steps', learns,
-                      says={'pictures that': 'The body is frozen, so it gives the same at every step: compute it before the loop.', 'a loss is': 'A tensor keeps its graph alive: `item()` gives the number.'}),
+                      says={'losses in it': 'One for each step, and each step uses all pictures together.', 'its batch norm': 'In training mode every run moves its averages.',
+                            'pictures that': 'The body is frozen, so it gives the same at every step: compute it before the loop.', 'a loss is': 'A tensor keeps its graph alive: `item()` gives the number.'}),
                 Trial('Other step sizes and weight decays', heeds)),
         mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters, and gradients came as far as that. Compute the body\'s features before the loop, under `no_grad`, and give the optimiser those of the Linear.'),
                   Mistake(trains_all_in_train_mode, 'Two things. The optimiser was given all parameters, so the weights of the body have changed. And it ran in training mode, which moves the averages of its batch norm: use `eval_mode(net)`.'),
                   Mistake(trains_slowly, 'Right, but the body runs at every step and gives the same each time. Keep what the Linear reads, and run only the Linear in the loop.'),
                   Mistake(trains_slowly_in_train_mode, 'Two things. The body runs at every step, though it is frozen: compute the features once. And it runs in training mode, so that its batch norm moves: use `eval_mode(net)`.'),
+                  Mistake(trains_by_batch, 'That is how a whole network is trained: batch by batch, and the body runs each time. Here the body is frozen. Go through the batches once, keep what the Linear reads, and let each step use all of it.'),
                   Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running averages. They are no parameters: neither freezing nor `no_grad` keeps them still, only evaluation mode. `eval_mode(net)` does it, and puts the mode back.'),
                   Mistake(trains_on_last_batch, 'Only the last batch was learned: each turn of the loop over the batches replaces what was there. Collect, and join with `torch.cat`.'),
                   Mistake(trains_on_mixed_labels, 'Features and classes do not belong together: you go through `batches` twice, and a DataLoader shuffles each time. Take `x` and `y` from the same pass.'),
