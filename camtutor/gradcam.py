@@ -156,7 +156,7 @@ def _hooked(tap):
     finally:
         for h in handles: h.remove()
 
-# %% ../nbs/03_gradcam.ipynb #0088f80d
+# %% ../nbs/03_gradcam.ipynb #0089c7ef
 def unwrap(model:nn.Module)->nn.Module:
     "The network inside `DataParallel`, `DistributedDataParallel` or `torch.compile`, whose own forward hides its layers."
     wrapped = nn.DataParallel, nn.parallel.DistributedDataParallel
@@ -229,7 +229,7 @@ def _grid(t, size):
     off, extra, grid = min(fits)
     return (grid, extra) if off < .7 else (None, 0)
 
-# %% ../nbs/03_gradcam.ipynb #0097d46d
+# %% ../nbs/03_gradcam.ipynb #00973154
 def _off(h, w, size): return abs(log(h / w * size[1] / size[0]))
 
 def as_maps(
@@ -387,7 +387,7 @@ def capture(
     acts = [kept.at(name) for name in kept.names]
     return Captured(kept.out, acts, grads) if kept.many else Captured(kept.out, acts[0], grads[0])
 
-# %% ../nbs/03_gradcam.ipynb #00c69cf1
+# %% ../nbs/03_gradcam.ipynb #00c60a7e
 def grad_cam_maps(
     model, x, layers, target=None, # see `capture`
 ):                                 # out (N,K), and the maps (N,h,w) or, for K scores, (K,N,h,w); a list of them if `layers` is one
@@ -406,7 +406,7 @@ def _token_layers(model, x):
     with _quiet(model), _hooked(every): _run(model, x)
     return [m for m in seen if seen.count(m) == 1]
 
-# %% ../nbs/03_gradcam.ipynb #00e0f05e
+# %% ../nbs/03_gradcam.ipynb #00e03223
 def _last_read(model, x, mods, target):
     "The last of `mods` from whose places, not only a class token, the output has a gradient; and whether the output is one tensor. Of several outputs the target decides."
     tap = _Tap(model, mods)
@@ -421,7 +421,7 @@ def _last_read(model, x, mods, target):
     found = [m for m, g in zip(tap.acts, grads) if g is not None and as_maps(g, x.shape[-2:]).any()]
     return (layer_name(model, found[-1]) if found else None), single
 
-# %% ../nbs/03_gradcam.ipynb #00e1b992
+# %% ../nbs/03_gradcam.ipynb #00e1fa52
 _NO_LAYER = nn.Identity, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d
 
 def _find_last(model, x, target):
@@ -433,7 +433,7 @@ def _find_last(model, x, target):
     if found[0]: return found
     raise CamError(f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold anything but zeros? If so, name a layer yourself; if it gives no tensors, a callable target too.")
 
-# %% ../nbs/03_gradcam.ipynb #00e211bd
+# %% ../nbs/03_gradcam.ipynb #00e29603
 _last = WeakKeyDictionary()
 
 @torch.inference_mode(False)

@@ -274,7 +274,112 @@ TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.',
         'a graph was recorded below the layer': 'Run under `no_grad`, and switch grad on in the hook, on a detached tensor that requires a gradient.',
         'grad mode is as before': 'A `with` puts it back.', 'parameters that can learn': 'Change no flag of somebody else\'s network.'}
 
-# 3.6 several layers
+# 3.6 around the network
+
+def unwrap(model:nn.Module # a network, perhaps inside `nn.DataParallel`, perhaps inside several
+          )->nn.Module:
+    "The network itself."
+    while isinstance(model, nn.DataParallel): model = model.module
+    return model
+
+def unwrap_recursive(model): return unwrap_recursive(model.module) if isinstance(model, nn.DataParallel) else model
+def unwrap_type(model):
+    inner = model
+    while type(inner) is nn.DataParallel: inner = inner._modules['module']
+    return inner
+
+def unwrap_once(model): return model.module if isinstance(model, nn.DataParallel) else model
+def unwrap_always(model): return model.module
+def unwrap_attribute(model):
+    while hasattr(model, 'module'): model = model.module
+    return model
+def unwrap_copy(model):
+    from copy import deepcopy
+    return deepcopy(unwrap(model))
+
+class Own(nn.Module):
+    "A network that has a part named `module`."
+    def __init__(self):
+        super().__init__()
+        self.module, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+    def forward(self, x): return self.head(self.module(x).mean((2, 3)))
+
+def wrapped(make, layers=0):
+    def run(answer):
+        net = model = make()
+        for _ in range(layers): model = nn.DataParallel(model)
+        got = answer(model)
+        return {'it is the network itself': got is net, 'what you gave': type(got).__name__}
+    return run
+
+# 3.7 tokens
+
+def as_maps(a:Tensor, # what a layer put out: maps (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
+            size, # (H,W) of the images
+            last=None # True: four axes, and the channels are the last
+           )->Tensor: # (N,C,h,w)
+    "What a layer put out, laid out as maps; a class token in front of the patches is left out."
+    if a.ndim == 4: return a.movedim(-1, 1) if last else a
+    for extra in (0, 1):
+        n = a.shape[1] - extra
+        h = round((n*size[0]/size[1])**.5)
+        if h and n % h == 0 and h*size[1] == n//h*size[0]: return a[:, extra:].unflatten(1, (h, n//h)).movedim(-1, 1)
+
+def maps_einsum(a, size, last=None):
+    if a.dim() == 4: return a.permute(0, 3, 1, 2) if last else a
+    t, (H, W) = a.shape[1], size
+    h, w = next((h, w) for h in range(1, t + 1) for w in range(1, t + 1) if h*w in (t, t - 1) and h*W == w*H)
+    return torch.einsum('nhwc->nchw', a[:, t - h*w:].reshape(len(a), h, w, -1))
+def maps_transposed(a, size, last=None):
+    if a.ndim == 4 and not last: return a
+    if a.ndim == 4: return torch.stack(a.unbind(3), 1)
+    h = int((a.shape[1]*size[0]/size[1])**.5 + 1e-6)
+    w = round(h*size[1]/size[0])
+    return a[:, -h*w:].transpose(1, 2).reshape(len(a), a.shape[2], h, w)
+
+def grid_of(a, size):
+    "The grid of tokens (h,w), for the wrong versions below."
+    m = as_maps(a, size)
+    return m.shape[2:]
+def maps_viewed(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].reshape(len(a), a.shape[2], h, w)
+def maps_end_cut(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return as_maps(a[:, :h*w], size)
+def maps_columns(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
+def maps_turned(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h, w = grid_of(a, size)
+    return a[:, -h*w:].transpose(1, 2).unflatten(2, (w, h))
+def maps_channels_behind(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    return as_maps(a, size).movedim(1, -1)
+def maps_always_first(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    n = a.shape[1] - 1
+    h = round((n*size[0]/size[1])**.5)
+    return a[:, 1:].unflatten(1, (h, n//h)).movedim(-1, 1)
+def maps_no_class(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h = round((a.shape[1]*size[0]/size[1])**.5)
+    return a.unflatten(1, (h, a.shape[1]//h)).movedim(-1, 1)
+def maps_square(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    side = int(a.shape[1]**.5)
+    return a[:, -side*side:].unflatten(1, (side, side)).movedim(-1, 1)
+def maps_last_unused(a, size, last=None): return a if a.ndim == 4 else as_maps(a, size)
+def maps_always_moved(a, size, last=None): return a.movedim(-1, 1) if a.ndim == 4 else as_maps(a, size)
+
+TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
+ON_GRID = [[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]
+
+# 3.8 several layers
 
 def grad_cam_maps(model:nn.Module, # a network, in eval mode
                   x:Tensor, # batch (N,3,H,W)
@@ -374,209 +479,7 @@ def several(target, inplace=False):
                 'maps': [m.detach() for m in maps], 'times the network ran': net.runs, 'hooks left': hooks_left(net)}
     return run
 
-# 3.7 against a class
-
-def counterfactual(A:Tensor, # activations (N,C,h,w)
-                   g:Tensor # gradients of the score, same shape
-                  )->Tensor: # maps (N,h,w), nothing below 0
-    "What speaks against the class: Grad-CAM with the sign of the gradient turned round."
-    return torch.einsum('nc,nchw->nhw', -g.mean((2, 3)), A).relu()
-
-def counter_reuse(A, g): return grad_cam(A, -g)
-def counter_clamp(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1).clamp(max=0).abs()
-
-def counter_minus(A, g): return -grad_cam(A, g)
-def counter_no_relu(A, g): return -no_relu(A, g)
-def counter_rest(A, g):
-    m = grad_cam(A, g)
-    return m.amax((1, 2), True) - m
-def counter_acts(A, g): return (g.mean((2, 3), keepdim=True).clamp(max=0).neg()*A).sum(1)
-def counter_acts_by_place(A, g): return (g.clamp(max=0).neg().mean((2, 3), keepdim=True)*A).sum(1)
-def counter_same(A, g): return grad_cam(-A, -g)
-
-# 3.8 targets of one's own
-
-def rather_than(a:int, b:int # two classes
-               ): # a callable: scores (N,K) -> (N,)
-    "A target: how much more the network says `a` than `b`."
-    return lambda out: out[:, a] - out[:, b]
-
-def rather_def(a, b):
-    def target(out):
-        ours, theirs = out[..., a], out[..., b]
-        return ours - theirs
-    return target
-def rather_einsum(a, b): return lambda out: out @ (F.one_hot(torch.tensor(a), out.shape[1]) - F.one_hot(torch.tensor(b), out.shape[1])).to(out)
-
-def rather_softmax(a, b): return lambda out: out.softmax(1)[:, a] - out.softmax(1)[:, b]
-def rather_abs(a, b): return lambda out: (out[:, a] - out[:, b]).abs()
-def rather_total(a, b): return lambda out: (out[:, a] - out[:, b]).sum()
-def rather_first(a, b): return lambda out: out[0, a] - out[0, b]
-def rather_turned(a, b): return lambda out: out[:, b] - out[:, a]
-def rather_rows(a, b): return lambda out: out[a] - out[b]
-def rather_cut(a, b): return lambda out: (out[:, a] - out[:, b]).relu()
-def rather_at_once(a, b): return a - b
-def rather_item(a, b): return lambda out: torch.tensor([r[a].item() - r[b].item() for r in out])
-
-def preferred(answer):
-    out = OUT.clone().requires_grad_()
-    score = answer(2, 0)(out)
-    grad, = torch.autograd.grad(score.sum(), out) if score.requires_grad else (torch.zeros(3, 3),)
-    return {'the scores': score.detach(), 'their gradient': grad}
-
-def alike(other:Tensor # the embedding of another picture (D,)
-         ): # a callable: embeddings (N,D) -> (N,)
-    "A target: the cosine between each picture's embedding and `other`."
-    return lambda out: F.cosine_similarity(out, other[None], dim=1)
-
-def alike_by_hand(other): return lambda out: out @ other/(out.norm(dim=1)*other.norm())
-def alike_normed(other):
-    unit = other/other.norm()
-    return lambda out: torch.einsum('nd,d->n', F.normalize(out, dim=1), unit)
-
-def alike_dot(other): return lambda out: out @ other
-def alike_distance(other): return lambda out: -(out - other).norm(dim=1)
-def alike_over_batch(other): return lambda out: F.cosine_similarity(out, other[None].expand_as(out), dim=0)
-def alike_norm_of_all(other): return lambda out: out @ other/(out.norm()*other.norm())
-def alike_summed(other): return lambda out: F.cosine_similarity(out, other[None], dim=1).sum()
-
-# 3.9 the way back to CAM
-
-def cam_from_gradient(A:Tensor, # activations that global average pooling reads (N,C,h,w)
-                      g:Tensor # gradients of a class's score, same shape
-                     )->Tensor: # (N,h,w)
-    "That class's CAM, exactly, for a head of pooling and one Linear, without looking at its weights."
-    h, w = A.shape[2:]
-    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)*h*w
-
-def cam_gradient_sum(A, g): return (g.sum((2, 3), keepdim=True)*A).sum(1)
-def cam_gradient_any_place(A, g): return torch.einsum('nc,nchw->nhw', g[:, :, 0, 0]*A[0, 0].numel(), A)
-
-def cam_gradient_relu(A, g): return cam_from_gradient(A, g).relu()
-def cam_gradient_unscaled(A, g): return no_relu(A, g)
-def cam_gradient_h_plus_w(A, g): return no_relu(A, g)*(A.shape[2] + A.shape[3])
-def cam_gradient_numel(A, g): return no_relu(A, g)*g.numel()
-def cam_gradient_divided(A, g): return no_relu(A, g)/(A.shape[2]*A.shape[3])
-
-def identity(answer):
-    net, x = tiny(), pictures(2)
-    _, A, g = capture(net, x, '0', 1)
-    m = answer(A, g)
-    want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
-    return {"your map": m, "the CAM by the weights, less yours": want - m}
-
-# 3.14 every class from one pass
-
-def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
-                A:Tensor # activations (N,C,h,w)
-               )->Tensor: # (K,N,C,h,w)
-    "The gradient of every class's score, from one pass forward and K back."
-    A = A.detach().requires_grad_()
-    out = head(A)
-    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in out.T])
-
-def every_class_mapped(head, A):
-    A = A.clone().detach().requires_grad_()
-    total = head(A).sum(0)
-    return torch.func.vmap(lambda row: torch.autograd.grad(total, A, row, retain_graph=True)[0])(torch.eye(len(total)))
-def every_class_filled(head, A):
-    A = A.detach().requires_grad_(True)
-    out = head(A)
-    found = torch.empty(out.shape[1], *A.shape)
-    for k in range(out.shape[1]):
-        found[k] = torch.autograd.grad(out[:, k], A, torch.ones(len(A)), retain_graph=k + 1 < out.shape[1])[0]
-    return found
-
-def every_class_runs_again(head, A): return torch.stack([gradients(head, A, k) for k in range(head(A).shape[1])])
-def every_class_no_retain(head, A):
-    A = A.detach().requires_grad_()
-    return torch.stack([torch.autograd.grad(s.sum(), A)[0] for s in head(A).T])
-def every_class_over_pictures(head, A): return every_class(head, A).transpose(0, 1)
-def every_class_summed(head, A):
-    A = A.detach().requires_grad_()
-    out = head(A)
-    g, = torch.autograd.grad(out.sum(), A)
-    return g.expand(out.shape[1], *g.shape)
-def every_class_softmax(head, A):
-    A = A.detach().requires_grad_()
-    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A).softmax(1).T])
-def every_class_rows(head, A):
-    A = A.detach().requires_grad_()
-    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A)])
-
-def of_classes(answer):
-    head, A = deep_head(), A_.clone()
-    g = answer(head, A)
-    return {'the gradients': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters())}
-
-# 3.15 tokens
-
-def as_maps(a:Tensor, # what a layer put out: maps (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
-            size, # (H,W) of the images
-            last=None # True: four axes, and the channels are the last
-           )->Tensor: # (N,C,h,w)
-    "What a layer put out, laid out as maps; a class token in front of the patches is left out."
-    if a.ndim == 4: return a.movedim(-1, 1) if last else a
-    for extra in (0, 1):
-        n = a.shape[1] - extra
-        h = round((n*size[0]/size[1])**.5)
-        if h and n % h == 0 and h*size[1] == n//h*size[0]: return a[:, extra:].unflatten(1, (h, n//h)).movedim(-1, 1)
-
-def maps_einsum(a, size, last=None):
-    if a.dim() == 4: return a.permute(0, 3, 1, 2) if last else a
-    t, (H, W) = a.shape[1], size
-    h, w = next((h, w) for h in range(1, t + 1) for w in range(1, t + 1) if h*w in (t, t - 1) and h*W == w*H)
-    return torch.einsum('nhwc->nchw', a[:, t - h*w:].reshape(len(a), h, w, -1))
-def maps_transposed(a, size, last=None):
-    if a.ndim == 4 and not last: return a
-    if a.ndim == 4: return torch.stack(a.unbind(3), 1)
-    h = int((a.shape[1]*size[0]/size[1])**.5 + 1e-6)
-    w = round(h*size[1]/size[0])
-    return a[:, -h*w:].transpose(1, 2).reshape(len(a), a.shape[2], h, w)
-
-def grid_of(a, size):
-    "The grid of tokens (h,w), for the wrong versions below."
-    m = as_maps(a, size)
-    return m.shape[2:]
-def maps_viewed(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    h, w = grid_of(a, size)
-    return a[:, -h*w:].reshape(len(a), a.shape[2], h, w)
-def maps_end_cut(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    h, w = grid_of(a, size)
-    return as_maps(a[:, :h*w], size)
-def maps_columns(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    h, w = grid_of(a, size)
-    return a[:, -h*w:].unflatten(1, (w, h)).permute(0, 3, 2, 1)
-def maps_turned(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    h, w = grid_of(a, size)
-    return a[:, -h*w:].transpose(1, 2).unflatten(2, (w, h))
-def maps_channels_behind(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    return as_maps(a, size).movedim(1, -1)
-def maps_always_first(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    n = a.shape[1] - 1
-    h = round((n*size[0]/size[1])**.5)
-    return a[:, 1:].unflatten(1, (h, n//h)).movedim(-1, 1)
-def maps_no_class(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    h = round((a.shape[1]*size[0]/size[1])**.5)
-    return a.unflatten(1, (h, a.shape[1]//h)).movedim(-1, 1)
-def maps_square(a, size, last=None):
-    if a.ndim == 4: return as_maps(a, size, last)
-    side = int(a.shape[1]**.5)
-    return a[:, -side*side:].unflatten(1, (side, side)).movedim(-1, 1)
-def maps_last_unused(a, size, last=None): return a if a.ndim == 4 else as_maps(a, size)
-def maps_always_moved(a, size, last=None): return a.movedim(-1, 1) if a.ndim == 4 else as_maps(a, size)
-
-TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
-ON_GRID = [[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]
-
-# 3.16 which layer
+# 3.9 which layer
 
 def last_layer(model:nn.Module, # a network, in eval mode
                x:Tensor, # a batch (N,3,H,W)
@@ -630,6 +533,16 @@ def last_left_on(model, x, target=None): return ran(model, x, remove=False, read
 def last_leaf(model, x, target=None): return ran(model, x, lambda n, m: not list(m.children()), read=True)[-1]
 def last_module(model, x, target=None): return model.get_submodule(last_layer(model, x))
 def last_conv(model, x, target=None): return [n for n in ran(model, x, read=True) if isinstance(model.get_submodule(n), nn.Conv2d)][-1]
+def last_late_name(model, x, target=None):
+    acts, handles = {}, []
+    for name, m in model.named_modules():
+        def see(m, args, out):
+            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1: acts[name] = out
+        handles.append(m.register_forward_hook(see))
+    out = model(x)
+    for h in handles: h.remove()
+    grads = torch.autograd.grad(out.sum(), list(acts.values()), allow_unused=True)
+    return [name for name, g in zip(acts, grads) if g is not None][-1]
 def last_filled(model, x, target=None):
     acts, handles = {}, []
     for name, m in model.named_modules():
@@ -670,43 +583,140 @@ def looked_for(make):
 
 LEFT = {'hooks left': 'Keep the handles; remove them in `finally`.', 'parameters with a .grad left': '`torch.autograd.grad` gives only what you ask for.'}
 
-# 3.17 around the network
+# 3.10 against a class
 
-def unwrap(model:nn.Module # a network, perhaps inside `nn.DataParallel`, perhaps inside several
-          )->nn.Module:
-    "The network itself."
-    while isinstance(model, nn.DataParallel): model = model.module
-    return model
+def counterfactual(A:Tensor, # activations (N,C,h,w)
+                   g:Tensor # gradients of the score, same shape
+                  )->Tensor: # maps (N,h,w), nothing below 0
+    "What speaks against the class: Grad-CAM with the sign of the gradient turned round."
+    return torch.einsum('nc,nchw->nhw', -g.mean((2, 3)), A).relu()
 
-def unwrap_recursive(model): return unwrap_recursive(model.module) if isinstance(model, nn.DataParallel) else model
-def unwrap_type(model):
-    inner = model
-    while type(inner) is nn.DataParallel: inner = inner._modules['module']
-    return inner
+def counter_reuse(A, g): return grad_cam(A, -g)
+def counter_clamp(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1).clamp(max=0).abs()
 
-def unwrap_once(model): return model.module if isinstance(model, nn.DataParallel) else model
-def unwrap_always(model): return model.module
-def unwrap_attribute(model):
-    while hasattr(model, 'module'): model = model.module
-    return model
-def unwrap_copy(model):
-    from copy import deepcopy
-    return deepcopy(unwrap(model))
+def counter_minus(A, g): return -grad_cam(A, g)
+def counter_no_relu(A, g): return -no_relu(A, g)
+def counter_rest(A, g):
+    m = grad_cam(A, g)
+    return m.amax((1, 2), True) - m
+def counter_acts(A, g): return (g.mean((2, 3), keepdim=True).clamp(max=0).neg()*A).sum(1)
+def counter_acts_by_place(A, g): return (g.clamp(max=0).neg().mean((2, 3), keepdim=True)*A).sum(1)
+def counter_same(A, g): return grad_cam(-A, -g)
 
-class Own(nn.Module):
-    "A network that has a part named `module`."
-    def __init__(self):
-        super().__init__()
-        self.module, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
-    def forward(self, x): return self.head(self.module(x).mean((2, 3)))
+# 3.11 every class from one pass
 
-def wrapped(make, layers=0):
-    def run(answer):
-        net = model = make()
-        for _ in range(layers): model = nn.DataParallel(model)
-        got = answer(model)
-        return {'it is the network itself': got is net, 'what you gave': type(got).__name__}
-    return run
+def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
+                A:Tensor # activations (N,C,h,w)
+               )->Tensor: # (K,N,C,h,w)
+    "The gradient of every class's score, from one pass forward and K back."
+    A = A.detach().requires_grad_()
+    out = head(A)
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in out.T])
+
+def every_class_mapped(head, A):
+    A = A.clone().detach().requires_grad_()
+    total = head(A).sum(0)
+    return torch.func.vmap(lambda row: torch.autograd.grad(total, A, row, retain_graph=True)[0])(torch.eye(len(total)))
+def every_class_filled(head, A):
+    A = A.detach().requires_grad_(True)
+    out = head(A)
+    found = torch.empty(out.shape[1], *A.shape)
+    for k in range(out.shape[1]):
+        found[k] = torch.autograd.grad(out[:, k], A, torch.ones(len(A)), retain_graph=k + 1 < out.shape[1])[0]
+    return found
+
+def every_class_runs_again(head, A): return torch.stack([gradients(head, A, k) for k in range(head(A).shape[1])])
+def every_class_no_retain(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A)[0] for s in head(A).T])
+def every_class_over_pictures(head, A): return every_class(head, A).transpose(0, 1)
+def every_class_summed(head, A):
+    A = A.detach().requires_grad_()
+    out = head(A)
+    g, = torch.autograd.grad(out.sum(), A)
+    return g.expand(out.shape[1], *g.shape)
+def every_class_softmax(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A).softmax(1).T])
+def every_class_rows(head, A):
+    A = A.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in head(A)])
+
+def of_classes(answer):
+    head, A = deep_head(), A_.clone()
+    g = answer(head, A)
+    return {'the gradients': g.detach(), 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters())}
+
+# 3.12, 3.13 targets of one's own
+
+def rather_than(a:int, b:int # two classes
+               ): # a callable: scores (N,K) -> (N,)
+    "A target: how much more the network says `a` than `b`."
+    return lambda out: out[:, a] - out[:, b]
+
+def rather_def(a, b):
+    def target(out):
+        ours, theirs = out[..., a], out[..., b]
+        return ours - theirs
+    return target
+def rather_einsum(a, b): return lambda out: out @ (F.one_hot(torch.tensor(a), out.shape[1]) - F.one_hot(torch.tensor(b), out.shape[1])).to(out)
+
+def rather_softmax(a, b): return lambda out: out.softmax(1)[:, a] - out.softmax(1)[:, b]
+def rather_abs(a, b): return lambda out: (out[:, a] - out[:, b]).abs()
+def rather_total(a, b): return lambda out: (out[:, a] - out[:, b]).sum()
+def rather_first(a, b): return lambda out: out[0, a] - out[0, b]
+def rather_turned(a, b): return lambda out: out[:, b] - out[:, a]
+def rather_rows(a, b): return lambda out: out[a] - out[b]
+def rather_cut(a, b): return lambda out: (out[:, a] - out[:, b]).relu()
+def rather_at_once(a, b): return a - b
+def rather_item(a, b): return lambda out: torch.tensor([r[a].item() - r[b].item() for r in out])
+
+def preferred(answer):
+    out = OUT.clone().requires_grad_()
+    score = answer(2, 0)(out)
+    grad, = torch.autograd.grad(score.sum(), out) if score.requires_grad else (torch.zeros(3, 3),)
+    return {'the scores': score.detach(), 'their gradient': grad}
+
+def alike(other:Tensor # the embedding of another picture (D,)
+         ): # a callable: embeddings (N,D) -> (N,)
+    "A target: the cosine between each picture's embedding and `other`."
+    return lambda out: F.cosine_similarity(out, other[None], dim=1)
+
+def alike_by_hand(other): return lambda out: out @ other/(out.norm(dim=1)*other.norm())
+def alike_normed(other):
+    unit = other/other.norm()
+    return lambda out: torch.einsum('nd,d->n', F.normalize(out, dim=1), unit)
+
+def alike_dot(other): return lambda out: out @ other
+def alike_distance(other): return lambda out: -(out - other).norm(dim=1)
+def alike_over_batch(other): return lambda out: F.cosine_similarity(out, other[None].expand_as(out), dim=0)
+def alike_norm_of_all(other): return lambda out: out @ other/(out.norm()*other.norm())
+def alike_summed(other): return lambda out: F.cosine_similarity(out, other[None], dim=1).sum()
+
+# 3.14 the way back to CAM
+
+def cam_from_gradient(A:Tensor, # activations that global average pooling reads (N,C,h,w)
+                      g:Tensor # gradients of a class's score, same shape
+                     )->Tensor: # (N,h,w)
+    "That class's CAM, exactly, for a head of pooling and one Linear, without looking at its weights."
+    h, w = A.shape[2:]
+    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)*h*w
+
+def cam_gradient_sum(A, g): return (g.sum((2, 3), keepdim=True)*A).sum(1)
+def cam_gradient_any_place(A, g): return torch.einsum('nc,nchw->nhw', g[:, :, 0, 0]*A[0, 0].numel(), A)
+
+def cam_gradient_relu(A, g): return cam_from_gradient(A, g).relu()
+def cam_gradient_unscaled(A, g): return no_relu(A, g)
+def cam_gradient_h_plus_w(A, g): return no_relu(A, g)*(A.shape[2] + A.shape[3])
+def cam_gradient_numel(A, g): return no_relu(A, g)*g.numel()
+def cam_gradient_divided(A, g): return no_relu(A, g)/(A.shape[2]*A.shape[3])
+
+def identity(answer):
+    net, x = tiny(), pictures(2)
+    _, A, g = capture(net, x, '0', 1)
+    m = answer(A, g)
+    want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
+    return {"your map": m, "the CAM by the weights, less yours": want - m}
 
 EXERCISES = (
     Exercise('3.1', "A channel's worth",
@@ -791,83 +801,17 @@ EXERCISES = (
                'In the hook: detach, `requires_grad_()`, keep it, switch grad on, hand a clone on.',
                'Around the pass: `with torch.no_grad()`, which also puts the mode back; afterwards `torch.autograd.grad` of the summed score, under `torch.enable_grad()`.'),
         why='This is the engine of the library: Grad-CAM of any network at about the price of its forward pass.', also=(capture_context, lambda model, x, layers, target=None: engine(model, x, layers, target))),
-    Exercise('3.6', 'Several layers, one pass',
-        'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back. It must work in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from `camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
-        grad_cam_maps, library='camtutor.gradcam',
-        trials=(Trial('Three layers, class 2', several(2)), Trial('A class for each picture, ReLUs in place', several([0, 2], True)), Trial('No target', several(None))),
-        mistakes=(Mistake(cam_maps_only, 'The scores are missing. Whoever asks for maps wants to know what the network said, and the pass is paid for: give a pair, scores and maps.'),
-                  Mistake(cam_maps_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
-                  Mistake(cam_maps_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cam_maps_left_on, 'The hooks are still on.'),
-                  Mistake(cam_maps_last_name, 'All hooks share one variable `name`, and when they run, it holds the last name: so only that layer is found. Bind it when the hook is made: `def see(m, args, out, name=name)`.'),
-                  Mistake(cam_maps_no_clone, 'An in-place ReLU behind the layer writes into what you kept, so both the map and its weights are those *behind* the ReLU. Hand a `clone()` on.'),
-                  Mistake(cam_maps_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),
-                  Mistake(cam_maps_no_relu, 'The ReLU at the end is missing.')),
-        hints=('One hook for each layer; all keep what they see, under their own name.', '`torch.autograd.grad(score, [a, b, c])` returns a gradient for each.', 'Bind the name with a default argument; hand on a clone; remove the hooks; then pair activations and gradients.'),
-        why='With this a slider over layers needs no further pass. The library\'s makes each map as its gradient comes by and keeps no gradient, so that a thousand classes fit into memory.', also=(cam_maps_retain, cam_maps_start)),
-    Exercise('3.7', 'What speaks against it',
-        'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
-        counterfactual, trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]), gives('Random activations and gradients', A_, G_), keeps(A_, G_)),
-        mistakes=(Mistake(counter_minus, 'You turn the finished map round: the ReLU has cut the negative places already, and nothing is left of them. Turn the gradient round first.'),
-                  Mistake(counter_no_relu, 'The ReLU is missing: what speaks for the class is negative now and should be cut.'),
-                  Mistake(counter_rest, 'A place that does not speak for the class need not speak against it.'),
-                  Mistake(counter_acts, 'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn all weights round, add, cut.'),
-                  Mistake(counter_acts_by_place, 'You cut the gradient before you average it. Nothing is cut until the channels are added: turn the sign of g round, then do all of Grad-CAM.'),
-                  Mistake(counter_same, 'Two signs cancel: with −A and −g it is the ordinary map again.')),
-        hints=('Evidence against a class is evidence for minus its score.', 'The gradient of minus the score is minus the gradient.', 'Change one sign in `grad_cam`.'),
-        why='"Which region would have to go for the network to change its mind?"', also=(counter_reuse, counter_clamp)),
-    Exercise('3.8', 'This rather than that',
-        'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one number for each image: how much more the network says `a` than `b`.',
-        rather_than, trials=(Trial('Three images, class 2 rather than 0', preferred),),
-        mistakes=(Mistake(rather_softmax, 'There is a softmax in it. Take the difference of scores: it is the log of the ratio of the probabilities already.'),
-                  Mistake(rather_abs, 'Without the sign it is the same for "b rather than a".'), Mistake(rather_total, 'One number for the whole batch. One for each image is wanted.'),
-                  Mistake(rather_first, 'Only the first image\'s. Use `out[:, a]`.'), Mistake(rather_turned, 'This is b rather than a.'),
-                  Mistake(rather_rows, '`out[a]` is row a, and a row is a picture. A class is a column: `out[:, a]`.'),
-                  Mistake(rather_cut, 'The difference may be negative: this picture is then more of a b. Nothing is cut in a score.'),
-                  Mistake(rather_at_once, 'You subtract the numbers of the classes. The scores are not known yet: return a function that takes them.'),
-                  Mistake(rather_item, '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')),
-        hints=('A function that returns a function.', '`out[:, a]` are the scores of class a of all images.', 'A lambda that subtracts two columns.'),
-        why='"Why a cat rather than a dog?" is often the better question: what both share drops out.', also=(rather_def, rather_einsum)),
-    Exercise('3.9', 'As alike as another picture',
-        'Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each picture\'s embedding and `other` (D,).',
-        alike, trials=(Trial('Worked by hand: the same direction, at a right angle, opposite', lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])), torch.tensor([1., 0., -1.])),
-                       Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6)))),
-        mistakes=(Mistake(alike_dot, 'The lengths are in it: a long embedding looks alike to everything. Divide by both lengths.'), Mistake(alike_distance, 'This is a distance. The cosine asks for the direction only.'),
-                  Mistake(alike_over_batch, 'You compare along the batch. Each row is one picture: sum over D.'), Mistake(alike_norm_of_all, '`out.norm()` is one length for the whole batch. Each row has its own: `out.norm(dim=1)`.'),
-                  Mistake(alike_summed, 'One number for the whole batch. One for each image is wanted.')),
-        hints=('The cosine is the dot product of two vectors of length 1.', '`F.cosine_similarity` has an argument `dim`.', '`other[None]` is (1,D) and goes with (N,D).'),
-        why='The target need not be a class: text, faces and search work with embeddings.', also=(alike_by_hand, alike_normed)),
-    Exercise('3.10', 'CAM without looking at the weights',
-        'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from activations and gradients alone.',
-        cam_from_gradient, trials=(Trial('A small network, whose CAM by its weights is known', identity),),
-        mistakes=(Mistake(cam_gradient_relu, 'CAM keeps its negative part. No ReLU here.'), Mistake(cam_gradient_unscaled, 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.'),
-                  Mistake(cam_gradient_numel, '`numel()` counts pictures and channels too. The mean is over h·w places.'),
-                  Mistake(cam_gradient_h_plus_w, 'It is a mean over h *times* w places.'), Mistake(cam_gradient_divided, 'You divide by h·w once more. Multiply.')),
-        hints=('What is the gradient of a mean over h·w places at one of them?', 'The gradient at every place is the weight over h·w.', 'Grad-CAM without the ReLU, times the number of places.'),
-        why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.', also=(cam_gradient_sum, cam_gradient_any_place)),
-    Exercise('3.11', 'By hand', 'One picture, two channels at one place: activations 3 and 1. Their mean gradients over the whole map are 0.5 and −2. What is Grad-CAM there?',
-        0, kind='value',
-        mistakes=(Mistake(-.5, 'That is the weighted sum. The ReLU cuts it.'), Mistake(3.5, 'The second channel speaks against the class: its sign counts.'), Mistake(1.5, 'You cut the second channel by itself. Add first, then cut.')),
-        hints=('Weigh and add.', '0.5 · 3 + (−2) · 1.', 'Then the ReLU.'), why='The channel with less activation decides, since the class listens to it more.'),
-    Exercise('3.12', 'Before softmax', 'Why explain the score before softmax and not the probability? Two sentences.',
-        'The gradient of a probability p is p(1−p) times that of the score and vanishes where the network is sure, and there the map would be noise. And a probability also rises when other classes fall, so that its map mixes evidence for this class with evidence against others.', kind='written',
-        why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.'),
-    Exercise('3.13', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
-        (4, 1024, 14, 14), kind='value',
-        mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.'),
-                  Mistake((1, 1024, 14, 14), 'There are four pictures, and each has its own gradient.'), Mistake((4, 14, 14), 'That is the shape of the maps, when the channels are added up. The gradient still has them.')),
-        hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
-    Exercise('3.14', 'Every class from one pass',
-        'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for each class. Leave no `.grad` behind.',
-        every_class, trials=(Trial('Three classes, three images', of_classes, says={'times the head ran': 'Keep the output, and go back from each of its columns.'}),),
-        mistakes=(Mistake(every_class_runs_again, 'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back differs.'),
-                  Mistake(every_class_no_retain, 'The first way back throws the graph away. Say `retain_graph=True` for as long as another class follows.'),
-                  Mistake(every_class_over_pictures, 'The axes are exchanged: classes come first, (K,N,C,h,w).'),
-                  Mistake(every_class_summed, 'You add the classes up before you go back, so all K answers are the same.'),
-                  Mistake(every_class_softmax, 'You go back from probabilities. Take the scores before softmax.'),
-                  Mistake(every_class_rows, 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')),
-        hints=('`out.T` is a list of classes, each with the scores of all images.', 'For each class, sum over the images and ask `torch.autograd.grad`.', 'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
-        why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way back.', also=(every_class_mapped, every_class_filled)),
-    Exercise('3.15', 'Laid out as maps',
+    Exercise('3.6', 'Around the network',
+        'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
+        unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),
+                                                    Trial('A network with a part of its own that is called `module`', wrapped(Own))),
+        mistakes=(Mistake(unwrap_once, 'It takes off one wrapper. There may be several: `while`, not `if`.'),
+                  Mistake(unwrap_always, 'It takes for granted that there is a wrapper. Ask `isinstance(model, nn.DataParallel)`.'),
+                  Mistake(unwrap_attribute, 'A network may have a part of its own that is called `module`. Ask for the type, not for the name.'),
+                  Mistake(unwrap_copy, 'This is a copy. Hooks on a copy see nothing of the original.')),
+        hints=('What is the type of the wrapper?', 'It keeps the network in its attribute `module`.', 'Repeat until it is something else.'),
+        why='A layer\'s name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.', also=(unwrap_recursive, unwrap_type)),
+    Exercise('3.7', 'Laid out as maps',
         'Write `as_maps(a, size, last=None)`: whatever a layer put out, as maps (N,C,h,w), for images of `size` (H,W). Four axes: as they are, or, with `last=True`, from (N,h,w,C). Three axes are a transformer\'s tokens (N,T,C): the patches row by row, on a grid with the proportions of the image, h : w = H : W; if there is one token more than such a grid has places, the first is the class token, which is left out. (The library also guesses `last`, and knows grids that fit only roughly; you need not.)',
         as_maps, library='camtutor.gradcam',
         trials=(gives('A class token and 2 × 3 patches of two channels, by hand', TOKENS, (20, 30), want=ON_GRID),
@@ -886,7 +830,20 @@ EXERCISES = (
                   Mistake(maps_always_moved, 'You move the last axis of any four. Only `last=True` says that it holds the channels.')),
         hints=('From h · w = n and h : w = H : W follows h: it is a square root.', 'Try n = T, and then n = T − 1: a grid is right if both are whole numbers and their product is n.', '`unflatten(1, (h, w))` makes a grid of the axis of the patches; then the channels are the last axis, as they are with `last=True`. `movedim` or `permute` brings them to the front.'),
         why='After this, everything in this chapter works for transformers and for networks that keep their channels last.', also=(maps_einsum, maps_transposed)),
-    Exercise('3.16', 'The last layer with places',
+    Exercise('3.8', 'Several layers, one pass',
+        'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back. It must work in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from `camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
+        grad_cam_maps, library='camtutor.gradcam',
+        trials=(Trial('Three layers, class 2', several(2)), Trial('A class for each picture, ReLUs in place', several([0, 2], True)), Trial('No target', several(None))),
+        mistakes=(Mistake(cam_maps_only, 'The scores are missing. Whoever asks for maps wants to know what the network said, and the pass is paid for: give a pair, scores and maps.'),
+                  Mistake(cam_maps_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
+                  Mistake(cam_maps_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cam_maps_left_on, 'The hooks are still on.'),
+                  Mistake(cam_maps_last_name, 'All hooks share one variable `name`, and when they run, it holds the last name: so only that layer is found. Bind it when the hook is made: `def see(m, args, out, name=name)`.'),
+                  Mistake(cam_maps_no_clone, 'An in-place ReLU behind the layer writes into what you kept, so both the map and its weights are those *behind* the ReLU. Hand a `clone()` on.'),
+                  Mistake(cam_maps_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),
+                  Mistake(cam_maps_no_relu, 'The ReLU at the end is missing.')),
+        hints=('One hook for each layer; all keep what they see, under their own name.', '`torch.autograd.grad(score, [a, b, c])` returns a gradient for each.', 'Bind the name with a default argument; hand on a clone; remove the hooks; then pair activations and gradients.'),
+        why='With this a slider over layers needs no further pass. The library\'s makes each map as its gradient comes by and keeps no gradient, so that a thousand classes fit into memory.', also=(cam_maps_retain, cam_maps_start)),
+    Exercise('3.9', 'The last layer with places',
         'Write `last_layer(model, x, target=None)`: the name of the module, *in the order of execution*, that is the last to put out maps (N,C,h,w) of more than one place on which the scores depend. A block counts as a layer does, and ends after the layers in it; the network itself does not count. Leave no hook and no `.grad` behind. (`target` is for networks with several outputs; you need not use it.)',
         last_layer, library='camtutor.gradcam',
         trials=(Trial('A block of two convolutions, pooling, a linear layer', looked_for(tiny), says=LEFT),
@@ -899,19 +856,73 @@ EXERCISES = (
                   Mistake(last_leaf, 'You pass over modules that have layers inside. A block ends after its last layer, and it is the better name: what it puts out is what goes on from it, a shortcut included.'),
                   Mistake(last_module, 'You return the layer itself. Its name is wanted.'),
                   Mistake(last_conv, 'A layer need not be a convolution: the ReLU behind it puts out maps too, and so does the block around both.'),
+                  Mistake(last_late_name, 'All hooks share one variable `name`, and when they run, it holds the name of the last module. Bind it when the hook is made: `def see(m, args, out, name=name)`.'),
                   Mistake(last_filled, '`backward()` has filled the `.grad` of every parameter, only to look for a name. `torch.autograd.grad` asks and leaves nothing.')),
         hints=('A hook on each module; each keeps its output under its name when it runs.', 'A dict keeps the order in which names were added. Which of these tensors have a gradient?', 'Bind the name with a default argument, leave out the empty name, remove the hooks, ask for all gradients at once with `allow_unused=True`.'),
         why='It is what `layer=None` means. The library\'s also knows tokens, where only a class token may be read, takes the last stage where one block holds the whole body, and remembers the answer.', also=(last_backwards, last_by_capture)),
-    Exercise('3.17', 'Around the network',
-        'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
-        unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),
-                                                    Trial('A network with a part of its own that is called `module`', wrapped(Own))),
-        mistakes=(Mistake(unwrap_once, 'It takes off one wrapper. There may be several: `while`, not `if`.'),
-                  Mistake(unwrap_always, 'It takes for granted that there is a wrapper. Ask `isinstance(model, nn.DataParallel)`.'),
-                  Mistake(unwrap_attribute, 'A network may have a part of its own that is called `module`. Ask for the type, not for the name.'),
-                  Mistake(unwrap_copy, 'This is a copy. Hooks on a copy see nothing of the original.')),
-        hints=('What is the type of the wrapper?', 'It keeps the network in its attribute `module`.', 'Repeat until it is something else.'),
-        why='A layer\'s name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.', also=(unwrap_recursive, unwrap_type)),
+    Exercise('3.10', 'What speaks against it',
+        'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
+        counterfactual, trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]), gives('Random activations and gradients', A_, G_), keeps(A_, G_)),
+        mistakes=(Mistake(counter_minus, 'You turn the finished map round: the ReLU has cut the negative places already, and nothing is left of them. Turn the gradient round first.'),
+                  Mistake(counter_no_relu, 'The ReLU is missing: what speaks for the class is negative now and should be cut.'),
+                  Mistake(counter_rest, 'A place that does not speak for the class need not speak against it.'),
+                  Mistake(counter_acts, 'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn all weights round, add, cut.'),
+                  Mistake(counter_acts_by_place, 'You cut the gradient before you average it. Nothing is cut until the channels are added: turn the sign of g round, then do all of Grad-CAM.'),
+                  Mistake(counter_same, 'Two signs cancel: with −A and −g it is the ordinary map again.')),
+        hints=('Evidence against a class is evidence for minus its score.', 'The gradient of minus the score is minus the gradient.', 'Change one sign in `grad_cam`.'),
+        why='"Which region would have to go for the network to change its mind?"', also=(counter_reuse, counter_clamp)),
+    Exercise('3.11', 'Every class from one pass',
+        'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for each class. Leave no `.grad` behind.',
+        every_class, trials=(Trial('Three classes, three images', of_classes, says={'times the head ran': 'Keep the output, and go back from each of its columns.'}),),
+        mistakes=(Mistake(every_class_runs_again, 'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back differs.'),
+                  Mistake(every_class_no_retain, 'The first way back throws the graph away. Say `retain_graph=True` for as long as another class follows.'),
+                  Mistake(every_class_over_pictures, 'The axes are exchanged: classes come first, (K,N,C,h,w).'),
+                  Mistake(every_class_summed, 'You add the classes up before you go back, so all K answers are the same.'),
+                  Mistake(every_class_softmax, 'You go back from probabilities. Take the scores before softmax.'),
+                  Mistake(every_class_rows, 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')),
+        hints=('`out.T` is a list of classes, each with the scores of all images.', 'For each class, sum over the images and ask `torch.autograd.grad`.', 'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
+        why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way back.', also=(every_class_mapped, every_class_filled)),
+    Exercise('3.12', 'This rather than that',
+        'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one number for each image: how much more the network says `a` than `b`.',
+        rather_than, trials=(Trial('Three images, class 2 rather than 0', preferred),),
+        mistakes=(Mistake(rather_softmax, 'There is a softmax in it. Take the difference of scores: it is the log of the ratio of the probabilities already.'),
+                  Mistake(rather_abs, 'Without the sign it is the same for "b rather than a".'), Mistake(rather_total, 'One number for the whole batch. One for each image is wanted.'),
+                  Mistake(rather_first, 'Only the first image\'s. Use `out[:, a]`.'), Mistake(rather_turned, 'This is b rather than a.'),
+                  Mistake(rather_rows, '`out[a]` is row a, and a row is a picture. A class is a column: `out[:, a]`.'),
+                  Mistake(rather_cut, 'The difference may be negative: this picture is then more of a b. Nothing is cut in a score.'),
+                  Mistake(rather_at_once, 'You subtract the numbers of the classes. The scores are not known yet: return a function that takes them.'),
+                  Mistake(rather_item, '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')),
+        hints=('A function that returns a function.', '`out[:, a]` are the scores of class a of all images.', 'A lambda that subtracts two columns.'),
+        why='"Why a cat rather than a dog?" is often the better question: what both share drops out.', also=(rather_def, rather_einsum)),
+    Exercise('3.13', 'As alike as another picture',
+        'Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each picture\'s embedding and `other` (D,).',
+        alike, trials=(Trial('Worked by hand: the same direction, at a right angle, opposite', lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])), torch.tensor([1., 0., -1.])),
+                       Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6)))),
+        mistakes=(Mistake(alike_dot, 'The lengths are in it: a long embedding looks alike to everything. Divide by both lengths.'), Mistake(alike_distance, 'This is a distance. The cosine asks for the direction only.'),
+                  Mistake(alike_over_batch, 'You compare along the batch. Each row is one picture: sum over D.'), Mistake(alike_norm_of_all, '`out.norm()` is one length for the whole batch. Each row has its own: `out.norm(dim=1)`.'),
+                  Mistake(alike_summed, 'One number for the whole batch. One for each image is wanted.')),
+        hints=('The cosine is the dot product of two vectors of length 1.', '`F.cosine_similarity` has an argument `dim`.', '`other[None]` is (1,D) and goes with (N,D).'),
+        why='The target need not be a class: text, faces and search work with embeddings.', also=(alike_by_hand, alike_normed)),
+    Exercise('3.14', 'CAM without looking at the weights',
+        'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from activations and gradients alone.',
+        cam_from_gradient, trials=(Trial('A small network, whose CAM by its weights is known', identity),),
+        mistakes=(Mistake(cam_gradient_relu, 'CAM keeps its negative part. No ReLU here.'), Mistake(cam_gradient_unscaled, 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.'),
+                  Mistake(cam_gradient_numel, '`numel()` counts pictures and channels too. The mean is over h·w places.'),
+                  Mistake(cam_gradient_h_plus_w, 'It is a mean over h *times* w places.'), Mistake(cam_gradient_divided, 'You divide by h·w once more. Multiply.')),
+        hints=('What is the gradient of a mean over h·w places at one of them?', 'The gradient at every place is the weight over h·w.', 'Grad-CAM without the ReLU, times the number of places.'),
+        why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.', also=(cam_gradient_sum, cam_gradient_any_place)),
+    Exercise('3.15', 'By hand', 'One picture, two channels at one place: activations 3 and 1. Their mean gradients over the whole map are 0.5 and −2. What is Grad-CAM there?',
+        0, kind='value',
+        mistakes=(Mistake(-.5, 'That is the weighted sum. The ReLU cuts it.'), Mistake(3.5, 'The second channel speaks against the class: its sign counts.'), Mistake(1.5, 'You cut the second channel by itself. Add first, then cut.')),
+        hints=('Weigh and add.', '0.5 · 3 + (−2) · 1.', 'Then the ReLU.'), why='The channel with less activation decides, since the class listens to it more.'),
+    Exercise('3.16', 'Before softmax', 'Why explain the score before softmax and not the probability? Two sentences.',
+        'The gradient of a probability p is p(1−p) times that of the score and vanishes where the network is sure, and there the map would be noise. And a probability also rises when other classes fall, so that its map mixes evidence for this class with evidence against others.', kind='written',
+        why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.'),
+    Exercise('3.17', 'A shape', '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a stride of 16 altogether. The shape of `grads`?',
+        (4, 1024, 14, 14), kind='value',
+        mistakes=(Mistake((4, 1024, 7, 7), 'That is the fourth stage\'s grid. 224 / 16 = 14.'), Mistake((4, 1024), 'Before averaging, the gradient has a value at every place.'), Mistake((1024, 14, 14), 'A batch has four pictures.'),
+                  Mistake((1, 1024, 14, 14), 'There are four pictures, and each has its own gradient.'), Mistake((4, 14, 14), 'That is the shape of the maps, when the channels are added up. The gradient still has them.')),
+        hints=('A gradient has the shape of what it belongs to.', 'Divide the picture\'s side by the stride.', 'Batch, channels, rows, columns.'), why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.'),
     Exercise('3.18', 'Without keepdim', '`w = g.mean((2, 3))` without `keepdim`, then `w * A`, with A of shape (2, 512, 7, 7). What happens?', 'An error: (2, 512) is lined up with the last two axes, (7, 7)', kind='choice',
         mistakes=(Mistake('The same as with keepdim', 'Shapes are lined up from the *right*: 512 meets a width of 7.'),
                   Mistake('Each picture is multiplied by its weights', 'PyTorch does not know that 512 means channels; it lines axes up from the right.'))),
