@@ -654,7 +654,8 @@ def project(model:nn.Sequential, # layers in sequence
             clip:float=99.5 # see `signed_image`
            )->Tensor: # pictures (N,3,H,W) in [0,1]
     "What one channel draws, with the picture's own switches or others."
-    machine = Machine(model)
+    from camtutor.deconvnet import DeconvNet
+    machine = DeconvNet(model)
     A = machine(x, layer)
     swap_switches(machine, switches)
     return signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)
