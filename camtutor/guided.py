@@ -293,9 +293,10 @@ def ssim(
     alike = (2*ma*mb + .01**2) * (2*cov + .03**2)
     return (alike / ((ma**2 + mb**2 + .01**2) * (va + vb + .03**2))).mean((1, 2, 3))
 
-# %% ../nbs/04_guided_backprop.ipynb #00dc85a3
+# %% ../nbs/04_guided_backprop.ipynb #00dc6f61
 PAINTERS = dict(saliency=saliency, guided_backprop=guided_backprop, guided_grad_cam=guided_grad_cam)
 
+# %% ../nbs/04_guided_backprop.ipynb #00dd371b
 def paint(
     model:nn.Module, x:Tensor,    # a network with ReLUs, and its normalised batch (N,3,H,W)
     method='guided_backprop',     # a key of `PAINTERS`

@@ -475,7 +475,7 @@ def guided_last_only(model, x, target):
 # 4.11 one function for all
 
 def pixel_grad(model:nn.Module, x:Tensor, # a network in eval mode, and its batch (N,3,H,W)
-               target=None, # a class, see `class_score`
+               target=None, # a class; None: each image's own top class
                rule=None, # None: the gradient itself; or one of `RULES`
                layer=None, channel=None, whole=False, # in the place of a class: a channel of a layer, see `unit_mask`
                weigh=False # weigh the channel's places by their activations, as a deconvnet does
@@ -489,7 +489,7 @@ def pixel_grad(model:nn.Module, x:Tensor, # a network in eval mode, and its batc
     try:
         with ReLURule(rule) if rule else nullcontext(): out = model(x)
     finally: handle.remove()
-    if layer is None: score = class_score(out, target)
+    if layer is None: score = out.amax(1) if target is None else out[:, target]
     else:
         mask = unit_mask(seen[0], channel, whole)
         score = seen[0]*mask*(seen[0].detach() if weigh else 1)
@@ -965,7 +965,7 @@ EXERCISES = (
                   Mistake(guided_plain, 'This is the plain gradient.'), Mistake(guided_last_only, 'Only the last ReLU is guided. All of them.')),
         hints=('`register_full_backward_hook(f)` calls `f(module, grad_in, grad_out)`; what `f` returns replaces `grad_in`.', '`grad_in[0]` is zero already where the ReLU was closed. What is left to do?', 'Return a tuple with the rectified first entry; remove all hooks in `finally`.'),
         why='The library does it without hooks, since module hooks miss every `F.relu`; on this network both agree exactly.', also=(guided_swap, guided_tensor_hooks)),
-    Exercise('4.11', 'Any start, any rule', 'Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is a class score, `class_score(out, target)`; or, if `layer` is a name, the sum of that layer\'s activations over the places that `unit_mask(A, channel, whole)` marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place ReLU. From `camtutor.guided` you may import `ReLURule` and `unit_mask`, from `camtutor.gradcam` `class_score`.', pixel_grad, library='camtutor.guided',
+    Exercise('4.11', 'Any start, any rule', 'Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is each image\'s score of the class `target`, or its highest if that is None; or, if `layer` is a name, the sum of that layer\'s activations over the places that `unit_mask(A, channel, whole)` marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place ReLU. From `camtutor.guided` you may import `ReLURule` and `unit_mask`. (The library also takes every other kind of target.)', pixel_grad, library='camtutor.guided',
         trials=(Trial('Class 1, no rule', comes_back(target=1)), Trial('Each picture\'s top class, guided', comes_back(rule='guided')), Trial('Class 2, as a deconvnet, ReLUs in place', comes_back(True, target=2, rule='deconvnet')),
                 Trial('The strongest place of channel 2 of a layer, guided', comes_back(rule='guided', layer='0.3', channel=2)), Trial('The whole map of a channel, in front of a ReLU in place', comes_back(True, layer='0.3', channel=1, whole=True)),
                 Trial('Each picture\'s strongest channel, weighed, as a deconvnet', comes_back(rule='deconvnet', layer='0.4', whole=True, weigh=True))),
