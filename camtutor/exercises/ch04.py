@@ -868,6 +868,10 @@ def paint_trained(model, x, method='guided_backprop', target=None, clip=99, scra
 def paint_list(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
     _, model = list(cascade(model, layers))[scrambled]
     return signed_image(PAINTERS[method](model, x, target), clip)
+def paint_in_place(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    if layers is None: layers = [n for n, m in model.named_modules() if list(m.parameters(recurse=False))]
+    for i in range(scrambled): scramble(model.get_submodule(layers[-1 - i]), i)
+    return signed_image(PAINTERS[method](model, x, target), clip)
 def paint_raw(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
     *_, (_, model) = islice(cascade(model, layers), scrambled + 1)
     return PAINTERS[method](model, x, target)
@@ -877,7 +881,9 @@ def paint_top_class(model, x, method='guided_backprop', target=None, clip=99, sc
 def paint_some_layers(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip, scrambled)
 
 def painted(**kw):
-    def run(answer): return answer(tiny(), pictures(2), **kw)
+    def run(answer):
+        net, before = tiny(), list(tiny().parameters())
+        return {'the picture': answer(net, pictures(2), **kw), 'the caller\'s model is as before': all(map(torch.equal, net.parameters(), before))}
     return run
 
 EXERCISES = (
@@ -1019,6 +1025,7 @@ EXERCISES = (
         mistakes=(Mistake(paint_one_less, 'One layer too few is scrambled. The first step of `cascade` is the untouched copy, so step number n has n scrambled layers.'), Mistake(paint_one_more, 'One layer too many is scrambled. The first step of `cascade` is the untouched copy: with `scrambled=0` take that one.'),
                   Mistake(paint_trained, '`scrambled` is not used: this is the trained network\'s picture in any case.'),
                   Mistake(paint_list, 'All layers are scrambled, however few were asked for: you run `cascade` to its end before you choose a step. It hands out one and the same network each time, and at the end all of its layers are scrambled. Stop it at the step that you want.'),
+                  Mistake(paint_in_place, 'The picture is right, but you have scrambled the caller\'s own network, and nothing brings it back. `cascade` works on a copy.'),
                   Mistake(paint_raw, 'These are the signed numbers, not a picture. `signed_image` draws them.'), Mistake(paint_one_method, '`method` is not used. Look it up in `PAINTERS`.'), Mistake(paint_clip, '`clip` is not handed on.'),
                   Mistake(paint_top_class, '`target` is not handed on: each picture is asked about its own top class.'), Mistake(paint_some_layers, '`layers` is not handed on: `cascade` then takes all layers that have weights.')),
         hints=('Three functions in a row: `cascade`, a painter, `signed_image`.', '`cascade` is a generator: it scrambles one more layer each time it is asked for the next step.', 'Ask it once for the untouched network and once more for each layer, and no further; `itertools.islice` or `next` does that.'),
