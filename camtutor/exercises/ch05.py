@@ -320,6 +320,8 @@ def deconvnet(model:nn.Module, # a network in eval mode whose ReLUs do not work 
               layer:str=None, channel=None, whole:bool=False # or a channel of a layer, see `unit_mask`
              )->Tensor: # (N,3,H,W), signed
     "What a deconvnet brings back to the pixels, as a backward pass under the 'deconvnet' rule. No hook stays."
+    from camtutor.gradcam import class_score
+    from camtutor.guided import ReLURule
     x, kept = x.clone().requires_grad_(), []
     handle = model.get_submodule(layer or '').register_forward_hook(lambda m, args, out: kept.append(out))
     try:
