@@ -230,7 +230,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'camtutor.hooks.Hooks.stored': ('hooks.html#hooks.stored', 'camtutor/hooks.py'),
                                 'camtutor.hooks._copy': ('hooks.html#_copy', 'camtutor/hooks.py'),
                                 'camtutor.hooks._height': ('hooks.html#_height', 'camtutor/hooks.py'),
-                                'camtutor.hooks._in_training': ('hooks.html#_in_training', 'camtutor/hooks.py'),
                                 'camtutor.hooks._is_block': ('hooks.html#_is_block', 'camtutor/hooks.py'),
                                 'camtutor.hooks._is_grid': ('hooks.html#_is_grid', 'camtutor/hooks.py'),
                                 'camtutor.hooks._layer': ('hooks.html#_layer', 'camtutor/hooks.py'),

@@ -48,31 +48,24 @@ class Hook:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #005c6ebe
-_evaluating, _lock = WeakKeyDictionary(), Lock()
+# %% ../nbs/01_hooks.ipynb #005c32ec
+_evaluating, _lock = WeakKeyDictionary(), Lock() # module -> how many want it in evaluation mode, of those that were in training
 
-def _in_training(model):
-    "The modules that are in training mode."
-    todo = [model]
-    while todo:
-        if (m := todo.pop()).training: yield m
-        todo += [c for c in m._modules.values() if c is not None]
-
-# %% ../nbs/01_hooks.ipynb #005d55d1
+# %% ../nbs/01_hooks.ipynb #005de627
 @contextmanager
 def eval_mode(model:nn.Module): # a network
     "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the last thread leaves."
     with _lock:
-        users, was = _evaluating.get(model) or (0, list(_in_training(model)))
-        _evaluating[model] = users + 1, was
-    try:
-        for m in was: m.training = False
-        yield model
+        mine = [m for m in model.modules() if m.training or m in _evaluating]
+        for m in mine: _evaluating[m], m.training = _evaluating.get(m, 0) + 1, False
+    try: yield model
     finally:
         with _lock:
-            users, was = _evaluating.pop(model)
-            if users > 1: _evaluating[model] = users - 1, was
-            for m in was if users == 1 else (): m.training = True
+            for m in mine:
+                _evaluating[m] -= 1
+                if not _evaluating[m]:
+                    del _evaluating[m]
+                    m.training = True
 
 # %% ../nbs/01_hooks.ipynb #0069e7f5
 class Hooks:
@@ -183,7 +176,7 @@ def _outputs(model, x):
         for h in handles: h.remove()
     return seen
 
-# %% ../nbs/01_hooks.ipynb #009fc3ba
+# %% ../nbs/01_hooks.ipynb #009f37e8
 _Layer = namedtuple('_Layer', 'name module shape last shrink nr') # shape (C,h,w), or None if it has no places
 
 def _height(shape, size):
@@ -192,7 +185,7 @@ def _height(shape, size):
 
 def _layer(o, size, last):
     "An output as a layer; `last` is None where its shape has to tell."
-    grid = len(o.shape) == 4 and o.shape[2] * o.shape[3] > 1 and (last is not None or _is_grid(*o.shape[2:], size))
+    grid = len(o.shape) == 4 and o.shape[0] == 1 and o.shape[2] * o.shape[3] > 1 and (last is not None or _is_grid(*o.shape[2:], size))
     shape = None if not grid else (o.shape[3], *o.shape[1:3]) if last else o.shape[1:]
     came = _height(o.came, size)
     return _Layer(o.name, o.module, shape, bool(last), came / shape[1] if shape and came else None, o.nr)

@@ -216,6 +216,20 @@ def test_eval_mode_gives_each_module_its_own_mode_back():
         with eval_mode(net): raise KeyboardInterrupt
     assert [m.training for m in net.modules()] == before
 
+def test_eval_mode_of_two_networks_that_share_a_body():
+    "As of two threads: the network that entered first leaves first."
+    body = nn.BatchNorm2d(3)
+    a, b = (nn.Sequential(body, nn.Dropout(), nn.Dropout()).train() for _ in range(2))
+    b[2].eval()
+    first, second = eval_mode(a), eval_mode(b)
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    assert [m.training for m in a.modules()] == [True, False, True, True] and not any(m.training for m in b.modules())
+    b(torch.randn(4, 3, 2, 2))
+    check_tensor(body.running_mean, torch.zeros(3))
+    second.__exit__(None, None, None)
+    assert body.training and [m.training for m in b.modules()] == [True, True, True, False]
+
 # get_layer
 
 @pytest.fixture(scope='module')
@@ -297,6 +311,26 @@ def test_feature_layers_of_an_in_place_relu_are_two():
 
 def test_feature_layers_of_an_oblong_picture(resnet):
     assert feature_layers(resnet, torch.zeros(1, 3, 64, 160))['layer4'] == (512, 2, 5)
+
+class Tiles(nn.Module):
+    "Looks at the four quarters of a picture, one behind the other in the batch, and at the whole afterwards."
+    def __init__(self): super().__init__(); self.first, self.each, self.whole, self.fc = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.Linear(5, 2)
+    def forward(self, x):
+        tiles = torch.cat([t for rows in self.first(x).chunk(2, 2) for t in rows.chunk(2, 3)])
+        a, b, c, d = self.each(tiles).chunk(4)
+        return self.fc(self.whole(torch.cat([torch.cat([a, b], 3), torch.cat([c, d], 3)], 2)).mean((2, 3)))
+
+class Mirrored(nn.Module):
+    "Scores a picture and its mirror image, and takes the mean."
+    def __init__(self): super().__init__(); self.conv, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+    def forward(self, x):
+        a, b = self.fc(self.conv(torch.cat([x, x.flip(3)])).mean((2, 3))).chunk(2)
+        return (a + b) / 2
+
+def test_feature_layers_leave_out_what_is_no_stack_for_each_picture():
+    assert feature_layers(Tiles(), X) == {'first': (3, 64, 64), 'whole': (5, 64, 64)}
+    with pytest.raises(CamError, match='no layer of this Mirrored gave maps'): feature_layers(Mirrored(), X)
+    assert feature_layers(nn.Sequential(nn.Conv2d(3, 3, 1), Mirrored()), X) == {'0': (3, 64, 64)}
 
 def test_feature_layers_leave_out_channels_last_and_tokens():
     swin = tvm.swin_t()
