@@ -1,4 +1,5 @@
 "Networks by name: the shipped one, or torchvision's with weights from a file that cannot run code."
+import re
 from pathlib import Path
 from urllib.error import URLError
 
@@ -24,17 +25,31 @@ def read_state(path)->dict: # name -> tensor
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if not isinstance(state, dict) or not state or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
         raise CamError(f"Reading weights: '{path}' holds a {type(state).__name__} that is no state dict. Write it with torch.save(model.state_dict(), path).")
-    return {k.removeprefix('module.'): v for k, v in state.items()}
+    return {name_now(k): v for k, v in state.items()}
+
+def name_now(key):
+    "A tensor's name without what a wrapper put before it; a DenseNet's layers, `norm.1` in torchvision's files, are called `norm1`."
+    return re.sub(r'(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)', r'\1', key.removeprefix('module.'))
 
 def fill(model:nn.Module, state, name):
     "Put a state dict into `model`, completely."
     try: model.load_state_dict(state)
     except RuntimeError as e: raise CamError(f'Reading weights: they do not fit a {name}. ' + ' '.join(str(e).split())[:300]) from e
 
-def n_classes(name, state):
-    "How many classes the weights are for: the length of the network's last tensor, its classifier's bias."
+INCEPTIONS, HELPERS = ('googlenet', 'inception_v3'), ('aux1.', 'aux2.', 'AuxLogits.') # networks with heads that only help to train
+
+def built(name, n, official):
+    "A network of `n` classes; if torchvision's published weights have as many, it is built as for them."
     from torchvision import models
-    with torch.device('meta'): last = list(models.get_model(name, weights=None).state_dict())[-1]
+    theirs = n == len(official.meta['categories'])
+    if name in INCEPTIONS: more = dict(aux_logits=False, init_weights=False, transform_input=theirs)
+    elif theirs and name.startswith('vit_'): more = dict(image_size=official.meta['min_size'][0])
+    else: more = {}
+    return models.get_model(name, weights=None, num_classes=n, **more)
+
+def n_classes(name, state, official):
+    "How many classes the weights are for: the length of the network's last tensor, its classifier's bias."
+    with torch.device('meta'): last = list(built(name, 1, official).state_dict())[-1]
     if last not in state: raise CamError(f'Reading weights: they do not fit a {name}. There is no {last!r} among their {len(state)} tensors.')
     if state[last].ndim != 1: raise CamError(f'Reading weights: they do not fit a {name}. {last!r} should have shape (K,), but it has {tuple(state[last].shape)}.')
     return len(state[last])
@@ -55,8 +70,9 @@ def load_network(name='pets', # 'pets': the shipped network; otherwise one of to
     if weights == 'DEFAULT': net, vocab = downloaded(name, official), official.meta['categories']
     else:
         state = read_state(weights)
-        n = n_classes(name, state)
-        net = models.get_model(name, weights=None, num_classes=n)
+        if name in INCEPTIONS: state = {k: v for k, v in state.items() if not k.startswith(HELPERS)}
+        n = n_classes(name, state, official)
+        net = built(name, n, official)
         fill(net, state, name)
         vocab = official.meta['categories'] if n == len(official.meta['categories']) else None
     net.vocab, net.transform = vocab, official.transforms()

@@ -1,14 +1,14 @@
 "The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
-import socket, pickle, subprocess, sys
+import re, socket, pickle, subprocess, sys
 import pytest, torch
 from PIL import Image
 from safetensors.torch import save_file
-from torchvision.models import squeezenet1_1
+from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
 from camtutor.explain import explain
 from camtutor.pets import load_pets
 from camtutor.scenes import scene
-from camtutor.zoo import load_network, read_state
+from camtutor.zoo import built, load_network, read_state
 from camtutor.errors import CamError
 
 @pytest.fixture
@@ -103,6 +103,34 @@ def test_weights_from_a_file(small, name):
     x = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(got(x), net(x))
     assert got.vocab is None and not got.training and got.transform(Image.new('RGB', (300, 200))).shape == (3, 224, 224)
+
+@pytest.mark.parametrize('name', ['googlenet', 'inception_v3'])
+def test_published_weights_in_a_file_make_torchvisions_network(tmp_path, name):
+    "With the heads that help to train, as the files that torchvision publishes, and without them, as it saves a network that it has filled."
+    torch.manual_seed(0)
+    theirs, x = get_model(name, weights=None, init_weights=False, transform_input=True).eval(), torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        torch.save(theirs.state_dict(), tmp_path/'with.pth')
+        for head in ('aux1', 'aux2', 'AuxLogits'): setattr(theirs, head, None)
+        torch.save(theirs.state_dict(), tmp_path/'without.pth')
+        for file in ('with.pth', 'without.pth'):
+            got = load_network(name, tmp_path/file)
+            torch.testing.assert_close(got(x), theirs(x))
+            assert got.vocab[1] == 'goldfish'
+        few = get_model(name, weights=None, init_weights=False, num_classes=5).eval()
+        torch.save(few.state_dict(), tmp_path/'few.pth')
+        torch.testing.assert_close(load_network(name, tmp_path/'few.pth')(x), few(x))
+
+def test_densenet_file_with_torchvisions_old_names(tmp_path):
+    net, x = get_model('densenet121', weights=None).eval(), torch.randn(1, 3, 64, 64)
+    old = {re.sub(r'(denselayer\d+\.\w+)([12]\.)', r'\1.\2', k): v for k, v in net.state_dict().items()}
+    assert 'features.denseblock1.denselayer1.norm.1.weight' in old
+    torch.save(old, tmp_path/'old.pth')
+    with torch.no_grad(): torch.testing.assert_close(load_network('densenet121', tmp_path/'old.pth')(x), net(x))
+
+def test_a_vision_transformer_has_the_picture_size_of_its_published_weights():
+    official = get_model_weights('vit_h_14').DEFAULT
+    with torch.device('meta'): assert built('vit_h_14', 1000, official).image_size == official.transforms().crop_size[0] == 518
 
 def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
     status, said, _ = run(capsys, 'explain', photos/'cat.png', '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--target', 3, '--out', tmp_path)
