@@ -1,5 +1,5 @@
 "The `camtutor` command."
-import argparse, os, re, socket, subprocess, sys
+import argparse, errno, os, re, socket, subprocess, sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -51,7 +51,9 @@ def check_free(host, port):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind((host, port))
     except (OSError, OverflowError) as e:
-        raise CamError(f'camtutor app: nothing can be served at {host}:{port} ({getattr(e, "strerror", None) or e}). Give another port with --port, such as 8867.') from e
+        elsewhere = isinstance(e, socket.gaierror) or getattr(e, 'errno', None) == errno.EADDRNOTAVAIL
+        raise CamError(f'camtutor app: nothing can be served at {host}:{port} ({getattr(e, "strerror", None) or e}). ' +
+                       (f'Give an address of this computer with --host, such as {LOOPBACK}.' if elsewhere else 'Give another port with --port, such as 8867.')) from e
 
 def app(args):
     "Serve the explorer as a page of its own, for this computer alone."
@@ -73,24 +75,35 @@ def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    from camtutor.explain import sources_of, explain
+    from camtutor.explain import explain
     from camtutor.zoo import load_network
-    files = [f for p in args.photos for f in (sources_of(p) if Path(p).is_dir() else [Path(p)])]
+    out, lines, failed = Path(args.out).expanduser(), {}, []
+    files = [f for p in map(Path, args.photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
     net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdecimal() else args.target or None)
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
-    out, lines, failed = Path(args.out).expanduser(), {}, []
     named = '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)   # so that another layer or target has files of its own
     if args.model == 'pets': print(f"The shipped network knows drawn animals only ({', '.join(net.vocab)}). For photographs say --model, such as --model resnet50 --weights DEFAULT.", file=sys.stderr)
-    with redirect_stdout(sys.stderr):   # the bar; stdout is for the list
-        for f in progress_bar(files, leave=False):
-            try: e = explain(net, f, *how)
-            except CamError as err: failed.append(f'{f}: {err}')
-            else:
-                path = unused(made(out)/f'{f.stem}-{named}.png', lines)
-                lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
-    for line in lines.values(): print(line)
-    if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)
+    try:
+        with redirect_stdout(sys.stderr):   # the bar; stdout is for the list
+            for f in progress_bar(files, leave=False):
+                try: e = explain(net, f, *how)
+                except CamError as err: failed.append(f'{f}: {err}')
+                else:
+                    path = unused(made(out)/f'{f.stem}-{named}.png', lines)
+                    lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
+    finally:   # what is done is said, also after Ctrl-C
+        for line in lines.values(): print(line)
+        if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)
     return int(bool(failed))
+
+def photos_in(folder, out):
+    "The pictures of `folder`; of a folder `out` below it none, since they are an earlier run's."
+    from camtutor.explain import sources_of
+    found, own = sources_of(folder), out.resolve()
+    if folder.resolve() not in own.parents: return found
+    kept = [f for f in found if not f.parent.resolve().is_relative_to(own)]
+    if not kept: raise CamError(f"camtutor explain: '{folder}' holds no picture but the maps in '{out}'. Give other photos, or another folder with --out.")
+    return kept
 
 def made(out):
     "The folder `out`, made if it is missing."
@@ -140,5 +153,8 @@ def main(argv=None):
     except CamError as e:
         print(e, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f'camtutor {args.command}: interrupted.', file=sys.stderr)
+        return 130
 
 if __name__ == '__main__': sys.exit(main())

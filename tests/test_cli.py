@@ -65,6 +65,34 @@ def test_where_all_fails_no_folder_is_made(tmp_path, capsys):
     status, said, err = run(capsys, 'explain', tmp_path/'gone.jpg', '--out', tmp_path/'out')
     assert status == 1 and '1 of 1 failed' in err and not said and not (tmp_path/'out').exists()
 
+def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
+    monkeypatch.chdir(photos)
+    for _ in range(2):
+        status, said, _ = run(capsys, 'explain', '.')
+        assert status == 0 and said.count('\n') == 3 and len(list((photos/'explained').iterdir())) == 3
+    status, said, _ = run(capsys, 'explain', 'explained', '--out', 'again')   # asked for by name
+    assert status == 0 and said.count('\n') == 3
+    status, said, _ = run(capsys, 'explain', 'more', '--out', '.')            # the photos lie below their maps
+    assert status == 0 and said.count('\n') == 1
+    for f in ('cat.png', 'dog.jpg', 'more/cat.jpg', 'cat-grad_cam.png'): (photos/f).unlink()
+    status, _, err = run(capsys, 'explain', '.', '--out', 'again')
+    assert status == 0
+    for f in (photos/'explained').iterdir(): f.unlink()
+    status, _, err = run(capsys, 'explain', '.', '--out', 'again')
+    assert status == 1 and "'.' holds no picture but the maps in 'again'" in err
+
+def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, monkeypatch):
+    from camtutor.explain import Explanation
+    save, saved = Explanation.save, []
+    def second(self, path):
+        if saved: raise KeyboardInterrupt
+        saved.append(path)
+        return save(self, path)
+    monkeypatch.setattr(Explanation, 'save', second)
+    status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out')
+    assert status == 130 and said.count('\n') == 1 and str(saved[0]) in said and saved[0].exists()
+    assert err.endswith('camtutor explain: interrupted.\n') and 'Traceback' not in err
+
 def test_out_that_is_a_file(photos, capsys):
     status, _, err = run(capsys, 'explain', photos, '--out', photos/'dog.jpg')
     assert status == 1 and 'there can be no folder' in err
@@ -73,9 +101,9 @@ def test_app_where_nothing_can_be_served(capsys):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen()
-        for args in (('--port', taken.getsockname()[1]), ('--port', 99999), ('--host', '203.0.113.1')):
+        for args in (('--port', taken.getsockname()[1]), ('--port', 99999), ('--host', '203.0.113.1'), ('--host', '256.1.1.1')):
             status, said, err = run(capsys, 'app', *args)
-            assert status == 1 and 'nothing can be served at' in err and '--port' in err and not said
+            assert status == 1 and 'nothing can be served at' in err and f'with {args[0]}, such as' in err and not said
 
 def test_an_empty_folder(tmp_path, capsys):
     status, _, err = run(capsys, 'explain', tmp_path)
