@@ -9,6 +9,7 @@ FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF
 MAX_PIXELS = 80_000_000   # one picture of this size takes 240 MB as RGB
 MAX_BYTES = 256 * 2**20   # of the file itself
 ACTION = 'Opening an image'
+BROKEN = OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError   # what Pillow's decoders raise
 
 def _from_path(path):
     path, text = Path(path).expanduser(), str(path)
@@ -64,7 +65,7 @@ def _decode(data, name):
     except UnidentifiedImageError as e:
         raise CamError(f'{ACTION}: {name} is no image that can be read here: it starts with {data[:8]!r}. Readable are {", ".join(FORMATS)}.') from e
     except CamError: raise
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError) as e:
+    except BROKEN as e:
         raise CamError(f'{ACTION}: {name} is damaged or cut short ({e}). Copy or download it again.') from e
 
 def _to8bit(im):
@@ -77,7 +78,11 @@ def _to8bit(im):
     return Image.fromarray(((a - lo) / max(hi - lo, 1e-12) * 255).round().astype(np.uint8))
 
 def as_seen(im)->Image.Image: # a PIL image of any mode
-    "Upright 8-bit RGB, transparent places white."
+    "Upright 8-bit RGB, transparent places white. `CamError` for one that is closed, cut short or of no size."
+    if 0 in im.size: raise CamError(f'{ACTION}: the picture has {im.width}×{im.height} pixels, so there is nothing to see in it.')
+    try: im.load()   # an image that was opened lazily meets its file here
+    except BROKEN as e:
+        raise CamError(f'{ACTION}: the PIL image cannot be unpacked ({e}). Its file is damaged or cut short, or it was closed. Open it again, or give its path.') from e
     im = ImageOps.exif_transpose(im)
     if im.mode.startswith('I') or im.mode == 'F': im = _to8bit(im)
     if im.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in im.info:

@@ -4,7 +4,7 @@ import numpy as np, pytest
 from PIL import Image
 from camtutor import images
 from camtutor.errors import CamError
-from camtutor.images import open_image
+from camtutor.images import as_seen, open_image
 
 def smooth(h=24, w=32):
     "A gradient that survives JPEG: red grows to the right, green downwards, blue is 64."
@@ -103,6 +103,15 @@ def test_cut_short(fmt, part):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     data = packed(noise, fmt)
     refused(data[:int(len(data) * part)], 'damaged or cut short')
+
+def test_a_pil_image_that_cannot_be_unpacked(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    (tmp_path/'cut.jpg').write_bytes((data := packed(noise, 'JPEG'))[:len(data) // 2])
+    with pytest.raises(CamError, match='cannot be unpacked.*cut short'): as_seen(Image.open(tmp_path/'cut.jpg'))
+    (closed := Image.open(io.BytesIO(data))).close()
+    with pytest.raises(CamError, match='closed'): as_seen(closed)
+    for size in ((0, 0), (0, 5), (5, 0)):
+        with pytest.raises(CamError, match=f'{size[0]}×{size[1]} pixels'): as_seen(Image.new('RGB', size))
 
 def test_no_image(tmp_path):
     (tmp_path/'a.png').write_text('<html>404</html>')
