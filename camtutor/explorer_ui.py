@@ -13,7 +13,7 @@ from torch import Tensor
 from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import show_widget
 from camtutor.errors import CamError, nearest
-from camtutor.explain import METHODS, Explanation, net_of, as_shown, steps_of, vocab_of, batch_of
+from camtutor.explain import METHODS, Explanation, net_of, as_shown, probabilities, readable, steps_of, vocab_of, batch_of
 from camtutor.explorer import FORMULAS, CamCache, outlined, ring
 from camtutor.gradcam import last_layer, map_layers, saying
 from camtutor.images import open_image
@@ -209,7 +209,8 @@ class Explorer:
             raise CamError(f'Exploring: the model gave {what}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last, self.results, self.truths = cache, subject, layers, last, OrderedDict(), {}
-        self.prob = cache.out.float().softmax(1)[0]
+        values, self.how = readable(probabilities(self.model, cache.out), cache.out)
+        self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
         self.panel.showing.value = ''
         for grid in (self.panel.method_grid, self.panel.layer_grid):
             if grid.value: grid.value = '<div class="ct-h">Drawn for another picture; draw again.</div>'
@@ -220,7 +221,7 @@ class Explorer:
         "Fill the sliders for this picture: classes with their probabilities, layers with their sizes, the parts that it has."
         c, order = self.panel.controls, self.prob.argsort(descending=True).tolist()
         top = order[:5] if c['classes'].value == 'top' else range(len(order))
-        classes = [(f'{self.prob[k]:.1%} · {self.name(k)}', k) for k in top]
+        classes = [(f'{self.sure(k)} · {self.name(k)}', k) for k in top]
         layers = [(f"{n} · {'×'.join(map(str, s[1:]))}", n) for n, s in self.layers.items()]
         self.busy = True
         set_options(c['class_'], classes, c['class_'].value if keep else order[0])
@@ -299,7 +300,11 @@ class Explorer:
         if how == 'two': return [(self.raw(k), self.label(k)) for k in (a, b)]
         return [(self.raw(a) - self.raw(b), f'{self.label(a)} minus {self.label(b)}')]
 
-    def label(self, k): return f'<b>{escape(self.name(k))}</b> ({self.prob[k]:.1%})'
+    def sure(self, k):
+        "A class's probability, or its score where there is none, in words."
+        return f'{self.prob[k].item():{self.how}}'
+
+    def label(self, k): return f'<b>{escape(self.name(k))}</b> ({self.sure(k)})'
 
     def redraw(self, change=None):
         "Compute and show what the controls say."
@@ -583,12 +588,15 @@ class Explorer:
         k, method, x = self.value('class_'), self.value('method'), self.subject.x
         raw = self.raw(k)
         return Explanation(as_shown(x, steps_of(self.model, self.transform)), self.cache.out, raw, upsample(raw.float(), x.shape[-2:]),
-                           torch.tensor([k]), None if method in NO_LAYER else self.value('layer'), method, self.vocab)
+                           torch.tensor([k]), None if method in NO_LAYER else self.value('layer'), method, self.vocab,
+                           prob=probabilities(self.model, self.cache.out))
 
     def numbers(self)->str:
         "The map as a table of comma-separated values, with what it is above."
         m, k = self.raw(self.value('class_')), self.value('class_')
-        lines = [f'# picture: {self.subject.title}', f'# class: {self.name(k)}, probability {self.prob[k]:.6f}, score {self.cache.out[0, k]:.6f}',
+        prob = probabilities(self.model, self.cache.out)
+        sure = '' if prob is None else f'probability {prob[0, k]:.6f}, '
+        lines = [f'# picture: {self.subject.title}', f'# class: {self.name(k)}, {sure}score {self.cache.out[0, k]:.6f}',
                  f"# method: {self.value('method')}, layer: {self.value('layer')}", f'# python: {self.line()}']
         return '\n'.join(lines + [','.join(f'{v:.6g}' for v in row) for row in m[0].tolist()]) + '\n'
 

@@ -1,12 +1,16 @@
 "explain: every kind of picture and model, what comes back, what is saved, whole folders."
 import sys, subprocess, io, re, warnings
+from copy import deepcopy
+from dataclasses import dataclass
 import numpy as np, pytest, torch, torchvision
 from PIL import Image
 from torch import nn
+from torchvision.transforms import v2 as T
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.explain import METHODS, Explanation, batch_of, explain, explain_all
+from camtutor.explorer import Explorer, drive
 from camtutor.gradcam import capture, grad_cam
 from camtutor.scenes import scene
 from camtutor.show import upsample
@@ -41,9 +45,9 @@ def path(tmp_path):
 
 def same_picture(path): return dict(pil=PIL, scene=S, array=S.image, floats=S.image / 255, tensor=torch.from_numpy(S.image).movedim(-1, 0), path=path,
     text=str(path), bytes=path.read_bytes(), file=io.BytesIO(path.read_bytes()), normalised=ToBatch()(PIL), batch=ToBatch()(PIL)[None],
-    numbers=ToBatch()(PIL).numpy(), list=[PIL], rgba=PIL.convert('RGBA'))
+    first=S.image.transpose(2, 0, 1), floats_first=S.image.transpose(2, 0, 1) / 255, list=[PIL], rgba=PIL.convert('RGBA'))
 
-@pytest.mark.parametrize('kind', ['pil', 'scene', 'array', 'floats', 'tensor', 'path', 'text', 'bytes', 'file', 'normalised', 'batch', 'numbers', 'list', 'rgba'])
+@pytest.mark.parametrize('kind', ['pil', 'scene', 'array', 'floats', 'tensor', 'path', 'text', 'bytes', 'file', 'normalised', 'batch', 'first', 'floats_first', 'list', 'rgba'])
 def test_one_picture_in_many_forms(named, path, kind):
     want = grad_cam(*capture(named, ToBatch()(PIL)[None], '3')[1:])
     e = explain(named, same_picture(path)[kind])
@@ -61,7 +65,7 @@ def test_a_batch_a_list_and_a_mixture_are_the_same(named):
 def test_grey_picture(named): assert explain(named, S.image[..., 0]).raw.shape == (1, 6, 6)
 
 def test_double_precision_arrays_go_to_the_models_dtype(named):
-    assert explain(named, ToBatch()(PIL).double().numpy()).raw.dtype == torch.float32
+    assert explain(named, S.image / 255, transform=lambda p: ToBatch()(p).double()).raw.dtype == torch.float32
     assert explain(named.double(), PIL).raw.dtype == torch.float64
 
 def test_transform_given_counts_before_the_models_own(named):
@@ -93,6 +97,60 @@ def test_fastai_learner(named, tmp_path):
     assert type(e.raw) is torch.Tensor and e.vocab == ['cat', 'dog', 'pig'] and e.target.tolist() == [1, 1, 1] and 'dog' in e.label[0]
     check_tensor(e.image, (x * STD + MEAN).clamp(0, 1))
     assert [e.source[0] for e in explain_all(learn, files, progress=False)] == [str(f) for f in files]
+
+# ---- what a network has under the name of a transform or of class names
+
+class Layers(nn.Module):
+    "Its layers have the names that transforms and class names have elsewhere."
+    def __init__(self):
+        super().__init__()
+        self.transform, self.vocab = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+    def forward(self, x): return self.vocab(self.transform(x).relu().mean((2, 3)))
+
+def test_layers_called_transform_and_vocab():
+    net = Layers().eval()
+    with pytest.raises(CamError, match='is not known. Pass transform='): explain(net, PIL)
+    assert explain(net, PIL, transform=ToBatch()).vocab is None and explain(net, torch.randn(1, 3, 9, 9)).layer == 'transform'
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 5)
+    def forward(self, x): return self.fc(self.conv(x).relu().mean((2, 3)))
+
+class Boxes(nn.Module):
+    "As torchvision's detectors have it: takes a list, has no weights."
+    def forward(self, images): return [i.shape for i in images]
+
+@pytest.mark.parametrize('transform, words', [(True, 'is not known. Pass transform='), (Boxes(), 'its own, a Boxes.*Pass one that does as transform='),
+    (lambda p: p, 'made a Image.*Pass one that does as transform='), (lambda p: ToBatch()(p).byte(), r'uint8 tensor \(3, 24, 24\).*transform=')])
+def test_a_transform_of_its_own_that_prepares_no_picture(transform, words):
+    net = Plain().eval()
+    net.transform = transform
+    with pytest.raises(CamError, match=words): explain(net, PIL)
+    check_tensor(explain(net, PIL, transform=ToBatch()).out, net(ToBatch()(PIL)[None]).detach())
+
+def test_an_error_in_a_transform_that_is_given_is_the_callers_to_see(net):
+    with pytest.raises(ZeroDivisionError): explain(net, PIL, transform=lambda p: 1 / 0)
+    with pytest.raises(CamError, match='transform is a bool'): explain(net, PIL, transform=True)
+
+@pytest.mark.parametrize('vocab', [5, 'abc', {'a': 0, 'b': None}, {'a', 'b', 'c'}, [['a'], ['b']], [], {}])
+def test_what_is_no_list_of_names_is_no_vocab(named, vocab):
+    named.vocab = vocab
+    assert explain(named, PIL, target=1).vocab is None and explain(named, PIL, target=1).label[0].startswith('class 1 ')
+    with pytest.raises(CamError, match='no class names'): explain(named, PIL, target='a')
+
+@pytest.mark.parametrize('nest', [lambda n, m: T.Compose([n, m]), lambda n, m: T.Compose([T.Compose([n]), m]), nn.Sequential,
+                                  lambda n, m: T.Compose([n, nn.Sequential(T.Identity(), T.Compose([m]))])])
+def test_the_normalisation_is_found_inside(net, nest):
+    first = T.Compose([T.PILToTensor(), T.ToDtype(torch.float32, scale=True)])
+    e = explain(net, Image.new('RGB', (16, 16), (100, 150, 200)), transform=nest(first, T.Normalize([.5] * 3, [.2] * 3)))
+    assert (e.image[0, :, 0, 0] * 255).round().tolist() == [100, 150, 200]
+
+def test_an_array_that_is_normalised_already_is_given_as_a_tensor(named):
+    a = ToBatch()(PIL).numpy()
+    with pytest.raises(CamError, match=r'array \(3, 24, 24\) of float32.*torch.from_numpy'): explain(named, a)
+    check_tensor(explain(named, torch.from_numpy(a)).out, explain(named, PIL).out)
 
 # ---- what comes back
 
@@ -137,6 +195,7 @@ def test_one_of_several(named):
     check_tensor(e[1].raw, e.raw[1:2])
     assert e[-1].target.tolist() == [2] and e[1].layer == '3' and e[1].vocab == e.vocab
     with pytest.raises(IndexError): e[3]
+    with pytest.raises(CamError, match='none of the 3'): e[3:]
 
 def test_shows_itself(named):
     e = explain(named, PIL)
@@ -244,6 +303,25 @@ def test_several_outputs_are_cut_and_carry_no_graph():
     e = explain(Many(), x, layer='a', target=lambda out: out['logits'][:, 2])
     assert e.out['logits'].grad_fn is None and e[1].out['logits'].shape == (1, 5) and torch.equal(e[1].cpu().out['logits'][0], e.out['logits'][1])
 
+@dataclass(frozen=True)
+class Output:
+    logits:torch.Tensor
+    hidden:tuple=()
+
+class GivesDataclass(Many):
+    def forward(self, x): return Output((out := super().forward(x))['logits'], (out,))
+
+def test_an_output_in_a_dataclass_is_cut_and_carries_no_graph():
+    e = explain(GivesDataclass(), torch.randn(3, 3, 16, 16), layer='a', target=lambda out: out.logits[:, 2])
+    assert not e.out.logits.requires_grad and not e.out.hidden[0]['logits'].requires_grad and torch.equal(e[1].out.logits[0], e.out.logits[1])
+    check_tensor(deepcopy(e).cpu().out.hidden[0]['logits'], e.out.logits)
+
+def test_dense_outputs_at_the_default_layer_show_their_own_map(net):
+    dense = nn.Sequential(*net[:4], nn.Conv2d(8, 3, 1)).eval()
+    e = explain(dense, torch.randn(1, 3, 24, 24), target=lambda out: out[:, 1].mean((1, 2)))
+    assert e.layer == '4'
+    check_tensor(e.raw * 36, e.out[:, 1].relu())
+
 def test_several_scores_for_each_image_are_refused():
     with pytest.raises(CamError, match='several scores.*grad_cam_maps'): explain(Many(), torch.randn(3, 3, 16, 16), layer='a', target=lambda out: out['logits'].T)
 
@@ -251,6 +329,17 @@ def test_a_target_for_each_of_many_pictures(named):
     x = torch.randn(5, 3, 24, 24)
     for bs in (1, 2, 5): assert [e.target.item() for e in explain_all(named, list(x[:, None]), target=[0, 1, 2, 1, 0], bs=bs, progress=False)] == [0, 1, 2, 1, 0]
     with pytest.raises(CamError, match='3 targets, but 5 pictures'): explain_all(named, list(x[:, None]), target=[0, 1, 2], progress=False)
+
+def test_a_target_for_each_of_many_pictures_wants_single_ones(named):
+    two = np.stack([S.image] * 2)
+    assert [e.source for e in explain_all(named, [two, PIL], target='dog', progress=False)] == [['image 0'], ['image 1'], ['image 2']]
+    for images, target in (([two, PIL], ['cat', 'dog']), ([torch.randn(2, 3, 24, 24)], ['cat'])):
+        with pytest.raises(CamError, match='an item is a batch of 2'): list(explain_all(named, images, target=target, progress=False))
+    assert [e.target.item() for e in explain_all(named, two, target=['cat', 'dog'], progress=False)] == [0, 1]
+
+@pytest.mark.parametrize('one', [PIL, S, S.image, torch.randn(3, 24, 24), 3])
+def test_one_picture_is_not_many(named, one):
+    with pytest.raises(CamError, match='is not several.*use explain'): explain_all(named, one)
 
 def test_a_folder_without_a_transform_is_an_error(tmp_path):
     PIL.save(tmp_path / 'cat.png')
@@ -362,6 +451,25 @@ def test_a_learner_says_what_its_own_predict_says(photos, kind):
     with learn.no_bar(): said = learn.predict(path)[2]
     check_tensor(e.out[0] if kind == 'number' else e.prob[0], torch.Tensor(said), atol=1e-6)
     assert e.label[0].split()[-1] == (f'{said[0].item():.3g}' if kind == 'number' else f'{said[0].item():.1%}')
+    assert (e.prob is None) == (kind == 'number')
+    ex = Explorer(learn, [path], size=32)
+    check_tensor(ex.prob, torch.Tensor(said).flatten(), atol=1e-6)
+    drive(ex, class_=ex.name(0))
+    assert f'({e.label[0].split()[-1]})' in ex.panel.captions[0].value and ex.explanation().label == e.label and ('probability' in ex.numbers()) == (kind != 'number')
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_learner_that_cannot_prepare_a_picture(photos):
+    from fastai.vision.all import CategoryBlock, DataBlock, DataLoaders, ImageBlock, Learner, get_image_files
+    path, x = sorted(photos.iterdir())[0], torch.randn(4, 3, 24, 24)
+    net, pairs = learner(photos, CategoryBlock, lambda p: p.name[0]).model, [(i, 0) for i in x]
+    plain = torch.utils.data.DataLoader(pairs, 2)
+    for dls in (DataLoaders(plain, plain), DataLoaders.from_dsets(pairs, pairs, bs=2, num_workers=0)):
+        learn = Learner(dls, net, loss_func=nn.CrossEntropyLoss())
+        with pytest.raises(CamError, match="not made of fastai's blocks. Pass transform="): explain(learn, path)
+        check_tensor(explain(learn, x).out, net.eval()(x).detach(), atol=1e-6)
+        assert explain(learn, path, transform=ToBatch()).out.shape == (1, 2)
+    two = DataBlock((ImageBlock, ImageBlock, CategoryBlock), n_inp=2, getters=[None, None, lambda p: p.name[0]]).dataloaders(get_image_files(photos), bs=2, num_workers=0)
+    with pytest.raises(CamError, match='reads 2 inputs.*forward takes the picture alone'): explain(Learner(two, net, loss_func=nn.CrossEntropyLoss()), path)
 
 @pytest.mark.filterwarnings('ignore')
 def test_a_learner_draws_no_random_numbers(photos):
