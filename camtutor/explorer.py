@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['FORMULAS', 'CamCache', 'ring', 'outlined', 'Explorer', 'drive']
 
-# %% ../nbs/tools/explorer.ipynb #00034ccf
+# %% ../nbs/tools/explorer.ipynb #00039902
 from collections import OrderedDict
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
 from .errors import CamError, nearest
 from .explain import net_of
-from .gradcam import Forward, grad_cam, map_layers, saying
+from .gradcam import Forward, class_score, grad_cam, map_layers, plain, saying
 from .show import upsample
 
-# %% ../nbs/tools/explorer.ipynb #000ed512
+# %% ../nbs/tools/explorer.ipynb #000e2b9e
 class CamCache:
     "One forward pass over `x` (N,3,H,W), kept: activations and gradients of any class at any layer, each backward pass made once."
     def __init__(self, model, # a network, or a fastai Learner
@@ -25,29 +25,47 @@ class CamCache:
         net = net_of(model)
         with saying('Exploring'): self.forward = Forward(net, x, list(layers or map_layers(net, x)))
         self.layers, self.out = self.forward.names, self.forward.out
-        self.keep_mb, self.kept, self.backwards = keep_mb, OrderedDict(), 0
+        self.keep_mb, self.kept, self.backwards, self.versions = keep_mb, OrderedDict(), 0, _versions(net)
 
     def __repr__(self): return f'CamCache({len(self.layers)} layers, {len(self.kept)} classes, {self.mb:.1f} MB of gradients)'
 
-# %% ../nbs/tools/explorer.ipynb #0010833e
+# %% ../nbs/tools/explorer.ipynb #0010ad76
+def _versions(net):
+    "How often each weight and statistic was written into."
+    return [None if t.is_inference() else t._version for t in (*net.parameters(), *net.buffers())]
+
 @patch
 def _backward(self:CamCache, target, layers):
     "Gradients of one score at `layers`; the graph stays for the next score."
     self.backwards += 1
-    return dict(zip(layers, self.forward.each(lambda name, g: g, target, layers, again=True)))
+    try: return dict(zip(layers, self.forward.each(lambda name, g: g, target, layers, again=True)))
+    except RuntimeError as e:
+        if _versions(self.forward.model) == self.versions: raise
+        raise CamError("the network's weights have changed since this cache was made. Make a new one.") from e
 
-# %% ../nbs/tools/explorer.ipynb #0011c8ab
+# What is kept is found by its target, so a target is turned into plain numbers first: a tensor could be written into later.
+
+# %% ../nbs/tools/explorer.ipynb #00110bb4
+@patch
+def _key(self:CamCache, target):
+    "A target under which gradients can be kept. `CamError` for what is none."
+    if target is None or callable(target): return target
+    class_score(self.out, target)
+    target = plain(target)
+    return tuple(map(plain, target)) if isinstance(target, (list, tuple, range)) else target
+
+# %% ../nbs/tools/explorer.ipynb #00128cbb
 @patch
 def get(self:CamCache,
         layer:str, # one of `self.layers`
-        target=None, # a class number, None for the top class, or a callable out -> (N,)
+        target=None, # a class number, N of them, None for the top class, or a callable out -> (N,)
        )->tuple: # A, g: activations and gradients (N,C,h,w)
     "Activations and gradients, as the formulas want them: at most two backward passes for each target. `CamError` for a layer not kept."
     if self.forward is None: raise CamError('Exploring: this cache was emptied, since another picture was chosen. Make a new one.')
     if layer not in self.layers: raise CamError(f'Exploring: no layer {layer!r} was kept. {nearest(layer, self.layers)}')
-    if isinstance(target, list): target = tuple(target)
-    grads = self.kept.pop(target, {})
     with saying(f'Exploring at {layer!r}'):
+        target = self._key(target)
+        grads = self.kept.pop(target, {})
         if layer not in grads: grads = self._backward(target, self.layers[0 if grads else self.layers.index(layer):])
         self.kept[target] = grads
         while self.mb > self.keep_mb and len(self.kept) > 1: self.kept.popitem(last=False)

@@ -104,6 +104,33 @@ def test_cache_errors(net, x):
     with pytest.raises(CamError, match='no layer'): CamCache(net, x, ['nowhere'])
     assert grad_cam(*cache.get('0.7', 1)).shape == (1, 8, 8)
 
+def test_cache_says_that_the_weights_have_changed(x):
+    net = load_pets()
+    cache = CamCache(net, x)
+    kept = cache.get('0.7', 1)[1]
+    with torch.no_grad(): net[1][-1].weight *= 2
+    with pytest.raises(CamError, match="at '0.4': the network's weights have changed since.*Make a new one"): cache.get('0.4', 2)
+    assert cache.get('0.7', 1)[1] is not None and torch.equal(cache.get('0.7', 1)[1], kept)   # what was kept is still true of the pass that was kept
+    check_tensor(CamCache(net, x).get('0.7', 1)[1], 2 * kept)
+
+def test_cache_targets_are_plain_numbers(net):
+    x = torch.stack([net.transform(scene(s, 'dog')) for s in (1, 2)])
+    cache = CamCache(net, x)
+    want = cache.get('0.7', [1, 2])[1]
+    for same in (np.array([1, 2]), torch.tensor([1, 2]), (1, 2), range(1, 3), [torch.tensor(1), np.int64(2)]): assert torch.equal(cache.get('0.7', same)[1], want)
+    assert (cache.backwards, list(cache.kept)) == (1, [(1, 2)])
+    target = torch.tensor([1, 2])
+    cache.get('0.7', target)
+    target[:] = 3
+    check_tensor(cache.get('0.7', target)[1], capture(net, x, '0.7', 3).grads)
+    for wrong in ({1}, [[1], [2]], True, [1], 'cat'):
+        with pytest.raises(CamError, match="Exploring at '0.7'"): cache.get('0.7', wrong)
+
+def test_a_network_with_one_score_has_no_probabilities():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)).eval()
+    ex = Explorer(net, x := torch.randn(1, 3, 16, 16))
+    assert f'<b>class 0</b> ({net(x).item():.3g})' in ex.panel.captions[0].value and ex.explanation().label == explain(net, x).label
+
 def test_transformer_layers():
     torch.manual_seed(0)
     vit = VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5).eval()
