@@ -21,9 +21,9 @@ from torch import nn, Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
-# %% ../nbs/04_guided_backprop.ipynb #00053aeb
+# %% ../nbs/04_guided_backprop.ipynb #0005a8d0
 from .errors import CamError, nearest
-from .gradcam import capture, grad_cam, last_layer, plain, saying, unwrap
+from .gradcam import PIXELS, capture, grad_cam, last_layer, plain, saying, unwrap
 from .hooks import get_layer
 from .show import upsample
 
@@ -211,7 +211,7 @@ def guided_backprop(
     "The same under the guided rule (N,3,H,W). `CamError` for bad input or no ReLU. Springenberg et al., 2014."
     with saying('Guided backprop'): return pixel_grad(model, x, target, 'guided', layer, channel, whole)
 
-# %% ../nbs/04_guided_backprop.ipynb #008d0758
+# %% ../nbs/04_guided_backprop.ipynb #008d6244
 def pixel_grad(
     model:nn.Module, x:Tensor,             # a network, and its normalised batch (N,3,H,W)
     target=None,                           # a class, see `class_score`; None with a layer
@@ -225,7 +225,7 @@ def pixel_grad(
     model = unwrap(model)
     unit = _unit(model, layer, channel, whole, weigh) if layer is not None else nullcontext(target)
     with unit as target, ReLURule(rule) if rule else nullcontext() as mode:
-        g = capture(model, x, 'input', target).grads
+        g = capture(model, x, PIXELS, target).grads
         if rule and not mode.met: raise CamError(_no_relu(model, rule, mode.others))
     return g
 

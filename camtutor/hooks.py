@@ -126,20 +126,22 @@ def _looking(model, x):
     cuda = [x.device] if x.is_cuda else []
     with eval_mode(model), torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(cuda): yield
 
-# %% ../nbs/01_hooks.ipynb #009aa375
-def _wide_shapes(model, x, modules):
-    "Shapes of what `modules` put out for the first picture of `x` beside itself."
+# %% ../nbs/01_hooks.ipynb #009a4be4
+def _doubled(x): return torch.cat([x[:1]] * 2, 3)   # the first picture beside itself
+
+def _shapes(model, x, modules):
+    "Shapes of what `modules` put out for `x`; of those that ran before an error, if the network refuses it."
     seen, me = {}, get_ident()
     def note(m, args, out):
         if get_ident() == me and isinstance(out, Tensor): seen[m] = out.shape
     handles = [m.register_forward_hook(note) for m in modules]
     try:
-        with _looking(model, x), suppress(Exception): model(torch.cat([x[:1]] * 2, 3))   # a head may refuse the size; what ran before it counts
+        with _looking(model, x), suppress(Exception): model(x)
     finally:
         for h in handles: h.remove()
     return seen
 
-# %% ../nbs/01_hooks.ipynb #009b2850
+# %% ../nbs/01_hooks.ipynb #009b3b6b
 _known_last = WeakKeyDictionary()
 
 def channels_last(
@@ -149,7 +151,7 @@ def channels_last(
 )->dict:             # module -> True or False; None where neither axis grows
     "Which of these modules put out (N,h,w,C) and not (N,C,h,w)? Each is asked once."
     new = [m for m in shapes if m not in _known_last]
-    wide = _wide_shapes(model, x, new) if new else {}
+    wide = _shapes(model, _doubled(x), new) if new else {}
     for m in new:
         grown = [i for i in (2, 3) if m in wide and len(wide[m]) == 4 and wide[m][i] != shapes[m][i]]
         _known_last[m] = grown == [2] if grown else None

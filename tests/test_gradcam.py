@@ -1,5 +1,6 @@
 "Grad-CAM on networks small enough to be worked out by hand, and the rules that must hold on any network."
 import threading
+from dataclasses import dataclass
 import pytest, torch
 from torch import nn
 
@@ -479,3 +480,121 @@ def test_many_rows_go_back_a_few_at_a_time():
     kept, rows = Forward(net, torch.randn(1, 3, 64, 64), '1'), []   # 1 MB of activations
     kept.each(lambda name, g: rows.append(len(g)) or g.mean((-2, -1)), lambda out: out.T)
     assert sum(rows) == 20 and 1 < max(rows) <= 4
+
+# ---- where the places are
+class Net(nn.Module):
+    "Modules by name, and a forward pass of one's own."
+    def __init__(self, run, **mods):
+        super().__init__()
+        for name, m in mods.items(): self.add_module(name, m)
+        self.run = run
+    def forward(self, x): return self.run(self, x)
+
+def conv(c_in, c_out, stride=2): return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.ReLU())
+
+def two_heads():
+    "Scores 0 and 1 read branch a, 2 to 4 branch b."
+    return Net(lambda s, x: torch.cat([s.fa(s.a(y := s.stem(x)).mean((2, 3))), s.fb(s.b(y).mean((2, 3)))], 1),
+               stem=conv(3, 8), a=conv(8, 8), b=conv(8, 8), fa=nn.Linear(8, 2), fb=nn.Linear(8, 3)).eval()
+
+def test_the_last_layer_that_the_class_depends_on():
+    net, x = seeded(two_heads), torch.randn(2, 3, 32, 32)
+    assert [last_layer(net, x, k) for k in (0, 1, 2, [3, 4])] == ['a', 'a', 'b', 'b']
+    assert last_layer(net, x, [0, 2]) == 'b' and last_layer(net, x) == {True: 'a', False: 'b'}[all(net(x).argmax(1) < 2)]
+    assert grad_cam_maps(net, x, last_layer(net, x, 0), 0)[1].any()
+
+@pytest.mark.parametrize('wrap', [lambda out: out, lambda out: {'logits': out}, lambda out: (out, out.sum(1)), lambda out: Scores(out)])
+def test_one_layer_for_the_whole_output_is_looked_for_once(wrap):
+    inner, x = seeded(small_net), torch.randn(1, 3, 16, 16)
+    net, target = Net(lambda s, x: wrap(s.m(x)), m=inner), lambda out: getattr(out, 'logits', out['logits'] if isinstance(out, dict) else out[0] if isinstance(out, tuple) else out)[:, 1]
+    assert last_layer(net, x, target) == 'm.4'
+    runs = []
+    handle = net.register_forward_hook(lambda *a: runs.append(1))
+    assert last_layer(net, x, target) == 'm.4' and not runs
+    got, want = capture(net, x, 'm.4', target), capture(inner, x, '4', 1)
+    check_tensor(got.grads, want.grads)
+
+@dataclass
+class Scores: logits:object
+
+def test_the_output_of_a_dataclass_keeps_no_graph():
+    net = Net(lambda s, x: Scores(s.m(x)), m=seeded(small_net))
+    out = capture(net, torch.randn(1, 3, 16, 16), 'm.4', lambda out: out.logits[:, 0]).out
+    assert isinstance(out, Scores) and not out.logits.requires_grad
+
+def test_boxes_are_no_places_of_the_picture():
+    from torchvision.ops import roi_align
+    def run(s, x): return s.fc(s.head(roi_align(s.body(x), [torch.tensor([[0., 0, 16, 16]])] * len(x), 7, .25)).mean((2, 3)))
+    net, x = seeded(lambda: Net(run, body=nn.Sequential(conv(3, 8), conv(8, 8)), head=conv(8, 8, 1), fc=nn.Linear(8, 5))), torch.randn(1, 3, 64, 64)
+    assert last_layer(net, x) == 'body.1' and 'head' not in str(list(map_layers(net, x)))
+
+def test_queries_are_no_places_of_the_picture():
+    def run(s, x): return s.cls(s.dec(s.query.weight.expand(len(x), -1, -1), s.proj(s.body(x)).flatten(2).transpose(1, 2)))[:, 3]
+    net = seeded(lambda: Net(run, body=conv(3, 8), proj=nn.Conv2d(8, 16, 1), query=nn.Embedding(99, 16), cls=nn.Linear(16, 5),
+                             dec=nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 2, 32, batch_first=True), 1)))
+    x = torch.randn(1, 3, 18, 22)   # 99 queries would fit 9 × 11
+    assert last_layer(net, x) == 'proj' and 'dec' not in str(list(map_layers(net, x)))
+
+def test_a_network_that_resizes_its_pictures_keeps_its_layers():
+    net = Net(lambda s, x: s.m(nn.functional.interpolate(x, (16, 16))), m=seeded(small_net))
+    assert last_layer(net, torch.randn(1, 3, 40, 30)) == 'm.4'
+
+def vit(before, batch_first=True, patch=16):
+    "A little transformer: `before` tokens (a class token, registers), then the patches."
+    def run(s, x):
+        y = s.cut(x).flatten(2).transpose(1, 2)
+        y = torch.cat([s.first.weight.expand(len(y), -1, -1), y], 1)
+        y = s.enc(y) if batch_first else s.enc(y.transpose(0, 1)).transpose(0, 1)
+        return s.fc(y.mean(1))
+    torch.manual_seed(0)
+    return Net(run, cut=nn.Conv2d(3, 16, patch, patch), first=nn.Embedding(before, 16), fc=nn.Linear(16, 5),
+               enc=nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=batch_first), 2, enable_nested_tensor=False)).eval()
+
+@pytest.mark.parametrize('before', [1, 2, 5, 6, 9, 17])
+def test_any_number_of_registers(before):
+    net, x = vit(before), torch.randn(2, 3, 224, 160)
+    A = capture(net, x, 'enc.layers.0', 0).acts
+    assert A.shape == (2, 16, 14, 10)
+    seen = []
+    handle = net.enc.layers[0].register_forward_hook(lambda m, a, out: seen.append(out))
+    net(x), handle.remove()
+    check_tensor(A[1, :, 3, 4], seen[0][1, before + 3 * 10 + 4])
+
+@pytest.mark.parametrize('n', [1, 2, 3, 13])   # 13 tokens each
+def test_tokens_with_the_sequence_first(n):
+    x = torch.randn(n, 3, 64, 48)
+    first, usual = vit(1, False), vit(1)
+    assert last_layer(first, x) == last_layer(usual, x) and map_layers(first, x) == map_layers(usual, x)
+    for got, want in zip(capture(first, x, 'enc.layers.1', 0), capture(usual, x, 'enc.layers.1', 0)): check_tensor(got, want)
+
+def test_layers_with_another_number_of_pictures_are_refused():
+    m = seeded(small_net)
+    mirrored = Net(lambda s, x: s.m(torch.cat([x, x.flip(3)])).view(2, len(x), -1).mean(0), m=m)
+    x = torch.randn(3, 3, 16, 16)
+    with pytest.raises(CamError, match=r"the layer 'm.3' gives \(6, 8, 4, 4\) for 3 images"): capture(mirrored, x, 'm.3', 0)
+
+def test_scores_with_a_row_for_each_image_are_refused_in_a_dict_too():
+    net, x = Net(lambda s, x: {'logits': s.m(x)}, m=seeded(small_net)), torch.randn(5, 3, 16, 16)
+    with pytest.raises(CamError, match='with a row for each image'): grad_cam_maps(net, x, 'm.4', lambda out: out['logits'])
+    assert grad_cam_maps(net, x, 'm.4', lambda out: out['logits'].T)[1].shape == (5, 5, 4, 4)
+
+def test_a_network_of_two_precisions_takes_a_batch_of_either():
+    net = Net(lambda s, x: s.m(x).float() * s.scale, m=seeded(small_net).bfloat16())
+    net.scale = nn.Parameter(torch.tensor(2.))
+    net._parameters.move_to_end('scale', last=False) if hasattr(net._parameters, 'move_to_end') else None
+    assert capture(net, torch.randn(1, 3, 16, 16).bfloat16(), 'm.4', 0).acts.dtype == torch.bfloat16
+
+def test_an_old_checkpoint_is_named():
+    from torch.utils.checkpoint import checkpoint
+    net = Net(lambda s, x: s.fc(checkpoint(s.b, s.a(x), use_reentrant=True).mean((2, 3))), a=conv(3, 8), b=conv(8, 8), fc=nn.Linear(8, 5)).eval()
+    with pytest.raises(CamError, match='use_reentrant=False'): capture(net, torch.randn(1, 3, 16, 16), 'a', 0)
+
+def test_pixels_whatever_the_layers_are_called():
+    from camtutor.guided import saliency
+    m, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    named = Net(lambda s, x: s.rest(s.input(x)), input=m[:3], rest=m[3:]).eval()
+    check_tensor(saliency(named, x, 1), saliency(m, x, 1))
+    assert capture(named, x, 'input', 1).acts.shape == (2, 6, 8, 8)   # asked for by name it is the layer
+    named.rest.input = None
+    m.input = None                                                     # no module, so nothing to confuse
+    check_tensor(capture(m, x, 'input', 1).grads, saliency(m, x, 1))
