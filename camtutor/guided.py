@@ -13,10 +13,9 @@ from copy import deepcopy
 from itertools import islice
 from math import ceil, inf
 
-# %% ../nbs/04_guided_backprop.ipynb #0004e8f9
+# %% ../nbs/04_guided_backprop.ipynb #00041aed
 import torch
 import torch.nn.functional as F
-from scipy.stats import rankdata
 from torch import nn, Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
@@ -78,27 +77,27 @@ class RuledReLU(Function):
             if ctx.top < inf: A = A * (A < ctx.top)
             return RULES[ctx.rule](g, A), None, None, None
 
-# %% ../nbs/04_guided_backprop.ipynb #006bf877
+# %% ../nbs/04_guided_backprop.ipynb #006ba675
 def _relu(x, inplace=False): return 0, inf
 def _relu6(x, inplace=False): return 0, 6
 def _clamp(x, min=None, max=None): return min, inf if max is None else max
 def _hardtanh(x, min_val=-1., max_val=1., inplace=False): return min_val, max_val
+def _threshold(x, threshold, value, inplace=False): return threshold if value == threshold else None, inf
 
-RANGES = dict(relu=_relu, relu6=_relu6, hardtanh=_hardtanh, clamp=_clamp, clip=_clamp, clamp_min=_clamp)
-RANGES |= {name + '_': f for name, f in RANGES.items()} # in place
-OTHERS = 'celu elu gelu hardswish leaky_relu mish prelu rrelu selu silu softplus tanh'.split()
+RANGES = dict(relu=_relu, relu6=_relu6, hardtanh=_hardtanh, clamp=_clamp, clip=_clamp, clamp_min=_clamp, threshold=_threshold)
+OTHERS = 'celu elu gelu hardswish hardtanh leaky_relu mish prelu rrelu selu silu softplus tanh threshold'.split()
 
-# %% ../nbs/04_guided_backprop.ipynb #006c18dd
+# %% ../nbs/04_guided_backprop.ipynb #006c2851
 def relu_top(
     name:str, args, kwargs # a call, as a TorchFunctionMode sees it
 ):                         # its upper end: `inf`, or 6 for a ReLU6; None if it is no ReLU
     "Is this call a ReLU, and where does it end?"
     if name not in RANGES or 'out' in kwargs: return None
-    low, top = RANGES[name](*args, **kwargs)
+    low, top = (e.item() if isinstance(e, Tensor) and e.numel() == 1 else e for e in RANGES[name](*args, **kwargs))
     known = isinstance(low, (int, float)) and isinstance(top, (int, float))
     return top if known and low == 0 < top else None
 
-# %% ../nbs/04_guided_backprop.ipynb #006f68c2
+# %% ../nbs/04_guided_backprop.ipynb #006facce
 class ReLURule(TorchFunctionMode):
     "While it is in place, every ReLU that this thread calls goes back by `rule`. `CamError` at the end if there was none."
     def __init__(self, rule:str='guided'): # 'backprop', 'deconvnet' or 'guided'
@@ -115,16 +114,18 @@ class ReLURule(TorchFunctionMode):
         if kind is None: _report(self)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        name = getattr(func, '__name__', '')
+        name = getattr(func, '__name__', '').strip('_') # relu_ works in place, _threshold is F.threshold
         if name in RANGES: return _swap(self, func, name, args, dict(kwargs or {}))
         if name in OTHERS: self.others.add(name)
         return func(*args, **(kwargs or {}))
 
-# %% ../nbs/04_guided_backprop.ipynb #007092bf
+# %% ../nbs/04_guided_backprop.ipynb #0070343f
 def _swap(rule, func, name, args, kwargs):
     "Call `func`, as a `RuledReLU` if it is a ReLU of floating-point numbers."
     if 'input' in kwargs: args = (kwargs.pop('input'), *args)
+    if 'out' in kwargs and kwargs['out'] is None: del kwargs['out']
     top = relu_top(name, args, kwargs)
+    if top is None and name in OTHERS: rule.others.add(name)
     if top is None or not args[0].is_floating_point(): return func(*args, **kwargs)
     rule.met += 1
     with torch._C.DisableTorchFunction():
@@ -211,7 +212,7 @@ def guided_backprop(
     "The same under the guided rule (N,3,H,W). `CamError` for bad input or no ReLU. Springenberg et al., 2014."
     with saying('Guided backprop'): return pixel_grad(model, x, target, 'guided', layer, channel, whole)
 
-# %% ../nbs/04_guided_backprop.ipynb #008d6244
+# %% ../nbs/04_guided_backprop.ipynb #008d9a4a
 def pixel_grad(
     model:nn.Module, x:Tensor,             # a network, and its normalised batch (N,3,H,W)
     target=None,                           # a class, see `class_score`; None with a layer
@@ -226,6 +227,7 @@ def pixel_grad(
     unit = _unit(model, layer, channel, whole, weigh) if layer is not None else nullcontext(target)
     with unit as target, ReLURule(rule) if rule else nullcontext() as mode:
         g = capture(model, x, PIXELS, target).grads
+        if rule and any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()): mode.others.add('a scripted part')
         if rule and not mode.met: raise CamError(_no_relu(model, rule, mode.others))
     return g
 
@@ -272,13 +274,20 @@ def cascade(
         scramble(get_layer(model, name), seed + i)
         yield name, model
 
-# %% ../nbs/04_guided_backprop.ipynb #00c970fc
+# %% ../nbs/04_guided_backprop.ipynb #00c9e681
+def _ranks(t):
+    "The places (N,M) of the numbers of each row in their order, counted from 0; a NaN has none."
+    order = t.sort(1).values
+    first, behind = torch.searchsorted(order, t), torch.searchsorted(order, t, right=True)
+    return ((first + behind - 1).double() / 2).where(t == t, torch.nan)
+
+# %% ../nbs/04_guided_backprop.ipynb #00cb59a3
 def rank_correlation(
     a:Tensor, # pictures or maps, N first
     b:Tensor, # same shape
 )->Tensor:    # (N,)
     "Spearman's correlation (N,): 1 for the same order of values, 0 for unrelated, -1 for reversed."
-    ra, rb = [torch.from_numpy(rankdata(t.detach().float().flatten(1).cpu().numpy(), axis=1)) for t in (a, b)]
+    ra, rb = [_ranks(t.detach().float().flatten(1).cpu().contiguous()) for t in (a, b)]
     return F.cosine_similarity(ra - ra.mean(1, keepdim=True), rb - rb.mean(1, keepdim=True)).float()
 
 # %% ../nbs/04_guided_backprop.ipynb #00ccce96

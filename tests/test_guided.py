@@ -6,6 +6,7 @@ from torch import nn
 
 warnings.filterwarnings('ignore', category=DeprecationWarning)
 from captum.attr import Deconvolution, GuidedBackprop
+from scipy.stats import spearmanr
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
@@ -26,7 +27,10 @@ CALLS = dict(module=lambda x: nn.ReLU()(x), module_in_place=lambda x: nn.ReLU(Tr
              positional_in_place=lambda x: F.relu(x, True), torch_relu=torch.relu, torch_relu_=torch.relu_, method=lambda x: x.relu(), method_=lambda x: x.relu_(),
              keyword=lambda x: torch.relu(input=x), relu6_module=lambda x: nn.ReLU6()(x), relu6=F.relu6, hardtanh=lambda x: F.hardtanh(x, 0, 6),
              hardtanh_=lambda x: F.hardtanh_(x, 0., 6.), clamp=lambda x: x.clamp(min=0), clamp_positional=lambda x: torch.clamp(x, 0), clamp_=lambda x: x.clamp_(0),
-             clamp_to_6=lambda x: x.clamp(0, 6), clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0), clamp_min=lambda x: x.clamp_min(0), clamp_min_=lambda x: x.clamp_min_(0.))
+             clamp_to_6=lambda x: x.clamp(0, 6), clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0), clamp_min=lambda x: x.clamp_min(0), clamp_min_=lambda x: x.clamp_min_(0.),
+             clamp_tensor=lambda x: x.clamp(min=torch.tensor(0.)), clamp_tensors=lambda x: torch.clamp(x, torch.zeros(1), torch.tensor(6.)),
+             clamp_out=lambda x: torch.clamp(x, min=0, out=None), threshold=lambda x: F.threshold(x, 0, 0), threshold_module=lambda x: nn.Threshold(0., 0)(x),
+             threshold_in_place=lambda x: nn.Threshold(0, 0, True)(x), threshold_=lambda x: F.threshold_(x, 0, 0), torch_threshold=lambda x: torch.threshold(x, 0, 0))
 
 def back(call, rule, x=X4, g=G4):
     "What comes back to `x` through a ReLU call under a rule."
@@ -192,6 +196,16 @@ def test_other_activations_are_named_once():
         warnings.simplefilter('always')
         guided_backprop(net, XS, 1)
     assert len(said) == 1 and 'gelu, silu keep the ordinary gradient' in str(said[0].message)
+
+@pytest.mark.parametrize('other, name', [(lambda x: F.threshold(x, .1, 0), 'threshold'), (nn.Threshold(0, -1), 'threshold'), (nn.Hardtanh(), 'hardtanh'),
+                                         (lambda x: F.elu_(x * 1), 'elu'), (torch.jit.script(nn.ReLU()), 'a scripted part')])
+def test_an_activation_that_no_rule_reaches_is_named(other, name):
+    class Mixed(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+            self.other = other
+        def forward(self, x): return self.other(self[2](self[1](self[0](x)))).mean((2, 3))
+    with pytest.warns(UserWarning, match=f'{name} keeps the ordinary gradient, only the 1 ReLU call'): guided_backprop(Mixed(), XS, 1)
 
 @pytest.mark.parametrize('make', [nn.SiLU, nn.GELU, nn.Hardswish, nn.ELU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Identity])
 def test_a_network_without_relus(make):
@@ -427,7 +441,7 @@ def test_bad_input(net, x, what, call, words):
     assert state(net, x) == before and not torch.overrides._get_current_function_mode_stack()
 
 def test_relu_top():
-    for args, want in {('relu',): float('inf'), ('relu_',): float('inf'), ('relu6',): 6, ('silu',): None, ('clamp_', 0, 1): 1, ('hardtanh', 0., 6.): 6,
+    for args, want in {('relu',): float('inf'), ('relu6',): 6, ('silu',): None, ('clamp', 0, 1): 1, ('hardtanh', 0., 6.): 6,
                        ('hardtanh',): None, ('clamp', 0, 0): None, ('clamp', None, 6): None}.items():
         assert relu_top(args[0], (X4, *args[1:]), {}) == want
     assert relu_top('clamp', (X4,), dict(min=0, out=X4)) is None
@@ -457,6 +471,14 @@ def test_rank_correlation_by_hand():
     check_tensor(rank_correlation(a, torch.tensor([[2., 1, 4, 3]])), [.6])
     check_tensor(rank_correlation(a, torch.tensor([[0., 0, 1, 2]])), [4.5 / (5 * 4.5)**.5])
     check_tensor(rank_correlation(a, torch.ones(1, 4)), [0])
+    assert rank_correlation(a, torch.tensor([[1., 2, float('nan'), 4]])).isnan().all()
+
+@pytest.mark.parametrize('values', [2, 5, 10**6])   # how many there are: many ties, or hardly any
+def test_rank_correlation_with_ties(values):
+    a, b = ((torch.rand(3, 2, 30, 40, generator=torch.Generator().manual_seed(i)) * values).round() - values / 2 for i in range(2))
+    b = a + b
+    want = [spearmanr(p.flatten(), q.flatten()).statistic for p, q in zip(a.numpy(), b.numpy())]
+    check_tensor(rank_correlation(a, b), torch.tensor(want).float(), rtol=0, atol=1e-6)
 
 def test_ssim_by_hand():
     a = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
