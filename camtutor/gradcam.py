@@ -30,7 +30,7 @@ def grad_cam(
     w = g.mean((-2, -1))
     return torch.einsum('...nc,nchw->...nhw', w, A).relu()
 
-# %% ../nbs/03_gradcam.ipynb #006e5d1d
+# %% ../nbs/03_gradcam.ipynb #006e9215
 def class_numbers(target, n, k):
     "`target` as a list of N class numbers, each checked against the K there are."
     if isinstance(target, str):
@@ -44,6 +44,7 @@ def class_numbers(target, n, k):
         if not 0 <= i < k: raise CamError(f"class {i} is out of range: the model gives {k} scores, so classes run from 0 to {k - 1}.")
     return idx
 
+# %% ../nbs/03_gradcam.ipynb #006f9b7c
 def plain(t):
     "Numbers of Python in the place of a tensor, an array or numpy's own numbers."
     return t.tolist() if hasattr(t, 'tolist') else t
@@ -77,7 +78,7 @@ def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
-# %% ../nbs/03_gradcam.ipynb #007684c0
+# %% ../nbs/03_gradcam.ipynb #00777f9a
 def _mapped(f, out):
     "An output with `f` of each tensor in it, in lists, dicts and dataclasses too."
     def one(o):
@@ -85,13 +86,14 @@ def _mapped(f, out):
         return replace(o, **{k.name: _mapped(f, getattr(o, k.name)) for k in fields(o)}) if is_dataclass(o) else o
     return tree_map(one, out)
 
+# %% ../nbs/03_gradcam.ipynb #00784c06
 def _tensors(out):
     "The floating-point tensors in an output."
     found = []
     _mapped(lambda t: found.append(t) or t, out)
     return [t for t in found if t.is_floating_point()]
 
-# %% ../nbs/03_gradcam.ipynb #0077ef3e
+# %% ../nbs/03_gradcam.ipynb #0079fccf
 def _checked_score(score, out, n):
     "What a callable target returned for `n` images: one finite score for each, or K of them."
     if not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score) or n not in (None, score.shape[-1]):
@@ -102,6 +104,7 @@ def _checked_score(score, out, n):
         raise CamError(f"the target function returned {(n, n)}, with a row for each image. Give a row for each score, (K,N): add .T.")
     return _check_finite(score)
 
+# %% ../nbs/03_gradcam.ipynb #007abc51
 def _turned(score, out):
     "Is score 0 of image 1 really a score of image 0?"
     outs = [t for t in _tensors(out) if t.requires_grad and t.ndim and len(t) == len(score)]
@@ -244,14 +247,14 @@ def _gradients(score, acts, again=False):
     except RuntimeError: rows = [_gradients(s[None], acts, again=True) for s in score]
     return [None if any(k is None for k in g) else torch.cat(g) for g in zip(*rows)]
 
-# %% ../nbs/03_gradcam.ipynb #0098e55e
+# %% ../nbs/03_gradcam.ipynb #009bd7ab
+def _off(h, w, size): return abs(log(h / w * size[1] / size[0]))   # how far from the image's proportions?
+
 def _grid(t, size, seen=()):
     "The grid (h,w) of `t` tokens, and how many (class, registers) come before it: a grid `seen` in the network, or the one most like an image of `size`."
     for extra, (h, w) in sorted((t - h * w, (h, w)) for h, w in seen):
         if 0 <= extra <= max(8, h * w // 4) and h * w > 1: return (h, w), extra
-    want = log(size[0] / size[1])
-    fits = [(abs(log(h * h / n) - want), extra, (h, n // h)) for extra in (0, 1, 2, 4, 5) if (n := t - extra) > 0
-            for h in range(1, n + 1) if n % h == 0]
+    fits = [(_off(h, n // h, size), extra, (h, n // h)) for extra in (0, 1, 2, 4, 5) if (n := t - extra) > 0 for h in range(1, n + 1) if n % h == 0]
     off, extra, grid = min(fits)
     return (grid, extra) if off < .3 else (None, 0)
 
@@ -266,9 +269,7 @@ def _conv_grids(model, x):
         known[size] = {tuple(s[-2:]) for s in shapes.values()}
     return known[size]
 
-# %% ../nbs/03_gradcam.ipynb #00973154
-def _off(h, w, size): return abs(log(h / w * size[1] / size[0]))
-
+# %% ../nbs/03_gradcam.ipynb #009d5a03
 def as_maps(
     a:Tensor,  # what a layer put out: (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
     size,      # (H,W) of the images
@@ -294,12 +295,13 @@ def _layout(name, shape, n, size, last, first, seen):
         except CamError as e: raise CamError(f"the layer {name!r} is not spatial: {e}") from None
     return lay
 
-# %% ../nbs/03_gradcam.ipynb #009f003f
+# %% ../nbs/03_gradcam.ipynb #00a240b2
 def _sequence_first(model, x, m, shape):
     "Are these tokens (T,N,C)? Of one picture it is seen, if there are as many tokens as pictures."
     if len(shape) == 3 and shape[0] == shape[1] > 1: shape, x = _shapes(model, x[:1], [m]).get(m, shape), x[:1]
     return len(shape) == 3 and shape[0] != len(x) and shape[1] == len(x)
 
+# %% ../nbs/03_gradcam.ipynb #00a3a550
 def _layouts(model, x, keys, acts):
     "`_layout` of each layer: name -> function. Where its shape leaves it open, the network is asked."
     size, asked = x.shape[-2:], {k: acts[n].shape for n, k in keys.items() if not isinstance(k, str) and in_doubt(acts[n].shape, x.shape[-2:])}
@@ -362,7 +364,7 @@ class Forward:
         self.doing = f"{doing} at {', '.join(map(repr, self.names))}"
         with saying(self.doing): self._start(x, keys)
 
-# %% ../nbs/03_gradcam.ipynb #00a9076f
+# %% ../nbs/03_gradcam.ipynb #00ad05d0
 @patch
 def _start(self:Forward, x, keys):
     "Run the network, with the tap on the wanted layers."
@@ -378,6 +380,7 @@ def _start(self:Forward, x, keys):
     self.acts, self.spent = {n: tap.acts[k] for n, k in named.items()}, False
     self.lay = _layouts(self.model, x, named, self.acts)
 
+# %% ../nbs/03_gradcam.ipynb #00aeaf01
 @patch
 def _name(self:Forward, layer):
     "The name of a layer that was kept."
@@ -391,13 +394,14 @@ def out(self:Forward):
     "What the model gave, without its graph."
     return _mapped(lambda t: t.detach(), self.scores)
 
-# %% ../nbs/03_gradcam.ipynb #00aba0f3
+# %% ../nbs/03_gradcam.ipynb #00b04298
 @patch
 def at(self:Forward, layer):
     "Activations (N,C,h,w) of a layer. `CamError` if it was not asked for."
     with saying(self.doing): name = self._name(layer)
     return self.lay[name](self.acts[name].detach())
 
+# %% ../nbs/03_gradcam.ipynb #00b16f1a
 @patch
 def pair(self:Forward, layer, g):
     "Activations (N,C,h,w) of a layer, and their gradient `g` in the same form, or (K,N,C,h,w). `CamError` if it was not asked for."
@@ -506,11 +510,13 @@ def _find_last(model, x, score):
     with eval_mode(model): maps = feature_layers(model, x)
     return _last_read(model, x, [n for n in _growing(model, x, maps) if not isinstance(get_layer(model, n), _NO_LAYER)], score)
 
-# %% ../nbs/03_gradcam.ipynb #00e8783a
+# %% ../nbs/03_gradcam.ipynb #00ee2ba7
 def _everything(out):
     "A score (1,) that depends on all that a network gives."
-    return sum((t.float().square().sum()[None] for t in _tensors(out) if t.requires_grad), torch.zeros(1))
+    squares = [t.float().square().sum()[None] for t in _tensors(out) if t.requires_grad]
+    return sum(squares) if squares else torch.zeros(1)
 
+# %% ../nbs/03_gradcam.ipynb #00ef3d90
 def _nudged(m, args, a): return a + a.abs().amax().clamp(min=1) * torch.arange(a.numel(), device=a.device).sin().view_as(a).to(a.dtype)
 
 def _serves_all(model, x, name):
