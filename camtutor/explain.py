@@ -112,10 +112,9 @@ def _as_list(image):
     if isinstance(image, (list, tuple)): return [p for i in image for p in _as_list(i)]
     return list(image) if isinstance(image, (Tensor, np.ndarray)) and image.ndim == 4 else [image]
 
-# %% ../nbs/tools/explain.ipynb #00161a63
+# %% ../nbs/tools/explain.ipynb #0016e215
 def _prepared(p, transform):
     "One picture (3,H,W), as the transform makes it."
-    if not callable(transform): raise CamError(f"the transform is a {type(transform).__name__}, but it must be a function: PIL image -> normalised float tensor (3,H,W).")
     x = transform(p)
     if isinstance(x, Tensor) and x.ndim == 4 and len(x) == 1: x = x[0]
     if isinstance(x, Tensor) and x.ndim == 3 and x.is_floating_point(): return x
@@ -168,11 +167,12 @@ def _untransformed(net):
     return (f"how this {type(net).__name__} wants its pictures prepared is not known. Pass transform=, for torchvision weights.transforms(), "
             "or set model.transform, or give a normalised float tensor (N,3,H,W).")
 
-# %% ../nbs/tools/explain.ipynb #001b284e
+# %% ../nbs/tools/explain.ipynb #001bd612
 def _transform_of(model, transform):
     "The transform that was given, or else the network's own."
-    own = (getattr(o, 'transform', None) for o in (model, net_of(model)))
-    return transform if transform is not None else next(filter(_is_transform, own), None)
+    if transform is None: return next(filter(_is_transform, (getattr(o, 'transform', None) for o in (model, net_of(model)))), None)
+    if callable(transform): return transform
+    raise CamError(f"the transform is a {type(transform).__name__}, but it must be a function: PIL image -> normalised float tensor (3,H,W). For torchvision use weights.transforms().")
 
 def _is_transform(t):
     "Could it prepare a picture? A layer, which has weights, does not."

@@ -29,7 +29,7 @@ class CamCache:
 
     def __repr__(self): return f'CamCache({len(self.layers)} layers, {len(self.kept)} classes, {self.mb:.1f} MB of gradients)'
 
-# %% ../nbs/tools/explorer.ipynb #0010ad76
+# %% ../nbs/tools/explorer.ipynb #00108661
 def _versions(net):
     "How often each weight and statistic was written into."
     return [None if t.is_inference() else t._version for t in (*net.parameters(), *net.buffers())]
@@ -43,8 +43,6 @@ def _backward(self:CamCache, target, layers):
         if _versions(self.forward.model) == self.versions: raise
         raise CamError("the network's weights have changed since this cache was made. Make a new one.") from e
 
-# What is kept is found by its target, so a target is turned into plain numbers first: a tensor could be written into later.
-
 # %% ../nbs/tools/explorer.ipynb #00110bb4
 @patch
 def _key(self:CamCache, target):
@@ -54,7 +52,7 @@ def _key(self:CamCache, target):
     target = plain(target)
     return tuple(map(plain, target)) if isinstance(target, (list, tuple, range)) else target
 
-# %% ../nbs/tools/explorer.ipynb #00128cbb
+# %% ../nbs/tools/explorer.ipynb #00138de2
 @patch
 def get(self:CamCache,
         layer:str, # one of `self.layers`
@@ -65,9 +63,10 @@ def get(self:CamCache,
     if layer not in self.layers: raise CamError(f'Exploring: no layer {layer!r} was kept. {nearest(layer, self.layers)}')
     with saying(f'Exploring at {layer!r}'):
         target = self._key(target)
-        grads = self.kept.pop(target, {})
+        grads = self.kept.get(target, {})
         if layer not in grads: grads = self._backward(target, self.layers[0 if grads else self.layers.index(layer):])
         self.kept[target] = grads
+        self.kept.move_to_end(target)
         while self.mb > self.keep_mb and len(self.kept) > 1: self.kept.popitem(last=False)
         return self.forward.pair(layer, grads[layer])
 

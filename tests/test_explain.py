@@ -132,7 +132,8 @@ def test_a_transform_of_its_own_that_prepares_no_picture(transform, words):
 
 def test_an_error_in_a_transform_that_is_given_is_the_callers_to_see(net):
     with pytest.raises(ZeroDivisionError): explain(net, PIL, transform=lambda p: 1 / 0)
-    with pytest.raises(CamError, match='transform is a bool'): explain(net, PIL, transform=True)
+    for image in (PIL, torch.randn(1, 3, 24, 24)):
+        with pytest.raises(CamError, match=r'transform is a ResNet18_Weights.*weights.transforms\(\)'): explain(net, image, transform=torchvision.models.ResNet18_Weights.DEFAULT)
 
 @pytest.mark.parametrize('vocab', [5, 'abc', {'a': 0, 'b': None}, {'a', 'b', 'c'}, [['a'], ['b']], [], {}])
 def test_what_is_no_list_of_names_is_no_vocab(named, vocab):

@@ -108,9 +108,10 @@ def test_cache_says_that_the_weights_have_changed(x):
     net = load_pets()
     cache = CamCache(net, x)
     kept = cache.get('0.7', 1)[1]
+    cache.get('0.7', 2)
     with torch.no_grad(): net[1][-1].weight *= 2
     with pytest.raises(CamError, match="at '0.4': the network's weights have changed since.*Make a new one"): cache.get('0.4', 2)
-    assert cache.get('0.7', 1)[1] is not None and torch.equal(cache.get('0.7', 1)[1], kept)   # what was kept is still true of the pass that was kept
+    assert list(cache.kept) == [1, 2] and torch.equal(cache.get('0.7', 1)[1], kept)   # what was kept is still true of the pass that was kept
     check_tensor(CamCache(net, x).get('0.7', 1)[1], 2 * kept)
 
 def test_cache_targets_are_plain_numbers(net):
