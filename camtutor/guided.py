@@ -274,14 +274,13 @@ def cascade(
         scramble(get_layer(model, name), seed + i)
         yield name, model
 
-# %% ../nbs/04_guided_backprop.ipynb #00c9e681
+# %% ../nbs/04_guided_backprop.ipynb #00c9cd24
 def _ranks(t):
     "The places (N,M) of the numbers of each row in their order, counted from 0; a NaN has none."
     order = t.sort(1).values
     first, behind = torch.searchsorted(order, t), torch.searchsorted(order, t, right=True)
     return ((first + behind - 1).double() / 2).where(t == t, torch.nan)
 
-# %% ../nbs/04_guided_backprop.ipynb #00cb59a3
 def rank_correlation(
     a:Tensor, # pictures or maps, N first
     b:Tensor, # same shape
