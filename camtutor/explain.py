@@ -6,17 +6,15 @@
 __all__ = ['METHODS', 'SUFFIXES', 'Method', 'late', 'net_of', 'batch_of', 'vocab_of', 'as_shown', 'steps_of', 'probabilities',
            'readable', 'check_save_path', 'Explanation', 'explain', 'sources_of', 'explain_all']
 
-# %% ../nbs/tools/explain.ipynb #0003990e
+# %% ../nbs/tools/explain.ipynb #00035caf
 import io, os, random, threading, warnings
-from copy import copy
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Callable, NamedTuple
 import numpy as np, torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 # %% ../nbs/tools/explain.ipynb #00049ea4
 from fastprogress.fastprogress import progress_bar
@@ -24,11 +22,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-# %% ../nbs/tools/explain.ipynb #00052ca8
+# %% ../nbs/tools/explain.ipynb #00052fb9
 from .cam import cam, find_head
 from .errors import CamError, nearest
 from .files import write_whole
-from .gradcam import capture, class_numbers, grad_cam, last_layer, layer_name, plain, saying, unwrap
+from .gradcam import capture, class_numbers, grad_cam, last_layer, layer_name, mapped, plain, saying, unwrap
 from .images import as_seen, open_image
 from .show import normalize, overlay, show_cam, show_grid, upsample
 
@@ -302,18 +300,7 @@ def _draw_row(axs, e):
     axs[1].axis('off')
     show_cam(image, m, 'overlay', ax=axs[2])
 
-# %% ../nbs/tools/explain.ipynb #002e1f9d
-def _each(fn, o):
-    "What a network gave, a tensor or tensors inside of tuples, dicts and dataclasses, with `fn` done to each tensor."
-    def leaf(v):
-        if isinstance(v, Tensor): return fn(v)
-        if not is_dataclass(v) or isinstance(v, type): return v
-        new = copy(v)
-        for f in fields(v): object.__setattr__(new, f.name, _each(fn, getattr(v, f.name)))
-        return new
-    return tree_map(leaf, o)
-
-# %% ../nbs/tools/explain.ipynb #002ff92a
+# %% ../nbs/tools/explain.ipynb #002e187c
 def _nth(e, i):
     "The explanation of image i alone, or of a slice; a copy, which does not hold on to the others."
     if not isinstance(i, slice) and not -len(e) <= i < len(e): raise IndexError(f'image {i} of {len(e)}')
@@ -322,18 +309,18 @@ def _nth(e, i):
     if not rows: raise CamError(f"Choosing images: {i} chooses none of the {len(e)} of this explanation.")
     def mine(t): return t[rows] if t.ndim and len(t) == len(e) else t
     def one(k, v):
-        if k == 'out' or isinstance(v, Tensor): return _each(mine, v)
+        if k == 'out' or isinstance(v, Tensor): return mapped(mine, v)
         return [v[r] for r in rows] if isinstance(v, list) and k != 'vocab' else v
     return replace(e, **{k: one(k, v) for k, v in vars(e).items()})
 
-# %% ../nbs/tools/explain.ipynb #0030f9c0
+# %% ../nbs/tools/explain.ipynb #002ff6b7
 def _overlay(e):
     "The maps over the pictures (N,3,H,W), from 0 to 1."
     return overlay(e.image.float(), e.map)
 
 def _cpu(e):
     "The same explanation, its tensors on the CPU."
-    return replace(e, **{k: _each(Tensor.cpu, v) for k, v in vars(e).items() if isinstance(v, Tensor) or k == 'out'})
+    return replace(e, **{k: mapped(Tensor.cpu, v) for k, v in vars(e).items() if isinstance(v, Tensor) or k == 'out'})
 
 # %% ../nbs/tools/explain.ipynb #002f4567
 def check_save_path(path)->Path: # where `Explanation.save` can write: an existing folder, .png or .npz
@@ -383,7 +370,7 @@ def _method(name):
     if name in METHODS: return METHODS[name]
     raise CamError(f"Explaining: there is no method {name!r}. {nearest(name, METHODS)}")
 
-# %% ../nbs/tools/explain.ipynb #003a4e0a
+# %% ../nbs/tools/explain.ipynb #0039059d
 def _raw_and_out(row, net, x, target, layer):
     "What the method gives, and what the network gave in its first pass on this thread."
     seen, me = [], threading.get_ident()
@@ -392,7 +379,7 @@ def _raw_and_out(row, net, x, target, layer):
     handle = net.register_forward_hook(see)
     try: raw = row.fn(net, x, target, layer)
     finally: handle.remove()
-    return raw, _each(Tensor.detach, seen[0])
+    return raw, mapped(Tensor.detach, seen[0])
 
 # %% ../nbs/tools/explain.ipynb #0036c2e3
 def _chosen(out, target):

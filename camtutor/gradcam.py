@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['PIXELS', 'grad_cam', 'class_score', 'unwrap', 'as_maps', 'Captured', 'capture', 'grad_cam_maps', 'last_layer']
 
-# %% ../nbs/03_gradcam.ipynb #00041561
+# %% ../nbs/03_gradcam.ipynb #00044ee5
 import threading, torch, warnings
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from copy import copy
+from dataclasses import fields, is_dataclass
 from fastcore.basics import patch
 from math import isfinite, log
 from typing import NamedTuple
@@ -78,19 +79,22 @@ def _kind(o):
     if isinstance(o, Tensor): return f"a tensor {tuple(o.shape)}"
     return f"a {type(o).__name__}" + (f" of {len(o)}" if hasattr(o, '__len__') else '')
 
-# %% ../nbs/03_gradcam.ipynb #00777f9a
-def _mapped(f, out):
-    "An output with `f` of each tensor in it, in lists, dicts and dataclasses too."
-    def one(o):
-        if isinstance(o, Tensor): return f(o)
-        return replace(o, **{k.name: _mapped(f, getattr(o, k.name)) for k in fields(o)}) if is_dataclass(o) else o
-    return tree_map(one, out)
+# %% ../nbs/03_gradcam.ipynb #00772e2a
+def mapped(fn, out):
+    "What a network gave, with `fn` of each tensor in it; in tuples, dicts and dataclasses too."
+    def leaf(o):
+        if isinstance(o, Tensor): return fn(o)
+        if not is_dataclass(o) or isinstance(o, type): return o
+        new = copy(o)
+        for f in fields(o): object.__setattr__(new, f.name, mapped(fn, getattr(o, f.name)))
+        return new
+    return tree_map(leaf, out)
 
-# %% ../nbs/03_gradcam.ipynb #00784c06
+# %% ../nbs/03_gradcam.ipynb #0078b814
 def _tensors(out):
     "The floating-point tensors in an output."
     found = []
-    _mapped(lambda t: found.append(t) or t, out)
+    mapped(lambda t: found.append(t) or t, out)
     return [t for t in found if t.is_floating_point()]
 
 # %% ../nbs/03_gradcam.ipynb #0079fccf
@@ -388,11 +392,11 @@ def _name(self:Forward, layer):
     if name not in self.acts: raise CamError(f"no layer {name!r} was kept in this pass. {nearest(name, self.names)}")
     return name
 
-# %% ../nbs/03_gradcam.ipynb #00aacbe2
+# %% ../nbs/03_gradcam.ipynb #00af76b8
 @patch(as_prop=True)
 def out(self:Forward):
     "What the model gave, without its graph."
-    return _mapped(lambda t: t.detach(), self.scores)
+    return mapped(Tensor.detach, self.scores)
 
 # %% ../nbs/03_gradcam.ipynb #00b04298
 @patch

@@ -1,6 +1,6 @@
 "Grad-CAM on networks small enough to be worked out by hand, and the rules that must hold on any network."
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import pytest, torch
 from torch import nn
 
@@ -598,3 +598,12 @@ def test_pixels_whatever_the_layers_are_called():
     named.rest.input = None
     m.input = None                                                     # no module, so nothing to confuse
     check_tensor(capture(m, x, 'input', 1).grads, saliency(m, x, 1))
+
+def test_a_dataclass_with_a_field_of_its_own():
+    @dataclass(frozen=True)
+    class Fixed:
+        logits:object
+        n:int = field(init=False, default=3)
+    net = Net(lambda s, x: Fixed(s.m(x)), m=seeded(small_net))
+    out = capture(net, torch.randn(1, 3, 16, 16), 'm.4', lambda out: out.logits[:, 0]).out
+    assert not out.logits.requires_grad and out.n == 3
