@@ -98,7 +98,7 @@ def in_sequence(model, prefix=''):
     if type(model) is not nn.Sequential: return [(prefix, model)]
     return [pair for n, m in model._modules.items() for pair in in_sequence(m, f'{prefix}.{n}' if prefix else n)]
 
-# %% ../nbs/05_deconvnet.ipynb #004a2648
+# %% ../nbs/05_deconvnet.ipynb #004ae2c1
 class DeconvNet:
     "Zeiler and Fergus's machine for layers in sequence: call it to run forward and remember, `project` to come back. 2013."
     def __init__(self, model:nn.Sequential): # layers from `BACK`; parts may be sequences too

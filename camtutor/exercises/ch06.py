@@ -372,6 +372,20 @@ def top_first_places(A, k=9):
     value, image, _ = top_activations(A, k)
     place = A.flatten(2).argmax(2)[:k].T
     return value, image, torch.stack([place//A.shape[3], place % A.shape[3]], -1)
+def top_all_places(A, k=9):
+    value, image, _ = top_activations(A, k)
+    place = A.flatten(2).argmax(2).T
+    return value, image, torch.stack([place//A.shape[3], place % A.shape[3]], -1)
+def top_all_places_by_picture(A, k=9):
+    value, image, place = top_all_places(A, k)
+    return value, image, place.transpose(0, 1)
+def top_every_channels_place(A, k=9):
+    value, image, _ = top_activations(A, k)
+    place = A.flatten(2).argmax(2)[image]
+    return value, image, torch.stack([place//A.shape[3], place % A.shape[3]], -1)
+def top_every_channels_place_by_picture(A, k=9):
+    value, image, place = top_every_channels_place(A, k)
+    return value, image, place.transpose(0, 1)
 def top_rows_then_columns(A, k=9):
     value, image, place = top_activations(A, k)
     return value, image, place.movedim(-1, 0)
@@ -570,6 +584,8 @@ def without_in_place(tail, A, y, n_classes):
     return per_class(each_channel(tail, A, off) == y, y, n_classes)
 def without_turned(tail, A, y, n_classes): return accuracy_without(tail, A, y, n_classes).T
 def without_classes(tail, A, y, n_classes): return (each_channel(tail, A, off) == y).float().mean(1)
+def without_repeated(tail, A, y, n_classes): return without_classes(tail, A, y, n_classes)[:, None].expand(-1, n_classes)
+def without_repeated_if_any(tail, A, y, n_classes): return without_repeated(tail, A, y, n_classes)*F.one_hot(y, n_classes).any(0)
 def without_of_all(tail, A, y, n_classes): return (each_channel(tail, A, off) == y).float() @ F.one_hot(y, n_classes).float()/len(y)
 def without_counts(tail, A, y, n_classes): return (each_channel(tail, A, off) == y).float() @ F.one_hot(y, n_classes).float()
 def without_nan(tail, A, y, n_classes):
@@ -656,7 +672,7 @@ EXERCISES = (
         trials=(gives('By hand: three pictures, two channels, k = 2', EXCITED, 2, want=(torch.tensor([[9., 4.], [7., 6.]]), torch.tensor([[2, 0], [1, 0]]), torch.tensor([[[1, 2], [0, 1]], [[1, 0], [0, 2]]]))), gives('Random activations of 6 pictures, k = 3', A_, 3), gives('k = 1', A_, 1), gives('Nine of 20 pictures, negative ones too', rand(20, 3, 3, 5, seed=6) - 2), keeps(A_, 2)),
         mistakes=(Mistake(top_mean, 'You rank by the mean over places. A small strong spot, such as an eye, would be lost: rank by the highest place.'), Mistake(top_turned, 'The pictures are the first axis. A row for each channel: (C,k).'), Mistake(top_channels, 'These are each picture\'s best channels. Asked are each channel\'s best pictures.'),
                   Mistake(top_weakest, 'These are the pictures that a channel likes *least*.'), Mistake(top_shared, 'All channels have the same pictures. Each has its own favourites.'), Mistake(top_places, 'Several places come from the same picture, since you look for the best places of all. First the best place of each picture, then the best pictures.'), Mistake(top_swapped, 'Rows and columns are exchanged: the row comes first.'),
-                  Mistake(top_by_height, 'A flat index is row · width + column: divide by the *width*.'), Mistake(top_flat, 'The place is still one number, counted along the rows. Split it into row and column.'), Mistake(top_first_places, 'The places are those of the first k pictures. Pick them with the pictures that you found, for each channel its own.'), Mistake(top_rows_then_columns, 'All rows come first, and then all columns: (2,C,k). Each place is a pair: stack along the last axis.')),
+                  Mistake(top_by_height, 'A flat index is row · width + column: divide by the *width*.'), Mistake(top_flat, 'The place is still one number, counted along the rows. Split it into row and column.'), Mistake(top_first_places, 'The places are those of the first k pictures. Pick them with the pictures that you found, for each channel its own.'), Mistake(top_all_places, 'There is a place for each of all N pictures: (C,N,2). Keep those of the k pictures that you found, for each channel its own: `gather` takes them by the numbers in `image`.'), Mistake(top_all_places_by_picture, 'There is a place for each of all N pictures, and the pictures come first: (N,C,2). Keep those of the k pictures that you found, for each channel its own, and turn pictures and channels round.'), Mistake(top_every_channels_place, 'There is one axis too many, (C,k,C,2): with each picture that you found come the places of *all* channels. A channel needs its own alone: `gather` along the axis of the pictures picks it.'), Mistake(top_every_channels_place_by_picture, 'There is one axis too many, and the pictures come first, (k,C,C,2): with each picture that you found come the places of *all* channels. A channel needs its own alone: `gather` along the axis of the pictures picks it.'), Mistake(top_rows_then_columns, 'All rows come first, and then all columns: (2,C,k). Each place is a pair: stack along the last axis.')),
         hints=('First one number for each picture and channel: `flatten(2).max(2)` gives it, and where it was.', '`topk` along the axis of the pictures. What it returns as indices also says which of the places you need: `gather` takes them.', 'Turn pictures and channels round, and split each place by the width: whole part and remainder.'),
         why='The quickest way to guess what a channel is for. The guess is then tested with masks.', also=(top_sort, top_loop)),
     Exercise('6.10', 'Is it an ear detector?', 'Write `part_energy(A, mask)`: for each channel, over all pictures together, the share of its positive activation that lies on the part. Average the masks (N,H,W) onto the grid of `A`.', part_energy, library='camtutor.features',
@@ -680,7 +696,7 @@ EXERCISES = (
         trials=(Trial('By hand: four pictures, four channels, each of them the score of a class; no picture of class 3', lambda f: f(pooled(), FOUR.clone(), torch.tensor([0, 1, 1, 2]), 4), torch.tensor([[0., .5, 1., 0.], [1., 0., 1., 0.], [1., 1., 0., 0.], [1., .5, 1., 0.]]), 'The scores are (3, 1, 0, 0), (2, 3, 1, 0), (1, 5, 6, 0), (4, 2, 5, 0), the right classes 0, 1, 1, 2. Put zeros into a column, and look which score is the largest.'),
                 Trial('A linear tail, 40 pictures, some labels wrong', costs)),
         mistakes=(Mistake(without_lost, 'This is how much is lost. Asked is what is left.'), Mistake(without_pile_up, 'The channels stay off, so that more and more are missing. One at a time.'), Mistake(without_in_place, 'You write zeros into the caller\'s activations, and so the channels also stay off, one after the other. Work on a copy.'), Mistake(without_turned, 'There is a row for each class. A row for each channel.'),
-                  Mistake(without_classes, 'There is one number for each channel. Count for each class by itself: (C,K).'), Mistake(without_of_all, 'You divide by the number of all pictures. Each class by the number of its own.'), Mistake(without_counts, 'These are counts. Divide by the number of pictures of each class.'), Mistake(without_nan, 'A class without pictures gives 0 / 0. It should get 0.'),
+                  Mistake(without_classes, 'There is one number for each channel. Count for each class by itself: (C,K).'), Mistake(without_repeated, 'Every class of a row has the same number, the accuracy over *all* pictures. In column k count only the pictures of class k; a class without pictures gets 0.'), Mistake(without_repeated_if_any, 'All classes that have pictures get the same number, the accuracy over *all* pictures. In column k count only the pictures of class k.'), Mistake(without_of_all, 'You divide by the number of all pictures. Each class by the number of its own.'), Mistake(without_counts, 'These are counts. Divide by the number of pictures of each class.'), Mistake(without_nan, 'A class without pictures gives 0 / 0. It should get 0.'),
                   Mistake(without_precision, 'You divide by how many pictures the network *calls* k. Divide by how many *are* k.'), Mistake(without_said, 'This is how often each class is said, right or wrong. Compare with `y`.'), Mistake(without_others, 'It is the other way round: only channel c is left, and all others are zero.'), Mistake(without_picture, 'You switch off *picture* c. Channels are axis 1.'), Mistake(without_averaged, 'You set the channel to its mean. That is done, too, and is gentler; here it is zero.')),
         hints=('For each channel: a copy with zeros there, the scores, and which pictures are right.', '`A.index_fill(1, torch.tensor([c]), 0.)` is such a copy. Stacked, the answers are a table (C,N) of right and wrong.', 'From pictures to classes: `F.one_hot(y, n_classes)` is (N,K) and says whose picture it is. A product of two tables counts; then divide, and not by 0.'),
         why='Most channels turn out to be spare: others stand in. Importance is no property of a channel alone.', also=(without_mask, without_batched)),
