@@ -136,6 +136,10 @@ def gradients_backward_marks(head, A, target):
     return A.grad
 def gradients_pair(head, A, target): return gradients(head, A, target),
 def gradients_one_by_one(head, A, target): return torch.cat([gradients(head, A[i:i+1], target) for i in range(len(A))])
+def gradients_back_each(head, A, target):
+    A = A.detach().requires_grad_()
+    score = head(A)[:, target]
+    return torch.stack([torch.autograd.grad(s, A, retain_graph=True)[0][i] for i, s in enumerate(score)])
 def gradients_all_classes(head, A, target):
     A = A.detach().requires_grad_()
     return torch.autograd.grad(head(A).sum(), A)[0]
@@ -153,17 +157,22 @@ def gradients_marks(head, A, target):
     return torch.autograd.grad(head(A)[:, target].sum(), A)[0]
 
 class Counting(nn.Sequential):
-    "A sequence that counts how often it runs."
+    "A sequence that counts how often it runs, and how often one goes back from what it gives."
+    runs = backs = 0
     def forward(self, x):
-        self.runs = getattr(self, 'runs', 0) + 1
-        return super().forward(x)
+        self.runs += 1
+        out = super().forward(x)
+        if out.requires_grad: out.register_hook(self.went_back)
+        return out
+    def went_back(self, g): self.backs += 1
 
 def deep_head(): return seeded(Counting(nn.Conv2d(5, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)))
 
+BACKS = 'times you went back from its scores'
 def of_batch(answer):
     head, A = deep_head(), A_.clone()
     g = answer(head, A, 1)
-    return {'the gradient': g.detach() if isinstance(g, Tensor) else g, 'times the head ran': head.runs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
+    return {'the gradient': g.detach() if isinstance(g, Tensor) else g, 'times the head ran': head.runs, BACKS: head.backs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
             'your A is marked with requires_grad': A.requires_grad}
 
 # 3.5 the engine
@@ -373,6 +382,15 @@ def maps_square(a, size, last=None):
     if a.ndim == 4: return as_maps(a, size, last)
     side = int(a.shape[1]**.5)
     return a[:, -side*side:].unflatten(1, (side, side)).movedim(-1, 1)
+def maps_rounded(a, size, last=None):
+    if a.ndim == 4: return as_maps(a, size, last)
+    h = round((a.shape[1]*size[0]/size[1])**.5)
+    w = a.shape[1]//h
+    if h*w != a.shape[1]:
+        a = a[:, 1:]
+        h = round((a.shape[1]*size[0]/size[1])**.5)
+        w = a.shape[1]//h
+    return a.unflatten(1, (h, w)).movedim(-1, 1)
 def maps_last_unused(a, size, last=None): return a if a.ndim == 4 else as_maps(a, size)
 def maps_always_moved(a, size, last=None): return a.movedim(-1, 1) if a.ndim == 4 else as_maps(a, size)
 
@@ -428,6 +446,30 @@ def cam_maps_only(model, x, layers, target=None): return grad_cam_maps(model, x,
 def cam_maps_one_run_each(model, x, layers, target=None):
     found = [grad_cam_maps(model, x, [n], target) for n in layers]
     return found[0][0], [maps[0] for _, maps in found]
+def cam_maps_back_each(model, x, layers, target=None):
+    acts, handles = {}, []
+    for name in layers:
+        def see(m, args, out, name=name):
+            acts[name] = out
+            return out.clone()
+        handles.append(model.get_submodule(name).register_forward_hook(see))
+    out = model(x)
+    for h in handles: h.remove()
+    score = class_score(out, target).sum()
+    return out.detach(), [grad_cam(acts[n].detach(), torch.autograd.grad(score, acts[n], retain_graph=True)[0]) for n in layers]
+def cam_maps_appended(model, x, layers, target=None, hand_on=lambda out: out.clone(), each=False):
+    seen, handles = [], []
+    def see(m, args, out):
+        seen.append(out)
+        return hand_on(out)
+    for name in layers: handles.append(model.get_submodule(name).register_forward_hook(see))
+    out = model(x)
+    for h in handles: h.remove()
+    score = class_score(out, target).sum()
+    grads = [torch.autograd.grad(score, a, retain_graph=True)[0] for a in seen] if each else torch.autograd.grad(score, seen)
+    return out.detach(), [grad_cam(a.detach(), g) for a, g in zip(seen, grads)]
+def cam_maps_appended_no_clone(model, x, layers, target=None): return cam_maps_appended(model, x, layers, target, lambda out: None)
+def cam_maps_appended_back_each(model, x, layers, target=None): return cam_maps_appended(model, x, layers, target, each=True)
 def cam_maps_in_order_of_run(model, x, layers, target=None):
     names = [n for n, _ in model.named_modules() if n in layers]
     return grad_cam_maps(model, x, names, target)
@@ -466,7 +508,7 @@ def cam_maps_upsampled(model, x, layers, target=None):
     return out, [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in maps]
 def cam_maps_no_relu(model, x, layers, target=None):
     found = [capture(model, x, n, target) for n in layers]
-    model.runs -= len(layers) - 1
+    model.runs = model.backs = 1
     return found[0][0], [no_relu(A, g) for _, A, g in found]
 
 def several(target, inplace=False):
@@ -476,8 +518,10 @@ def several(target, inplace=False):
         pair = isinstance(got, tuple) and len(got) == 2
         out, maps = got if pair else (None, got)
         return {'a pair, of the scores and a list of maps': pair, 'the scores': out.detach() if pair else None,
-                'maps': [m.detach() for m in maps], 'times the network ran': net.runs, 'hooks left': hooks_left(net)}
+                'maps': [m.detach() for m in maps], 'times the network ran': net.runs, BACKS: net.backs, 'hooks left': hooks_left(net)}
     return run
+
+ONE_PASS = {'times the network ran': 'One run, with all hooks in place, is enough.', BACKS: '`torch.autograd.grad(score, [a, b, c])` gives all gradients from one way back.', 'hooks left': 'Keep the handles; remove them in `finally`.'}
 
 # 3.9 which layer
 
@@ -768,12 +812,13 @@ EXERCISES = (
         why='Whatever can be computed from the output can be explained; this is where you say what.', also=(class_score_gather, class_score_mask)),
     Exercise('3.4', 'A batch with one backward pass',
         'Write `gradients(head, A, target)`: the gradient of each image\'s score with respect to its own activations. Run `head` once and go back once. Leave no `.grad` behind, and `A` as it was.',
-        gradients, trials=(Trial('A head with a hidden convolution, three images', of_batch),),
+        gradients, trials=(Trial('A head with a hidden convolution, three images', of_batch, says={BACKS: 'Go back once, from the sum of the scores.'}),),
         mistakes=(Mistake(gradients_mean, 'You take the mean of the scores, so each gradient is N times too small: the sum leaves each image its own.'),
                   Mistake(gradients_backward, '`backward()` fills the `.grad` of every parameter. Somebody\'s next training step would add it in. `torch.autograd.grad` asks for what you want only.'),
                   Mistake(gradients_backward_marks, '`backward()` has filled the `.grad` of every parameter, and the caller\'s `A` is marked with `requires_grad`. Start from `A.detach()`, and let `torch.autograd.grad` give you the one gradient that you want.'),
                   Mistake(gradients_pair, '`torch.autograd.grad` gives a tuple, one gradient for each tensor that you ask about, also if it is only one. Take the first: `[0]`.'),
                   Mistake(gradients_one_by_one, 'It is right, but the head runs once for each image. Images do not mix, so the sum of their scores has all gradients in it.'),
+                  Mistake(gradients_back_each, 'It is right, but you go back once for each image. Images do not mix: go back once, from the sum of their scores.'),
                   Mistake(gradients_all_classes, 'You add up all classes. One column is wanted.'), Mistake(gradients_softmax, 'You go back from the probability. Take the score before softmax.'),
                   Mistake(gradients_first, 'Only the first image\'s score is used; the others\' gradient is 0.'),
                   Mistake(gradients_no_sum, 'A gradient belongs to a single number, and you ask for that of N scores. Add them up: each image keeps its own gradient.'),
@@ -802,14 +847,14 @@ EXERCISES = (
                'Around the pass: `with torch.no_grad()`, which also puts the mode back; afterwards `torch.autograd.grad` of the summed score, under `torch.enable_grad()`.'),
         why='This is the engine of the library: Grad-CAM of any network at about the price of its forward pass.', also=(capture_context, lambda model, x, layers, target=None: engine(model, x, layers, target))),
     Exercise('3.6', 'Around the network',
-        'Write `unwrap(model)`: the network inside `nn.DataParallel`, however often it is wrapped. Any other network comes back as it is.',
+        'Write `unwrap(model)`: the network inside `nn.DataParallel`, which keeps it in its attribute `module`, however often it is wrapped. Any other network comes back as it is, also one that has a part of its own called `module`. (The library also knows `DistributedDataParallel`, and `torch.compile`, which keeps the network in `_orig_mod`; you need not.)',
         unwrap, library='camtutor.gradcam', trials=(Trial('Not wrapped', wrapped(tiny)), Trial('Wrapped once', wrapped(tiny, 1)), Trial('Wrapped twice', wrapped(tiny, 2)),
                                                     Trial('A network with a part of its own that is called `module`', wrapped(Own))),
         mistakes=(Mistake(unwrap_once, 'It takes off one wrapper. There may be several: `while`, not `if`.'),
                   Mistake(unwrap_always, 'It takes for granted that there is a wrapper. Ask `isinstance(model, nn.DataParallel)`.'),
                   Mistake(unwrap_attribute, 'A network may have a part of its own that is called `module`. Ask for the type, not for the name.'),
                   Mistake(unwrap_copy, 'This is a copy. Hooks on a copy see nothing of the original.')),
-        hints=('What is the type of the wrapper?', 'It keeps the network in its attribute `module`.', 'Repeat until it is something else.'),
+        hints=('What is the type of the wrapper?', '`isinstance` asks for it. The attribute alone says nothing: any network may have a part called `module`.', 'Repeat until it is something else.'),
         why='A layer\'s name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.', also=(unwrap_recursive, unwrap_type)),
     Exercise('3.7', 'Laid out as maps',
         'Write `as_maps(a, size, last=None)`: whatever a layer put out, as maps (N,C,h,w), for images of `size` (H,W). Four axes: as they are, or, with `last=True`, from (N,h,w,C). Three axes are a transformer\'s tokens (N,T,C): the patches row by row, on a grid with the proportions of the image, h : w = H : W; if there is one token more than such a grid has places, the first is the class token, which is left out. (The library also guesses `last`, and knows grids that fit only roughly; you need not.)',
@@ -817,6 +862,7 @@ EXERCISES = (
         trials=(gives('A class token and 2 × 3 patches of two channels, by hand', TOKENS, (20, 30), want=ON_GRID),
                 gives('The same patches without a class token', TOKENS[:, 1:], (20, 30), want=ON_GRID),
                 gives('Random tokens, upright: 5 × 4 and one more', rand(2, 21, 3), (80, 64)), gives('Random tokens, 4 × 4, none more', rand(2, 16, 3), (32, 32)),
+                gives('A very wide picture: a class token and one row of 3 patches', rand(2, 4, 3), (16, 48)),
                 gives('Channels last', rand(2, 4, 5, 3), (64, 80), True), gives('Maps already', rand(2, 3, 4, 5), (64, 80))),
         mistakes=(Mistake(maps_viewed, 'The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the channels\' axis first; `reshape` moves nothing.'),
                   Mistake(maps_end_cut, 'The class token is the *first*. You left out the last one.'),
@@ -826,17 +872,22 @@ EXERCISES = (
                   Mistake(maps_always_first, 'You leave out the first token in any case. Not every transformer has a class token: count first whether the patches fill the grid without it.'),
                   Mistake(maps_no_class, 'The class token is still among them, and it has no place on the grid.'),
                   Mistake(maps_square, 'Your grid is always square. A wide picture has a wide grid: ask `size`.'),
+                  Mistake(maps_rounded, 'You round, and then ask only whether h · w is the number of tokens. A class token and one row of three patches then pass for a row of four. The proportions must be right as well: h : w = H : W.'),
                   Mistake(maps_last_unused, '`last` is not used: with `last=True` four axes are (N,h,w,C).'),
                   Mistake(maps_always_moved, 'You move the last axis of any four. Only `last=True` says that it holds the channels.')),
         hints=('From h · w = n and h : w = H : W follows h: it is a square root.', 'Try n = T, and then n = T − 1: a grid is right if both are whole numbers and their product is n.', '`unflatten(1, (h, w))` makes a grid of the axis of the patches; then the channels are the last axis, as they are with `last=True`. `movedim` or `permute` brings them to the front.'),
         why='After this, everything in this chapter works for transformers and for networks that keep their channels last.', also=(maps_einsum, maps_transposed)),
     Exercise('3.8', 'Several layers, one pass',
-        'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back. It must work in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from `camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
+        'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), one for each name in `layers`, in that order, from one pass forward and one back: both are counted. It must work in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from `camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
         grad_cam_maps, library='camtutor.gradcam',
-        trials=(Trial('Three layers, class 2', several(2)), Trial('A class for each picture, ReLUs in place', several([0, 2], True)), Trial('No target', several(None))),
+        trials=(Trial('Three layers, class 2', several(2), says=ONE_PASS), Trial('A class for each picture, ReLUs in place', several([0, 2], True), says=ONE_PASS), Trial('No target', several(None), says=ONE_PASS)),
         mistakes=(Mistake(cam_maps_only, 'The scores are missing. Whoever asks for maps wants to know what the network said, and the pass is paid for: give a pair, scores and maps.'),
                   Mistake(cam_maps_one_run_each, 'The network runs once for each layer. `torch.autograd.grad` takes a list: one pass is enough.'),
-                  Mistake(cam_maps_in_order_of_run, 'The maps come in the order of the network. The caller\'s order counts.'), Mistake(cam_maps_left_on, 'The hooks are still on.'),
+                  Mistake(cam_maps_back_each, 'The maps are right, but you go back once for each layer. `torch.autograd.grad` takes a list of tensors and gives a gradient for each, from one way back.'),
+                  Mistake(cam_maps_in_order_of_run, 'These maps are in the order in which the layers run; `layers` has another. Keep what the hooks see by name, and give the maps in the caller\'s order.'),
+                  Mistake(cam_maps_appended_no_clone, 'Two things. These maps are in the order in which the layers run; `layers` has another. And an in-place ReLU behind a layer writes into what you kept: hand a `clone()` on.'),
+                  Mistake(cam_maps_appended_back_each, 'Two things. These maps are in the order in which the layers run; `layers` has another. And you go back once for each layer: `torch.autograd.grad` takes a list of tensors.'),
+                  Mistake(cam_maps_left_on, 'The hooks are still on.'),
                   Mistake(cam_maps_last_name, 'All hooks share one variable `name`, and when they run, it holds the last name: so only that layer is found. Bind it when the hook is made: `def see(m, args, out, name=name)`.'),
                   Mistake(cam_maps_no_clone, 'An in-place ReLU behind the layer writes into what you kept, so both the map and its weights are those *behind* the ReLU. Hand a `clone()` on.'),
                   Mistake(cam_maps_upsampled, 'The maps are enlarged to the picture. Give them at their layers\' own resolution; drawing is another step.'),

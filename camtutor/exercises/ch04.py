@@ -12,6 +12,7 @@ from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pict
 from camtutor.exercises.core import Exercise, Mistake, Trial
 from camtutor.gradcam import capture, class_score, grad_cam, last_layer
 from camtutor.guided import PAINTERS, RULES
+from camtutor.hooks import Hook
 from camtutor.show import upsample
 
 g, A = torch.tensor([2., -1., 3., -4.]), torch.tensor([1., 5., -2., -3.])
@@ -363,12 +364,31 @@ def unit_every_channel(A, channel=None, whole=False):
     flat = A.flatten(2)
     mask = torch.ones_like(A) if whole else F.one_hot(flat.argmax(2), flat.shape[2]).to(A.dtype).view_as(A)
     return mask if channel is None else mask*F.one_hot(torch.tensor(channel), A.shape[1])[:, None, None]
+def unit_once(A, channel=None, whole=False, image_only=False):
+    a = A if channel is None else A[:, [channel]]
+    n, c, i, j = [int(k) for k in (a == a.amax()).nonzero()[0]]
+    if channel is not None: c = channel
+    mask = torch.zeros_like(A)
+    if not whole: mask[n, c, i, j] = 1
+    elif image_only and channel is None: mask[n, c] = 1
+    else: mask[:, c] = 1
+    return mask
+def unit_once_alone(A, channel=None, whole=False): return unit_once(A, channel, whole, image_only=True)
+def unit_once_without_channel(A, channel=None, whole=False): return unit_once(A, None, whole) if channel is None else unit_mask(A, channel, whole)
+def unit_once_whole_batch(A, channel=None, whole=False): return unit_whole_batch(A, channel, True) if whole else unit_once(A, channel)
+def unit_whole_batch(A, channel=None, whole=False):
+    if not whole: return unit_mask(A, channel)
+    mask = torch.zeros_like(A)
+    mask[:, channel] = 1
+    return mask
 def unit_one_image(A, channel=None, whole=False):
     mask = torch.zeros_like(A)
     mask[:1] = unit_mask(A[:1], channel, whole)
     return mask
 
 UNITS = torch.tensor([[[[1., 2.], [3., 4.]], [[0., 9.], [5., 0.]]], [[[7., 6.], [6., 6.]], [[2., 2.], [8., 1.]]], [[[3., 5.], [0., 5.]], [[1., 0.], [0., 0.]]]])
+
+ONE_EACH = 'One 1 in each image, at its own strongest place; of two that are equally strong, at the first.'
 
 # 4.9 the plain gradient
 
@@ -411,6 +431,23 @@ def saliency_no_sum(model, x, target=None):
     return torch.autograd.grad(out.amax(1) if target is None else out[:, target], x)[0]
 def saliency_abs(model, x, target=None): return saliency(model, x, target).abs()
 def saliency_softmax(model, x, target=None): return saliency(lambda x: model(x).softmax(1), x, target)
+def saliency_first(model, x, target=None):
+    x = x.clone().requires_grad_()
+    out = model(x)
+    return torch.autograd.grad(out[0].max() if target is None else out[0, target], x)[0]
+def saliency_first_none(model, x, target=None):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(model(x)[0, target], x)[0]
+def saliency_first_adds(model, x, target=None):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(model(x)[0, target].sum(), x)[0]
+def saliency_largest(model, x, target=None):
+    x = x.clone().requires_grad_()
+    out = model(x)
+    return torch.autograd.grad(out.max() if target is None else out[:, target].sum(), x)[0]
+def saliency_none_adds(model, x, target=None):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(model(x)[:, target].sum(), x)[0]
 def saliency_every_class(model, x, target=None):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(model(x).sum(), x)[0]
@@ -429,7 +466,7 @@ def pixels(target, inplace=False, **kw):
 
 def guided_backprop(model:nn.Module, # a network in eval mode whose ReLUs are `nn.ReLU` modules, not in place
                     x:Tensor, # batch (N,3,H,W)
-                    target:int # a class
+                    target:int=None # a class; None: each image's own top class
                    )->Tensor: # (N,3,H,W), signed
     "The gradient at the pixels, with only positive values let through on the way back out of each ReLU. No hook stays."
     def back(module, grad_in, grad_out): return (grad_in[0].clamp(min=0),)
@@ -438,7 +475,7 @@ def guided_backprop(model:nn.Module, # a network in eval mode whose ReLUs are `n
     finally:
         for h in handles: h.remove()
 
-def guided_swap(model, x, target):
+def guided_swap(model, x, target=None):
     import copy
     class Guided(nn.Module):
         def forward(self, x): return RuledReLU.apply(x, torch.relu, 'guided', inf)
@@ -448,25 +485,31 @@ def guided_swap(model, x, target):
             else: swap(child)
         return m
     return saliency(swap(copy.deepcopy(model)), x, target)
-def guided_tensor_hooks(model, x, target):
+def guided_tensor_hooks(model, x, target=None):
     def see(m, args, out):
         if args[0].requires_grad: args[0].register_hook(lambda g: g.relu())
     handles = [m.register_forward_hook(see) for m in model.modules() if type(m) is nn.ReLU]
     try: return saliency(model, x, target)
     finally: [h.remove() for h in handles]
 
-def guided_deconv(model, x, target):
+def guided_deconv(model, x, target=None):
     handles = [m.register_full_backward_hook(lambda m, gi, go: (go[0].clamp(min=0),)) for m in model.modules() if isinstance(m, nn.ReLU)]
     try: return saliency(model, x, target)
     finally:
         for h in handles: h.remove()
-def guided_at_the_end(model, x, target): return saliency(model, x, target).relu()
-def guided_left_on(model, x, target):
+def guided_at_the_end(model, x, target=None): return saliency(model, x, target).relu()
+def guided_left_on(model, x, target=None):
     for m in model.modules():
         if isinstance(m, nn.ReLU): m.register_full_backward_hook(lambda m, gi, go: (gi[0].clamp(min=0),))
     return saliency(model, x, target)
-def guided_plain(model, x, target): return saliency(model, x, target)
-def guided_last_only(model, x, target):
+def guided_plain(model, x, target=None): return saliency(model, x, target)
+def guided_none_adds(model, x, target=None):
+    handles = [m.register_full_backward_hook(lambda m, gi, go: (gi[0].clamp(min=0),)) for m in model.modules() if isinstance(m, nn.ReLU)]
+    x = x.clone().requires_grad_()
+    try: return torch.autograd.grad(model(x)[range(len(x)), target].sum(), x)[0]
+    finally:
+        for h in handles: h.remove()
+def guided_last_only(model, x, target=None):
     last = [m for m in model.modules() if isinstance(m, nn.ReLU)][-1]
     h = last.register_full_backward_hook(lambda m, gi, go: (gi[0].clamp(min=0),))
     try: return saliency(model, x, target)
@@ -527,6 +570,12 @@ def way(model, x, target=None, rule=None, layer=None, channel=None, whole=False,
     score = class_score(out, target) if layer is None else seen[0]*mask_of(seen[0], channel, whole)*weight(seen[0], weigh)
     return torch.autograd.grad(score.sum(), x)[0]
 def way_no_clone(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, hand_on=lambda out: None)
+def way_detached(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
+    if layer is None: return way(model, x, target, rule)
+    x = x.detach().clone().requires_grad_()
+    with Hook(model.get_submodule(layer)) as hook, ReLURule(rule) if rule else nullcontext(): model(x)
+    score = hook.stored*unit_mask(hook.stored, channel, whole)*(hook.stored if weigh else 1)
+    return torch.autograd.grad(score.sum(), x)[0]
 def way_left_on(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, rule, layer, channel, whole, weigh, remove=False)
 def way_guided(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False): return way(model, x, target, 'guided' if rule else None, layer, channel, whole, weigh)
 def way_no_rule(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
@@ -878,6 +927,9 @@ def paint_raw(model, x, method='guided_backprop', target=None, clip=99, scramble
 def paint_one_method(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, 'guided_backprop', target, clip, scrambled, layers)
 def paint_clip(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, 99, scrambled, layers)
 def paint_top_class(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, None, clip, scrambled, layers)
+def paint_first_asked(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+    if target is None: target = model(x).argmax(1)
+    return paint(model, x, method, target, clip, scrambled, layers)
 def paint_some_layers(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None): return paint(model, x, method, target, clip, scrambled)
 
 def painted(**kw):
@@ -946,36 +998,48 @@ EXERCISES = (
                   Mistake(RuleCountsAll, '`met` counts every call, convolutions too. Count the ReLUs.'), Mistake(RuleNotEntered, 'No ReLU was met: the gradient is the ordinary one, and `met` is 0. Either the mode was never in place, as with an empty `__enter__` (delete it, it is inherited), or your condition never holds.'), Mistake(RuleNever, 'You count the ReLUs and then call them as they were: the gradient is the ordinary one.')),
         hints=('PyTorch asks `__torch_function__` before every call, and `func` is what is about to run.', '`func.__name__` is `relu` for the module, the function and the method; `relu_` in place.', 'Two cases: a ReLU is counted and replaced by `RuledReLU.apply(…)` on the first of `args`; anything else is called with its `args` and `kwargs`. In `__init__`, let the parent class begin.'),
         why='No module hooked, copied or edited, and no `F.relu` missed: this is the engine of the chapter, and of the next.', also=(RuleOfOnesOwn, RuleInSet)),
-    Exercise('4.8', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel. Of two places that are equally strong, the first counts. (The library also takes a single neuron, `(channel, row, column)`; you need not.)', unit_mask, library='camtutor.guided',
-        trials=(gives('Three images worked by hand, the strongest place of each', UNITS, want=[[[[0., 0.], [0., 0.]], [[0., 1.], [0., 0.]]], [[[0., 0.], [0., 0.]], [[0., 0.], [1., 0.]]], [[[0., 1.], [0., 0.]], [[0., 0.], [0., 0.]]]]),
-                gives('The strongest place of channel 0', UNITS, 0), gives('The whole map of channel 1', UNITS, 1, True), gives('The whole map of each image\'s own strongest channel', UNITS, None, True), gives('Random activations', A_), keeps(A_)),
+    Exercise('4.8', 'One place to start from', 'Write `unit_mask(A, channel=None, whole=False)` for activations (N,C,h,w): zeros, and in each image a 1 at the strongest place of `channel`, or, if that is None, of the whole image. With `whole=True` the ones fill the map of that channel; if it is None, of the channel in which the image\'s strongest place lies. Of two places that are equally strong, the first counts. (The library also takes a single neuron, `(channel, row, column)`; you need not.)', unit_mask, library='camtutor.guided',
+        trials=(Trial('Three images worked by hand, the strongest place of each', gives('', UNITS).run, torch.tensor([[[[0., 0.], [0., 0.]], [[0., 1.], [0., 0.]]], [[[0., 0.], [0., 0.]], [[0., 0.], [1., 0.]]], [[[0., 1.], [0., 0.]], [[0., 0.], [0., 0.]]]]), ONE_EACH),
+                Trial('The strongest place of channel 0', gives('', UNITS, 0).run, says=ONE_EACH), gives('The whole map of channel 1', UNITS, 1, True), Trial('The whole map of each image\'s own strongest channel', gives('', UNITS, None, True).run, says='In each image, that is the channel in which its strongest place lies.'), gives('Random activations', A_), keeps(A_)),
         mistakes=(Mistake(unit_ties, 'Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be marked all over. `argmax` names one.'), Mistake(unit_or, 'With channel 0 you take the strongest channel: 0 counts as false in `channel or …` and in `if channel`. Ask `channel is None`.'), Mistake(unit_batch, 'You look for the strongest channel of the whole batch. Each image has its own.'),
                   Mistake(unit_by_mean, 'You choose the channel with the largest mean. The strongest single place decides.'), Mistake(unit_values, 'The marks hold the activations themselves. A mask is 1 or 0; whoever wants the value multiplies.'),
                   Mistake(unit_never_whole, '`whole` is not used: with it, every place of the channel is 1.'), Mistake(unit_every_channel, 'Without a channel you mark one place in every channel. One channel of each image: the strongest.'),
+                  Mistake(unit_whole_batch, 'With `whole=True` and no channel you mark every channel. (`m[:, None]` is all of `m`: None as an index only adds an axis.) Choose one in each image first: the one in which its strongest place lies.'),
+                  Mistake(unit_once, 'There is one mark in the whole batch: you ask for the strongest place of all images together, as `A.amax()` does. Each image has its own, and so has its map of one channel: look over each image\'s axes only.'),
+                  Mistake(unit_once_whole_batch, 'Two things. You look for the strongest place of all images together, as `A.amax()` does: each image has its own. And with `whole=True` and no channel you mark every channel, as `m[:, None] = 1` does: choose one in each image first, the one in which its strongest place lies.'),
+                  Mistake(unit_once_alone, 'You look for the strongest place of all images together, as `A.amax()` does, and mark only the image that has it; the others stay empty. Each image has its own.'),
+                  Mistake(unit_once_without_channel, 'Without a channel, you ask for the strongest place of all images together, as `A.amax()` does. Each image has its own; with a channel you see to that already.'),
                   Mistake(unit_one_image, 'Only the first image is marked. `mask[c]` and `mask[0, c]` are places in the batch: go through all of it.')),
         hints=('Flatten the places first: (N,C,h·w). Then a place is one number.', 'The strongest channel of an image is an argmax of maxima; the place within it is a second argmax.', 'Index images and channels in pairs, `t[torch.arange(N), c]`, and let `F.one_hot` turn a place into zeros and a one.'),
         why='Multiply it by the activations, add up, and you have a score: with that, a channel or a single neuron can be explained like a class.', also=(unit_loop, unit_scatter)),
-    Exercise('4.9', 'The gradient at the pixels', 'Write `saliency(model, x, target=None)`: the signed gradient of each image\'s score at its own pixels (N,3,H,W). None means each image\'s top class. Leave nothing behind.', saliency, library='camtutor.guided',
+    Exercise('4.9', 'The gradient at the pixels', 'Write `saliency(model, x, target=None)`: the signed gradient of each image\'s score at its own pixels (N,3,H,W). None means each image\'s top class. Leave nothing behind. (The library also explains a channel of a layer, with `layer`, `channel` and `whole`; you need not.)', saliency, library='camtutor.guided',
         trials=(Trial('Three pictures, class 1', pixels(1)), Trial('Three pictures, each its top class', pixels(None)), Trial('In-place ReLUs', pixels(0, True))),
         mistakes=(Mistake(saliency_backward, '`backward()` has filled the `.grad` of every parameter. `torch.autograd.grad(score, x)` does not.'), Mistake(saliency_marks, 'The caller\'s `x` is marked with `requires_grad` now. Work on a copy.'),
                   Mistake(saliency_no_sum, 'A gradient belongs to a single number, and you ask for that of N scores. Add them up: images do not mix.'),
                   Mistake(saliency_abs, 'The sign is gone. Take it off only when you draw.'), Mistake(saliency_softmax, 'You go back from the probability. Take the score before softmax.'),
+                  Mistake(saliency_first, 'Only the first picture\'s score is used, as in `out[0, target]`; the gradient of all others is 0. Add up the scores of all pictures: they do not mix.'),
+                  Mistake(saliency_first_none, 'Two things. Only the first picture\'s score is used, as in `out[0, target]`: add up the scores of all pictures, they do not mix. And without a target you go back from more than one number, since None as an index chooses nothing: take each image\'s highest score.'),
+                  Mistake(saliency_first_adds, 'Two things. Only the first picture\'s scores are used, as in `out[0, target]`: add up those of all pictures, they do not mix. And without a target you add up all classes, since None as an index chooses nothing: take each image\'s highest score.'),
+                  Mistake(saliency_largest, 'Without a target you take the one highest score of the whole batch, as `out.max()` does, so only one picture gets a gradient. Each has its own top class: `out.amax(1)`.'),
+                  Mistake(saliency_none_adds, 'With a class it is right. Without one you add up all classes: None as an index, `out[:, None]`, chooses nothing. Take each image\'s highest score.'),
                   Mistake(saliency_every_class, 'You add up all classes.'), Mistake(saliency_one_map, 'You reduce to one number a pixel. That is a step of its own: give all three channels.'),
                   Mistake(saliency_times_input, 'You multiply by the picture. That is a method too, "gradient × input"; here the gradient alone.')),
         hints=('A copy of the batch that requires a gradient.', 'Pick each image\'s score and add them up.', '`torch.autograd.grad` returns a tuple with one entry.'),
         why='The oldest explanation of a network: which pixels, changed a little, would change the score.', also=(saliency_ones, saliency_loop)),
-    Exercise('4.10', 'Guided backprop', 'Write `guided_backprop(model, x, target)` for a network with `nn.ReLU` modules that do not work in place. `saliency` may be imported from `camtutor.guided`. Leave no hook.', guided_backprop, library='camtutor.guided',
-        trials=(Trial('Three pictures, class 1', pixels(1)), Trial('Three pictures, class 2', pixels(2))),
+    Exercise('4.10', 'Guided backprop', 'Write `guided_backprop(model, x, target=None)` for a network with `nn.ReLU` modules that do not work in place. None means each image\'s top class, as in 4.9. `saliency` may be imported from `camtutor.guided`. Leave no hook. (The library takes networks with any kind of ReLU, and `layer`, `channel` and `whole` as well; you need not.)', guided_backprop, library='camtutor.guided',
+        trials=(Trial('Three pictures, class 1', pixels(1)), Trial('Three pictures, class 2', pixels(2)), Trial('Three pictures, each its top class', pixels(None))),
         mistakes=(Mistake(guided_deconv, 'You rectify what *arrives* at the ReLU and pass it where the ReLU was closed: the deconvnet\'s rule. `grad_in` has been through the ReLU already.'),
                   Mistake(guided_at_the_end, 'You rectify once, at the pixels. It has to happen at every ReLU.'), Mistake(guided_left_on, 'The hooks stay on the network: its next training would be guided as well.'),
+                  Mistake(guided_none_adds, 'With a class it is right. Without one you add up all classes: None as an index chooses nothing. Take each image\'s highest score.'),
                   Mistake(guided_plain, 'This is the plain gradient.'), Mistake(guided_last_only, 'Only the last ReLU is guided. All of them.')),
         hints=('`register_full_backward_hook(f)` calls `f(module, grad_in, grad_out)`; what `f` returns replaces `grad_in`.', '`grad_in[0]` is zero already where the ReLU was closed. What is left to do?', 'Return a tuple with the rectified first entry; remove all hooks in `finally`.'),
         why='The library does it without hooks, since module hooks miss every `F.relu`; on this network both agree exactly.', also=(guided_swap, guided_tensor_hooks)),
-    Exercise('4.11', 'Any start, any rule', 'Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is each image\'s score of the class `target`, or its highest if that is None; or, if `layer` is a name, the sum of that layer\'s activations over the places that `unit_mask(A, channel, whole)` marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place ReLU. From `camtutor.guided` you may import `ReLURule` and `unit_mask`. (The library also takes every other kind of target.)', pixel_grad, library='camtutor.guided',
+    Exercise('4.11', 'Any start, any rule', 'Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is each image\'s score of the class `target`, or its highest if that is None; or, if `layer` is a name, the sum of that layer\'s activations over the places that `unit_mask(A, channel, whole)` marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place ReLU. For the layer, write a forward hook of your own (`register_forward_hook`): `Hook` of chapter 01 detaches what it keeps, and from there is no way back. From `camtutor.guided` you may import `ReLURule` and `unit_mask`. (The library also takes every other kind of target.)', pixel_grad, library='camtutor.guided',
         trials=(Trial('Class 1, no rule', comes_back(target=1)), Trial('Each picture\'s top class, guided', comes_back(rule='guided')), Trial('Class 2, as a deconvnet, ReLUs in place', comes_back(True, target=2, rule='deconvnet')),
                 Trial('The strongest place of channel 2 of a layer, guided', comes_back(rule='guided', layer='0.3', channel=2)), Trial('The whole map of a channel, in front of a ReLU in place', comes_back(True, layer='0.3', channel=1, whole=True)),
                 Trial('Each picture\'s strongest channel, weighed, as a deconvnet', comes_back(rule='deconvnet', layer='0.4', whole=True, weigh=True))),
         mistakes=(Mistake(way_no_clone, 'An in-place ReLU behind the layer writes into what your hook has kept: the marks then stand where *its* output is strongest, and the way back begins behind it. Hand a `clone()` on.'), Mistake(way_left_on, 'The hook is still on the layer. Remove it in `finally`.'),
+                  Mistake(way_detached, 'At a layer, you go back from a tensor that is cut off from the picture: no graph leads there. `Hook` of chapter 01 cuts (its `stored` is a detached copy), and so do `detach()`, `.data` and `no_grad()`. Keep the layer\'s output itself, in a forward hook of your own; only the weight is detached.'),
                   Mistake(way_guided, 'Any rule is taken for the guided one. Hand `rule` on.'), Mistake(way_no_rule, 'The rule has no effect. A ReLU is swapped when it is *called*: the forward pass must run inside the `with`.'),
                   Mistake(way_squared, 'The gradient flows through the weight as well, so everything comes out twice as strong. The weight is a plain number: `detach()` it.'), Mistake(way_unweighed, '`weigh` is not used: the places must count by their activations.'),
                   Mistake(way_always_weighed, 'The places are weighed though nobody asked for it. Without `weigh` each marked place counts once.'), Mistake(way_whole_layer, 'You go back from everything the layer puts out. Multiply by the mask first.'),
@@ -1019,7 +1083,7 @@ EXERCISES = (
                   Mistake(ssim_tiles, 'Your windows lie side by side. They overlap: step 1.'), Mistake(ssim_padded, 'Your windows hang over the edge, where the padding counts as black. Only whole windows.'), Mistake(ssim_apart, 'This is a difference: 0 for the same picture. A similarity gives 1.')),
         hints=('`F.avg_pool2d(t, size, 1)` is the mean in every window.', 'A variance is the mean of the squares less the square of the mean; a covariance is the same with a product.', 'Five maps (two means, two variances, one covariance) go into the formula; its mean over the last three axes is the answer.'),
         why='The second ruler of the sanity check. Rank correlation looks at pixels one by one; this one at patches, as a reader of the picture does.', also=(ssim_unfold, ssim_loop)),
-    Exercise('4.17', 'Paint, and forget', 'Write `paint(model, x, method="guided_backprop", target=None, clip=99, scrambled=0, layers=None)`, which the sliders call: the picture in [0,1] that `PAINTERS[method](model, x, target)` gives when `signed_image` draws it with `clip`; and before that, as many layers are scrambled as `scrambled` says, from the top, by `cascade(model, layers)`. All three names may be imported from `camtutor.guided`.', paint, library='camtutor.guided',
+    Exercise('4.17', 'Paint, and forget', 'Write `paint(model, x, method="guided_backprop", target=None, clip=99, scrambled=0, layers=None)`, which the sliders call: the picture in [0,1] that `PAINTERS[method](model, x, target)` gives when `signed_image` draws it with `clip`; and before that, as many layers are scrambled as `scrambled` says, from the top, by `cascade(model, layers)`. Without a target, it is the top class of the network that is painted, scrambled or not. All three names may be imported from `camtutor.guided`.', paint, library='camtutor.guided',
         trials=(Trial('As it is', painted(target=1)), Trial('Another method, drawn with another clip', painted(method='saliency', target=2, clip=90)), Trial('One layer scrambled, of two', painted(target=0, scrambled=1, layers=['0.0', '0.3'])),
                 Trial('Both, another method', painted(method='guided_grad_cam', scrambled=2, target=2, layers=['0.0', '1.2'])), Trial('Two, of all that have weights', painted(method='saliency', scrambled=2))),
         mistakes=(Mistake(paint_one_less, 'One layer too few is scrambled. The first step of `cascade` is the untouched copy, so step number n has n scrambled layers.'), Mistake(paint_one_more, 'One layer too many is scrambled. The first step of `cascade` is the untouched copy: with `scrambled=0` take that one.'),
@@ -1027,7 +1091,9 @@ EXERCISES = (
                   Mistake(paint_list, 'All layers are scrambled, however few were asked for: you run `cascade` to its end before you choose a step. It hands out one and the same network each time, and at the end all of its layers are scrambled. Stop it at the step that you want.'),
                   Mistake(paint_in_place, 'The picture is right, but you have scrambled the caller\'s own network, and nothing brings it back. `cascade` works on a copy.'),
                   Mistake(paint_raw, 'These are the signed numbers, not a picture. `signed_image` draws them.'), Mistake(paint_one_method, '`method` is not used. Look it up in `PAINTERS`.'), Mistake(paint_clip, '`clip` is not handed on.'),
-                  Mistake(paint_top_class, '`target` is not handed on: each picture is asked about its own top class.'), Mistake(paint_some_layers, '`layers` is not handed on: `cascade` then takes all layers that have weights.')),
+                  Mistake(paint_top_class, '`target` is not handed on: each picture is asked about its own top class.'),
+                  Mistake(paint_first_asked, 'Where no target is given, you explain the top class of the untouched network. Hand `target` on as it is: each painter then asks the network that it paints.'),
+                  Mistake(paint_some_layers, '`layers` is not handed on: `cascade` then takes all layers that have weights.')),
         hints=('Three functions in a row: `cascade`, a painter, `signed_image`.', '`cascade` is a generator: it scrambles one more layer each time it is asked for the next step.', 'Ask it once for the untouched network and once more for each layer, and no further; `itertools.islice` or `next` does that.'),
         why='A plain function, with a check of its own, since a slider hides the errors of what it calls.', also=(paint_enumerate, paint_next)),
     Exercise('4.18', 'By hand', 'A ReLU read 3, −1, 2, −5. The gradients 1, 4, −2, −3 arrive. What does guided backprop send on? Give a list.', [1, 0, 0, 0], kind='value',
