@@ -454,14 +454,14 @@ def layer_itself(answer):
 # 1.10 what there is to look at
 
 def feature_layers(model:nn.Module, # a network
-                   x:Tensor # a batch (N,3,H,W)
+                   x:Tensor # a batch (N,3,H,W); only its first picture is used
                   )->dict: # name -> (C,h,w)
     "The layers whose output is a stack of maps, in the order in which they run: each output once, blocks from outside, none that runs twice."
     seen, handles, layers = [], [], {}
     def note(name, m, args, out): seen.append((name, m, out))
     try:
         for name, m in model.named_modules(): handles.append(m.register_forward_hook(partial(note, name)))
-        with eval_mode(model), torch.no_grad(): model(x)
+        with eval_mode(model), torch.no_grad(): model(x[:1])
     finally:
         for h in handles: h.remove()
     runs = Counter(name for name, _, _ in seen)
@@ -506,7 +506,7 @@ def feature_layers_kinds(model, x):
     return {n: s for n, s in found if ran.count(n) == 1 and not any(i != '.' and n.startswith(i) for i in inside)}
 
 def layers_wrong(model, x, late=False, leaves=False, train=False, unsafe=False, stay=False, top=False, twice=False, insides=False,
-                 row=False, dot='.', flat=False, pooled=False, every=False, inner=False, batch=False):
+                 row=False, dot='.', flat=False, pooled=False, every=False, inner=False, batch=False, own=True, model_too=False):
     "What wrong versions have in common; each name is one fault."
     seen, handles, layers = [], [], {}
     def off():
@@ -519,10 +519,11 @@ def layers_wrong(model, x, late=False, leaves=False, train=False, unsafe=False, 
         with nullcontext() if train else eval_mode(model): model(x)
     if unsafe: off()
     runs = Counter(name for name, _, _ in seen)
-    blocks = tuple(name + dot for name, m, _ in seen if name and list(m.children()) and (row or not isinstance(m, nn.Sequential)))
+    blocks = tuple(name for name, m, _ in seen if (name or model_too) and list(m.children()) and (row or not isinstance(m, nn.Sequential)))
+    def inside(name): return any(name.startswith(b + dot) and (own or name != b) for b in blocks)
     for name, _, out in seen:
-        if (top or name) and (twice or runs[name] == 1) and (insides or not name.startswith(blocks)):
-            if (flat or out.ndim == 4) and (pooled or out.ndim != 4 or out.shape[2:].numel() > 1) and not (inner and id(out) in layers):
+        if (top or name) and (twice or runs[name] == 1) and (insides or not inside(name)):
+            if (flat or out.ndim == 4) and (pooled or out.ndim != 4 or out.shape[2:].numel() > 1) and not (inner and (name if every else id(out)) in layers):
                 layers[name if every else id(out)] = name, tuple(out.shape[0 if batch else 1:])
     return dict(layers.values())
 def layers_first_attempt(model, x): return layers_wrong(model, x, train=True, unsafe=True, top=True, twice=True, insides=True, every=True)
@@ -531,6 +532,7 @@ def layers_innermost(model, x): return layers_wrong(model, x, leaves=True, twice
 def layers_innermost_once(model, x): return layers_wrong(model, x, leaves=True, insides=True)
 def layers_late(model, x): return layers_wrong(model, x, late=True)
 def layers_late_uncounted(model, x): return layers_wrong(model, x, late=True, twice=True, insides=True, every=True)
+def layers_late_first(model, x): return layers_wrong(model, x, late=True, twice=True, insides=True, every=True, inner=True)
 def layers_stay(model, x): return layers_wrong(model, x, stay=True)
 def layers_unsafe(model, x): return layers_wrong(model, x, unsafe=True)
 def layers_train(model, x): return layers_wrong(model, x, train=True)
@@ -541,6 +543,9 @@ def layers_twice(model, x): return layers_wrong(model, x, twice=True)
 def layers_insides(model, x): return layers_wrong(model, x, insides=True)
 def layers_rows_as_blocks(model, x): return layers_wrong(model, x, row=True)
 def layers_no_dot(model, x): return layers_wrong(model, x, dot='')
+def layers_no_dot_model(model, x): return layers_wrong(model, x, dot='', model_too=True)
+def layers_no_dot_others(model, x): return layers_wrong(model, x, dot='', own=False)
+def layers_no_dot_others_model(model, x): return layers_wrong(model, x, dot='', own=False, model_too=True)
 def layers_pooled(model, x): return layers_wrong(model, x, pooled=True)
 def layers_flat(model, x): return layers_wrong(model, x, flat=True, pooled=True)
 def layers_top(model, x): return layers_wrong(model, x, top=True)
@@ -563,6 +568,13 @@ class Crossed(nn.Module):
         self.late, self.early = nn.Conv2d(4, 2, 3), nn.Conv2d(3, 4, 1)
     def forward(self, x): return self.late(self.early(x))
 
+class Alike(nn.Module):
+    "A layer's name begins with that of a block."
+    def __init__(self):
+        super().__init__()
+        self.stage1, self.stage10 = Residual(3), nn.Conv2d(3, 4, 3)
+    def forward(self, x): return self.stage10(self.stage1(x))
+
 def scored(c, *layers):
     "These layers, then pooling and three scores."
     return seeded(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 3)))
@@ -573,6 +585,7 @@ def with_one_relu():
     relu = nn.ReLU()
     return scored(5, conv(3, 4), relu, conv(4, 5), relu)
 def crossed(): return seeded(Crossed())
+def alike_names(): return seeded(Alike())
 
 def layers_of(make):
     def run(answer):
@@ -582,18 +595,24 @@ def layers_of(make):
     return run
 def found(**layers): return {'layers': {n.strip('_').replace('_', '.'): s for n, s in layers.items()}, 'hooks left': 0}
 
+def one_name(answer):
+    "Do all hooks note the name of the last module, so that nothing else is worth a look?"
+    net = in_a_row()
+    return set(answer(net, pictures(2))) <= {[*net._modules][-1]}
+
 def layers_in_training(answer):
     net = scored(4, conv(3, 4), nn.BatchNorm2d(4), nn.ReLU()).train()
     before = net[1].running_mean.clone()
     layers = answer(net, pictures(2))
-    return {'layers': layers, "batch norm's running mean is as before": torch.equal(before, net[1].running_mean),
+    kept = {"batch norm's running mean is as before": torch.equal(before, net[1].running_mean),
             'modules that train afterwards': sum(m.training for m in net.modules())}
+    return {'layers': layers} | (dict.fromkeys(kept, 'not looked at yet') if one_name(answer) else kept)
 
 def layers_error(answer):
     net = tiny()
     try: answer(net, torch.zeros(1, 2, 8, 8))
     except RuntimeError: pass
-    return {'hooks left after an error': hooks_left(net)}
+    return {'hooks left after an error': 'not looked at yet' if one_name(answer) else hooks_left(net)}
 
 # 1.11 gradients
 
@@ -730,7 +749,7 @@ EXERCISES = (
         hints=('Who holds a hook: your variable, or the layer?', 'Count what was put on: 1 + 3 + 1.', 'Of these five, `remove()` and the `with` took one each.'),
         why='The layer keeps the hook alive, so Python\'s own clean-up never comes: exactly the leak that a context manager cures.'),
     Exercise('1.6', 'Evaluation mode, and back',
-        'Write the context manager `eval_mode(model)`: inside the `with`, the model and all its modules evaluate; afterwards each module has *its own* mode back, also after an error. `as` gives the model.',
+        'Write the context manager `eval_mode(model)` as a function with a `yield`, not as a class; `@contextmanager` goes between `@ex` and `def`. Inside the `with`, the model and all its modules evaluate; afterwards each module has *its own* mode back, also after an error. `as` gives the model.',
         eval_mode, library='camtutor.hooks',
         trials=(Trial('A network that trains, with a frozen part', modes()), Trial('A network that evaluates, with one layer that trains', modes(train=False)),
                 Trial('An error inside the with', modes(error=True))),
@@ -789,7 +808,7 @@ EXERCISES = (
         'Write `feature_layers(model, x)`: a dict from name to `(C,h,w)` for the layers that give a stack of maps `(N,C,h,w)` of more than one place, in the order in which they *run*. '
         'The model itself is not listed. Leave out what runs more than once, and whatever is inside a *block*: a module in the model that has layers inside and is no `nn.Sequential`. '
         'Where several modules give back the very same tensor, the outermost name stands for it. Run the model in evaluation mode, and leave neither a hook nor another mode behind, not even after an error. '
-        '(It needs none of the chapter\'s helpers, and no layer here works in place.)',
+        '(It needs none of the chapter\'s helpers, and no layer here works in place. `last`, where the stub has it, is an extra: you need not use it.)',
         feature_layers, library='camtutor.hooks',
         trials=(Trial('A row of layers', layers_of(in_a_row), found(_0=(4, 12, 10), _1=(4, 12, 10), _2=(4, 6, 5)),
                       says={'layers': 'One entry for each layer whose output has four dimensions and more than one place.'}),
@@ -799,14 +818,17 @@ EXERCISES = (
                       says={'layers': 'The blocks are `2.0` and `2.1`; `2` gives back what `2.1` gave it.'}),
                 Trial('A ReLU that stands at two places', layers_of(with_one_relu), found(_0=(4, 12, 10), _2=(5, 12, 10)), says={'layers': 'The ReLU `1` runs twice.'}),
                 Trial('A network whose second layer runs first', layers_of(crossed), found(early=(4, 12, 10), late=(2, 10, 8))),
+                Trial('A block called `stage1`, and behind it a layer called `stage10`', layers_of(alike_names), found(stage1=(3, 12, 10), stage10=(4, 10, 8)),
+                      says={'layers': '`stage10` is not inside `stage1`; `stage1.conv1` is.'}),
                 Trial('A network in training mode', layers_in_training),
                 Trial('A batch that the network refuses', layers_error)),
         mistakes=(Mistake(layers_first_attempt, 'This is the first attempt of the chapter: every output under every name. Look for what ran twice, for the insides of blocks, and for one tensor under several names; run in `eval_mode`, and remove the hooks in `finally`.'),
                   Mistake(layers_every_name, 'Everything is listed under every name. Leave out what ran twice and what is inside a block, and keep one name for each tensor.'),
                   Mistake(layers_innermost, 'Blocks are missing, and their insides are listed instead, even what runs twice. Did you hook only layers that have none inside, or keep the innermost name of each tensor? Hook every module, and choose after the run: the outermost name counts.'),
                   Mistake(layers_innermost_once, 'What runs twice is left out. But blocks are missing, and their insides are listed. Either you hook only layers that have none inside, or you keep the innermost name of each tensor: hook every module, and let the outermost name count.'),
-                  Mistake(layers_late, 'Nothing is left. All hooks note the same name: they look it up when they run, and by then the loop is over. So each seems to run many times. Bind the name when the hook is made: a default argument, or `partial`.'),
-                  Mistake(layers_late_uncounted, 'There is one name only: all hooks look it up when they run, and by then the loop is over. Bind it when the hook is made: `name=name` as a default argument, or `partial`.'),
+                  Mistake(layers_late, 'Nothing is left. Do all hooks note the same name, so that it seems to run many times? A hook looks a loop\'s variable up when it *runs*, and by then the loop is over. Bind the name when the hook is made: `n=n` as a default argument, or `partial`.'),
+                  Mistake(layers_late_uncounted, 'There is one name only, the last: all hooks look it up when they run, and by then the loop is over. Bind it when the hook is made: `name=name` as a default argument, or `partial`.'),
+                  Mistake(layers_late_first, 'There is one name only, that of the last module, with the shape of the first maps. The hooks look the loop\'s variable up when they run, and by then the loop is over. Bind the name when the hook is made: `n=n` as a default argument, or `partial`.'),
                   Mistake(layers_stay, 'The list is right, but the hooks are still on. Keep their handles, and remove them in `finally`.'),
                   Mistake(layers_unsafe, 'After an error in the forward pass the hooks stay. Put their removal into `finally`.'),
                   Mistake(layers_train, 'A network in training mode was changed by looking at it: its batch norm has moved. Run it inside `eval_mode(model)`.'),
@@ -817,6 +839,9 @@ EXERCISES = (
                   Mistake(layers_insides, 'The insides of blocks are listed. There the picture takes two ways, and one of them is only half the story. Leave out names that begin with the name of a block and a dot.'),
                   Mistake(layers_rows_as_blocks, 'You take an `nn.Sequential` for a block and leave out what is in it. It only holds layers in a row: what is inside counts.'),
                   Mistake(layers_no_dot, 'The blocks themselves are gone: the name of `2.0` begins with `2.0`. Only what begins with `2.0.`, with the dot, is inside it.'),
+                  Mistake(layers_no_dot_model, 'Two things, with one cure. The blocks themselves are gone, since the name of `2.0` begins with `2.0`. And where the model is no `nn.Sequential` nothing is left, since every name begins with the empty one, the model\'s own. Compare with the block\'s name and a dot: `2.0.`.'),
+                  Mistake(layers_no_dot_others, '`stage10` is left out, since its name begins with `stage1`; but it stands beside that block. What is inside a block begins with its name *and a dot*.'),
+                  Mistake(layers_no_dot_others_model, 'Where the model is no `nn.Sequential` nothing is left: it counts as a block, and every name begins with its empty one. Leave the model out of the blocks. And compare with a block\'s name *and a dot*: `stage10` is not inside `stage1`.'),
                   Mistake(layers_pooled, 'Outputs of one place are in it too: (C,1,1), after the pooling. There is nothing to see in them.'),
                   Mistake(layers_flat, 'The head\'s layers are in it too. What they give are no maps: keep four dimensions, and more than one place.'),
                   Mistake(layers_top, 'The model itself is in the list, under the empty name. It cannot be a stop on a slider.'),

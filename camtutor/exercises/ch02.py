@@ -1,4 +1,6 @@
 "Chapter 02: class activation maps."
+from functools import partial
+import copy, math
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -454,9 +456,7 @@ def retrain_hook(net, batches, steps=300, lr=.05, wd=.1):
     return [take_step(opt, nn.CrossEntropyLoss()(linear(given), labels)) for _ in range(steps)]
 def retrain_by_hand(net, batches, steps=300, lr=.05, wd=.1):
     "Gradient descent with momentum, written out."
-    was = net.training
-    with torch.no_grad(): pairs = [(net[0].eval()(x).mean((2, 3)), y) for x, y in batches]
-    net.train(was)
+    with eval_mode(net), torch.no_grad(): pairs = [(net[0](x).mean((2, 3)), y) for x, y in batches]
     z, y = (torch.cat(part) for part in zip(*pairs))
     params, losses = list(net[1][-1].parameters()), []
     speed = [torch.zeros_like(p) for p in params]
@@ -497,16 +497,41 @@ def trains_by_batch(net, batches, steps=300, lr=.05, wd=.1):
         for _ in range(steps):
             for x, y in batches: losses.append(take_step(opt, F.cross_entropy(net(x), y)))
     return losses
+def trains_with(loss=F.cross_entropy, zero=True):
+    "All is right but the loss, or the zeroing of gradients."
+    def retrain(net, batches, steps=300, lr=.05, wd=.1):
+        (feats, y), linear, losses = pooled(net, batches), net[1][-1], []
+        opt = torch.optim.AdamW(linear.parameters(), lr, weight_decay=wd)
+        for _ in range(steps):
+            if zero: opt.zero_grad()
+            l = loss(linear(feats), y)
+            l.backward()
+            opt.step()
+            losses.append(l.item())
+        return losses
+    return retrain
+trains_on_sum, trains_adding_up = trains_with(partial(F.cross_entropy, reduction='sum')), trains_with(zero=False)
+trains_softmaxed = trains_with(lambda scores, y: F.cross_entropy(scores.softmax(1), y))
+trains_with_other_loss = trains_with(lambda scores, y: F.mse_loss(scores, F.one_hot(y, scores.shape[1]).float()))
 def trains_in_train_mode(net, batches, steps=300, lr=.05, wd=.1):
     with torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
     return fitted(net[1][-1], *map(torch.cat, zip(*pairs)), steps, lr, wd)
 def trains_on_last_batch(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, list(batches)[-1:]), steps, lr, wd)
+def trains_on_first_batch(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, list(batches)[:1]), steps, lr, wd)
+def trains_on_what_is_left(net, batches, steps=300, lr=.05, wd=.1):
+    with eval_mode(net), torch.no_grad():
+        for x, y in batches: feats = net[1][:-1](net[0](x))
+    return fitted(net[1][-1], feats, y, steps, lr, wd)
 def trains_on_mixed_labels(net, batches, steps=300, lr=.05, wd=.1):
     with eval_mode(net), torch.no_grad(): feats = torch.cat([net[1][:-1](net[0](x)) for x, _ in batches])
     return fitted(net[1][-1], feats, torch.cat([y for _, y in batches]), steps, lr, wd)
 def trains_a_copy(net, batches, steps=300, lr=.05, wd=.1):
     feats, y = pooled(net, batches)
     return fitted(nn.Linear(feats.shape[1], net[1][-1].out_features), feats, y, steps, lr, wd)
+def trains_a_twin(net, batches, steps=300, lr=.05, wd=.1): return fitted(copy.deepcopy(net[1][-1]), *pooled(net, batches), steps, lr, wd)
+def trains_anew(net, batches, steps=300, lr=.05, wd=.1):
+    net[1][-1].reset_parameters()
+    return retrain_head(net, batches, steps, lr, wd)
 def trains_without_decay(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, batches), steps, lr, 0)
 def trains_at_fixed_rate(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][-1], *pooled(net, batches), steps, .05, wd)
 def trains_scaled(net, batches, steps=300, lr=.05, wd=.1):
@@ -516,18 +541,33 @@ def trains_uphill(net, batches, steps=300, lr=.05, wd=.1): return fitted(net[1][
 def trains_not(net, batches, steps=300, lr=.05, wd=.1):
     feats, y = pooled(net, batches)
     return [F.cross_entropy(net[1][-1](feats), y).item() for _ in range(steps)]
-def trains_softmaxed(net, batches, steps=300, lr=.05, wd=.1):
-    feats, y = pooled(net, batches)
-    opt = torch.optim.AdamW(net[1][-1].parameters(), lr, weight_decay=wd)
-    return [take_step(opt, F.cross_entropy(net[1][-1](feats).softmax(1), y)) for _ in range(steps)]
 def trains_graphs(net, batches, steps=300, lr=.05, wd=.1): return [torch.tensor(l) for l in retrain_head(net, batches, steps, lr, wd)]
 def returns_last(net, batches, steps=300, lr=.05, wd=.1): return retrain_head(net, batches, steps, lr, wd)[-1]
 def returns_nothing(net, batches, steps=300, lr=.05, wd=.1): retrain_head(net, batches, steps, lr, wd)
 
+def leaves_eval(net, batches, steps=300, lr=.05, wd=.1):
+    losses = retrain_head(net, batches, steps, lr, wd)
+    net.eval()
+    return losses
+def leaves_body_eval(net, batches, steps=300, lr=.05, wd=.1):
+    losses = retrain_head(net, batches, steps, lr, wd)
+    net[0].eval()
+    return losses
+def leaves_train(net, batches, steps=300, lr=.05, wd=.1):
+    losses = retrain_head(net, batches, steps, lr, wd)
+    net.train()
+    return losses
+def leaves_one_mode(net, batches, steps=300, lr=.05, wd=.1):
+    losses = retrain_head(net, batches, steps, lr, wd)
+    net.train(net.training)
+    return losses
+
 class Shuffled:
-    "Batches of pictures in another order each time that one goes through them, as a DataLoader gives them."
+    "Batches of pictures in another order each time that one goes through them, as a DataLoader gives them; the last ones are in `given`."
     def __init__(self, x, y): self.x, self.y = x, y
-    def __iter__(self): return iter([(self.x[b], self.y[b]) for b in torch.randperm(len(self.x)).split(6)])
+    def __iter__(self):
+        self.given = [(self.x[b], self.y[b]) for b in torch.randperm(len(self.x)).split(6)]
+        return iter(self.given)
 
 def to_learn():
     "A network in training mode, whose features are small numbers; sixteen pictures of two classes, as batches."
@@ -537,29 +577,94 @@ def to_learn():
     x[y == 1, 0] += 2
     return net.train(), Shuffled(x, y)
 
-def loss_of(net, data): return F.cross_entropy(net.eval()(data.x), data.y).item()
+def loss_of(net, x, y):
+    with eval_mode(net): return F.cross_entropy(net(x), y).item()
+def number(l):
+    "A loss as a number, whatever it came as."
+    return float(l.detach()) if isinstance(l, Tensor) else float(l)
+def near(a, b): return math.isclose(a, b, rel_tol=1e-4)
+
+OWN, LATER = 'the mean cross-entropy of the network', 'not looked at yet'
+
+def starts(answer, change=None):
+    "Is the loss at a step size of 0 that of the network? Its value, the network's loss, the network, the data, and whether the weights moved."
+    net, data = to_learn()
+    net[1][-1].bias.data = torch.tensor([.5, -1.]) # then the classes differ in what they cost
+    if change: change(net[1][-1], data)
+    own, before = loss_of(net, data.x, data.y), net[1][-1].weight.detach().clone()
+    first = number(answer(net, data, 1, 0.)[0])
+    return first, own, net, data, not torch.allclose(before, net[1][-1].weight, atol=1e-6)
+def without_weights(linear, data): # then the features count for nothing
+    linear.weight.data.zero_()
+    data.y = (torch.arange(len(data.y)) % 4 == 0).long()
+def of_one_class(linear, data): data.y = torch.zeros_like(data.y) # then it does not matter which picture has which class
+
+def kind_of_loss(answer):
+    "What the loss is while nothing is learned."
+    first, own, net, data, moved = starts(answer)
+    if near(first, own): return OWN
+    if math.isnan(first): return 'nan'
+    if near(first, own*len(data.x)): return 'the sum of the cross-entropy over the pictures'
+    with torch.no_grad(), eval_mode(net): softmaxed = F.cross_entropy(net(data.x).softmax(1), data.y).item()
+    if near(first, softmaxed): return 'the cross-entropy of a softmax of the scores'
+    if near(first, loss_of(net, *data.given[-1])): return 'that of the last batch alone'
+    if near(first, loss_of(net, *data.given[0])): return 'that of the first batch alone'
+    if moved: return 'that of another Linear than the network came with'
+    if near(*starts(answer, without_weights)[:2]):
+        return 'that of pictures and classes that do not belong together' if near(*starts(answer, of_one_class)[:2]) else 'that of other features than the network reads'
+    return 'another number'
+
+def grads_add_up(answer):
+    "Is the gradient three times as large after three steps of size 0 as after one?"
+    found = []
+    for steps in (1, 3):
+        net, data = to_learn()
+        answer(net, data, steps, 0.)
+        found.append([p.grad for p in net[1][-1].parameters()])
+    return all(a is not None and b is not None and a.norm() > 0 and torch.allclose(3*a, b, rtol=1e-3) for a, b in zip(*found))
 
 def learns(answer):
     net, data = to_learn()
     before, seen = [t.clone() for t in net[0].state_dict().values()], []
+    linear = net[1][-1].weight.detach().clone()
     net[0].register_forward_hook(lambda m, args, out: seen.append(len(out)))
     losses = answer(net, data, 20, .2)
-    if not isinstance(losses, list): return {'what is returned': type(losses).__name__}
-    n, unmoved = sum(seen), [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())]
-    own = loss_of(net, data)
-    return {'what is returned': 'list', 'losses in it': len(losses), 'a loss is': type(losses[-1]).__name__,
-            'the weights of the body are as before': all(unmoved[:4]), 'its batch norm is as before': all(unmoved[4:6]),
-            'pictures that went through the body': n,
-            'the last loss is': 'well below the first' if losses[-1] < losses[0]/2 else 'the same' if losses[-1] == losses[0] else 'higher' if losses[-1] > losses[0] else 'a little below the first',
-            'the network itself has now': 'about the last loss' if abs(own - losses[-1]) < .2*float(losses[-1]) else 'a higher loss' if own > losses[-1] else 'a lower loss'}
+    said = {'what is returned': type(losses).__name__} | dict.fromkeys((
+        'losses in it', 'the type of a loss', 'the weights of the body are as before', 'its batch norm is as before', 'pictures that went through the body',
+        'the loss at a step size of 0', 'the gradient of each step', 'the Linear of the network has changed', 'the last loss', 'the loss of the network now'), LATER)
+    if not isinstance(losses, list) or not losses: return said | ({'losses in it': 0} if losses == [] else {})
+    unmoved, kind = [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())], kind_of_loss(answer)
+    said |= {'losses in it': len(losses), 'the type of a loss': type(losses[-1]).__name__, 'the weights of the body are as before': all(unmoved[:4]),
+             'its batch norm is as before': all(unmoved[4:6]), 'pictures that went through the body': sum(seen), 'the loss at a step size of 0': kind}
+    changed = {'the Linear of the network has changed': not torch.allclose(linear, net[1][-1].weight)}
+    if kind != OWN: return said | (changed if kind == 'another number' else {}) # what comes later depends on this
+    said['the gradient of each step'] = 'added to those before it' if grads_add_up(answer) else 'its own'
+    if said['the gradient of each step'] != 'its own': return said
+    first, last, own = number(losses[0]), number(losses[-1]), loss_of(net, data.x, data.y)
+    return said | changed | {
+        'the last loss': 'well below the first' if last < first/2 else 'the same' if last == first else 'higher' if last > first else 'a little below the first',
+        'the loss of the network now': 'about the last loss' if abs(own - last) < .2*last else 'a higher loss' if own > last else 'a lower loss'}
+
+def then(run):
+    "This trial is of interest only for an answer that has passed the first."
+    def later(answer): return run(answer) if learns(answer) == learns(retrain_head) else dict.fromkeys(run(retrain_head), LATER)
+    return later
 
 def heeds(answer):
     "What `lr` and `wd` do."
     (still, data), (free, _), (bound, _) = to_learn(), to_learn(), to_learn()
     losses = answer(still, data, 3, 0.)
     for net, wd in ((free, 0.), (bound, 8.)): answer(net, data, 12, .05, wd)
-    return {'with a step size of 0 the loss stays the same': isinstance(losses, list) and len({float(l) for l in losses}) == 1,
+    return {'with a step size of 0 the loss stays the same': len({round(number(l), 5) for l in losses}) == 1,
             'with a weight decay of 8 the weights become smaller than with 0': bool(bound[1][-1].weight.norm() < .7*free[1][-1].weight.norm())}
+
+def gives_modes_back(answer):
+    (a, data), (b, _), (c, _) = to_learn(), to_learn(), to_learn()
+    b.eval()
+    c[0].eval()
+    for net in (a, b, c): answer(net, data, 1, .05)
+    def modes(net): return ', '.join(f'{what} {"trains" if m.training else "evaluates"}' for what, m in (('the body', net[0]), ('the head', net[1])))
+    return {'a network that trained': modes(a), 'one that evaluated': modes(b), 'one whose body evaluated and whose head trained': modes(c)}
 
 
 HAND = 'Worked by hand: two channels of 2 × 2, three classes'
@@ -706,28 +811,41 @@ EXERCISES = (
         why='This is what the original CAM paper did to VGG, which has no pooling of this kind.', also=(gap_head_module, gap_head_flat)),
     Exercise('2.12', 'Train the head alone',
         'Write `retrain_head(net, batches, steps, lr, wd)` for a network as `gap_head` makes it. `batches` gives pairs `(x, y)` of pictures and classes. Each picture goes through the body *once*; '
-        'then fit the last Linear of `net[1]` to all of them together, `steps` times, with AdamW (or another optimiser), `lr` as step size and `wd` as weight decay. '
-        'Return the list of losses, as plain numbers. Weights and batch norm of the body stay as they are, even if `net` is in training mode.',
+        'then fit the last Linear of `net[1]` to all of them together, `steps` times, with the mean `F.cross_entropy` and AdamW (or another optimiser), `lr` as step size and `wd` as weight decay. Begin with the weights that it has. '
+        'Return the list of losses, as plain numbers. Weights and batch norm of the body stay as they are, even if `net` is in training mode; and afterwards each module has its own mode back.',
         retrain_head, library='camtutor.cam',
         trials=(Trial('Sixteen pictures of two classes in shuffled batches, 20 steps', learns,
                       says={'losses in it': 'One for each step, and each step uses all pictures together.', 'its batch norm': 'In training mode every run moves its averages.',
-                            'pictures that': 'The body is frozen, so it gives the same at every step: compute it before the loop.', 'a loss is': 'A tensor keeps its graph alive: `item()` gives the number.'}),
-                Trial('Other step sizes and weight decays', heeds)),
+                            'pictures that': 'The body is frozen, so it gives the same at every step: compute it before the loop.', 'the type of a loss': 'A tensor keeps its graph alive: `item()` gives the number.',
+                            'the loss at': 'Then nothing is learned, so each loss should be `F.cross_entropy(net(x), y)` for all pictures, in evaluation mode.',
+                            'the gradient': '`backward()` adds to the gradients that are there: `zero_grad()` comes before it at each step.'}),
+                Trial('Other step sizes and weight decays', then(heeds)), Trial('The mode of each module, afterwards', then(gives_modes_back), says='`eval_mode(net)` gives each its own back.')),
         mistakes=(Mistake(trains_all, 'The body has changed: the optimiser was given all parameters, and gradients came as far as that. Compute the body\'s features before the loop, under `no_grad`, and give the optimiser those of the Linear.'),
                   Mistake(trains_all_in_train_mode, 'Two things. The optimiser was given all parameters, so the weights of the body have changed. And it ran in training mode, which moves the averages of its batch norm: use `eval_mode(net)`.'),
                   Mistake(trains_slowly, 'Right, but the body runs at every step and gives the same each time. Keep what the Linear reads, and run only the Linear in the loop.'),
                   Mistake(trains_slowly_in_train_mode, 'Two things. The body runs at every step, though it is frozen: compute the features once. And it runs in training mode, so that its batch norm moves: use `eval_mode(net)`.'),
                   Mistake(trains_by_batch, 'That is how a whole network is trained: batch by batch, and the body runs each time. Here the body is frozen. Go through the batches once, keep what the Linear reads, and let each step use all of it.'),
                   Mistake(trains_in_train_mode, 'The body\'s batch norm has moved its running averages. They are no parameters: neither freezing nor `no_grad` keeps them still, only evaluation mode. `eval_mode(net)` does it, and puts the mode back.'),
-                  Mistake(trains_on_last_batch, 'Only the last batch was learned: each turn of the loop over the batches replaces what was there. Collect, and join with `torch.cat`.'),
+                  Mistake(trains_on_what_is_left, 'Only the last batch was learned: each turn of the loop over the batches replaces what was there. Collect, and join with `torch.cat`.'),
+                  Mistake(trains_on_last_batch, 'Only the last batch goes through the body, and only that is learned. Take all of them, and join their features with `torch.cat`.'),
+                  Mistake(trains_on_first_batch, 'Only the first batch was learned. Is there a `return` in the loop over the batches, or a `next`? Take all of them, and join their features with `torch.cat`.'),
                   Mistake(trains_on_mixed_labels, 'Features and classes do not belong together: you go through `batches` twice, and a DataLoader shuffles each time. Take `x` and `y` from the same pass.'),
-                  Mistake(trains_a_copy, 'The losses fall, but the network is as before: you trained a Linear of your own. Train the one that is in `net[1]`.'),
+                  Mistake(trains_a_copy, 'The network is as before, and the losses are not its own: you trained a Linear of your own. Train the one that is in `net[1]`.'),
+                  Mistake(trains_a_twin, 'The losses fall, but the network is as before: you trained a copy of its Linear. Train the one that is in `net[1]`.'),
+                  Mistake(trains_anew, 'The training does not begin with the weights that the network has: even at a step size of 0 they change. Did you reset the Linear, or put a new one in its place? Or did you scale the features, and the weight only at the end? Then multiply it by the scale before the first step.'),
                   Mistake(trains_without_decay, '`wd` has no effect. The optimiser takes it as `weight_decay`.'),
                   Mistake(trains_at_fixed_rate, '`lr` has no effect: the step size is always the same.'),
-                  Mistake(trains_scaled, 'You train on scaled features, but the network reads them as they are. Undo the scale in the weight afterwards.'),
+                  Mistake(trains_scaled, 'The Linear learns from other numbers than the network will give it. Are the features scaled, or pooled in another way? `net[1][:-1]` gives what the network reads; and a scale has to be undone in the weight.'),
+                  Mistake(trains_on_sum, 'This is the sum over the pictures: the loss is as many times too large as there are pictures, and so is each gradient. Take the mean, which `F.cross_entropy` gives unless told otherwise.'),
+                  Mistake(trains_adding_up, 'The gradients of all steps add up, since `backward()` adds to what is there: each step also goes where the steps before it went. `opt.zero_grad()` at each step, before `backward()`.'),
+                  Mistake(trains_with_other_loss, 'Features and Linear may be right, but the loss is not the mean cross-entropy over all pictures. Is it mean squared error, binary cross-entropy, or a mean of the batches\' means? `F.cross_entropy` takes the scores of all pictures and the numbers of their classes, as they are.'),
                   Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),
                   Mistake(trains_not, 'Nothing is learned: a step needs `backward()` and then `opt.step()`, with no `zero_grad()` between the two.'),
                   Mistake(trains_softmaxed, 'There is a softmax before the loss. `F.cross_entropy` takes scores and has its own softmax: with two of them the loss cannot come near 0.'),
+                  Mistake(leaves_eval, 'The network is left in evaluation mode, whatever it was in. Whoever trains it further does so without dropout, and with a batch norm that stands still. `eval_mode(net)` gives each module its own mode back.'),
+                  Mistake(leaves_body_eval, 'The body is left in evaluation mode, also where it trained before. `eval_mode(net)` gives each module its own mode back.'),
+                  Mistake(leaves_train, 'Afterwards everything trains, also what evaluated before. `eval_mode(net)` gives each module its own mode back.'),
+                  Mistake(leaves_one_mode, 'One mode is remembered for the whole network, but its parts can differ: a frozen body often evaluates. `eval_mode(net)` gives each module its own mode back.'),
                   Mistake(trains_graphs, 'These are tensors. Put `loss.item()` into the list.'),
                   Mistake(returns_last, 'This is the last loss alone. The whole list is wanted: it shows whether more steps would help.'),
                   Mistake(returns_nothing, 'Nothing is returned. The learner of a network wants to see the losses.')),
