@@ -513,6 +513,15 @@ def trains_with(loss=F.cross_entropy, zero=True):
 trains_on_sum, trains_adding_up = trains_with(partial(F.cross_entropy, reduction='sum')), trains_with(zero=False)
 trains_softmaxed = trains_with(lambda scores, y: F.cross_entropy(scores.softmax(1), y))
 trains_with_other_loss = trains_with(lambda scores, y: F.mse_loss(scores, F.one_hot(y, scores.shape[1]).float()))
+def trains_batch_by_batch(net, batches, steps=300, lr=.05, wd=.1):
+    "Steps on the features of each batch, and notes the last one's loss."
+    with eval_mode(net), torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
+    opt = torch.optim.AdamW(net[1][-1].parameters(), lr, weight_decay=wd)
+    return [[take_step(opt, F.cross_entropy(net[1][-1](f), y)) for f, y in pairs][-1] for _ in range(steps)]
+def trains_on_mean_of_means(net, batches, steps=300, lr=.05, wd=.1):
+    with eval_mode(net), torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
+    opt = torch.optim.AdamW(net[1][-1].parameters(), lr, weight_decay=wd)
+    return [take_step(opt, sum(F.cross_entropy(net[1][-1](f), y) for f, y in pairs)/len(pairs)) for _ in range(steps)]
 def trains_in_train_mode(net, batches, steps=300, lr=.05, wd=.1):
     with torch.no_grad(): pairs = [(net[1][:-1](net[0](x)), y) for x, y in batches]
     return fitted(net[1][-1], *map(torch.cat, zip(*pairs)), steps, lr, wd)
@@ -564,9 +573,9 @@ def leaves_one_mode(net, batches, steps=300, lr=.05, wd=.1):
 
 class Shuffled:
     "Batches of pictures in another order each time that one goes through them, as a DataLoader gives them; the last ones are in `given`."
-    def __init__(self, x, y): self.x, self.y = x, y
+    def __init__(self, x, y): self.x, self.y, self.shift = x, y, lambda batches: batches
     def __iter__(self):
-        self.given = [(self.x[b], self.y[b]) for b in torch.randperm(len(self.x)).split(6)]
+        self.given = self.shift([(self.x[b], self.y[b]) for b in torch.randperm(len(self.x)).split(6)])
         return iter(self.given)
 
 def to_learn():
@@ -607,12 +616,25 @@ def kind_of_loss(answer):
     if near(first, own*len(data.x)): return 'the sum of the cross-entropy over the pictures'
     with torch.no_grad(), eval_mode(net): softmaxed = F.cross_entropy(net(data.x).softmax(1), data.y).item()
     if near(first, softmaxed): return 'the cross-entropy of a softmax of the scores'
-    if near(first, loss_of(net, *data.given[-1])): return 'that of the last batch alone'
-    if near(first, loss_of(net, *data.given[0])): return 'that of the first batch alone'
+    each = [loss_of(net, *batch) for batch in data.given]
+    for i, which in (-1, 'last'), (0, 'first'):
+        if near(first, each[i]): return f'that of the {which} batch' + (' alone' if learns_only(answer, i) else ', but others count, too')
+    if near(first, sum(each)/len(each)): return "the mean of the batches' means"
     if moved: return 'that of another Linear than the network came with'
     if near(*starts(answer, without_weights)[:2]):
         return 'that of pictures and classes that do not belong together' if near(*starts(answer, of_one_class)[:2]) else 'that of other features than the network reads'
     return 'another number'
+
+def learns_only(answer, i):
+    "Does nothing but batch `i` count for what is learned?"
+    weights = []
+    for shift in (0, 1):
+        net, data = to_learn()
+        data.shift = lambda batches: [(x + shift*(b != i % len(batches)), y) for b, (x, y) in enumerate(batches)]
+        torch.manual_seed(0)
+        answer(net, data, 3, .2)
+        weights.append(net[1][-1].weight.detach())
+    return torch.allclose(*weights, atol=1e-5)
 
 def grads_add_up(answer):
     "Is the gradient three times as large after three steps of size 0 as after one?"
@@ -829,6 +851,8 @@ EXERCISES = (
                   Mistake(trains_on_what_is_left, 'Only the last batch was learned: each turn of the loop over the batches replaces what was there. Collect, and join with `torch.cat`.'),
                   Mistake(trains_on_last_batch, 'Only the last batch goes through the body, and only that is learned. Take all of them, and join their features with `torch.cat`.'),
                   Mistake(trains_on_first_batch, 'Only the first batch was learned. Is there a `return` in the loop over the batches, or a `next`? Take all of them, and join their features with `torch.cat`.'),
+                  Mistake(trains_batch_by_batch, 'You step once for each batch and note the loss of the last one. Join all features with `torch.cat` before the loop: then one step uses all of them, and its loss is that of all.'),
+                  Mistake(trains_on_mean_of_means, 'This is the mean of the batches\' means. The last batch is smaller, so its pictures count for more than the others. Join all features with `torch.cat` and take one mean.'),
                   Mistake(trains_on_mixed_labels, 'Features and classes do not belong together: you go through `batches` twice, and a DataLoader shuffles each time. Take `x` and `y` from the same pass.'),
                   Mistake(trains_a_copy, 'The network is as before, and the losses are not its own: you trained a Linear of your own. Train the one that is in `net[1]`.'),
                   Mistake(trains_a_twin, 'The losses fall, but the network is as before: you trained a copy of its Linear. Train the one that is in `net[1]`.'),
@@ -838,7 +862,7 @@ EXERCISES = (
                   Mistake(trains_scaled, 'The Linear learns from other numbers than the network will give it. Are the features scaled, or pooled in another way? `net[1][:-1]` gives what the network reads; and a scale has to be undone in the weight.'),
                   Mistake(trains_on_sum, 'This is the sum over the pictures: the loss is as many times too large as there are pictures, and so is each gradient. Take the mean, which `F.cross_entropy` gives unless told otherwise.'),
                   Mistake(trains_adding_up, 'The gradients of all steps add up, since `backward()` adds to what is there: each step also goes where the steps before it went. `opt.zero_grad()` at each step, before `backward()`.'),
-                  Mistake(trains_with_other_loss, 'Features and Linear may be right, but the loss is not the mean cross-entropy over all pictures. Is it mean squared error, binary cross-entropy, or a mean of the batches\' means? `F.cross_entropy` takes the scores of all pictures and the numbers of their classes, as they are.'),
+                  Mistake(trains_with_other_loss, 'Features and Linear may be right, but the loss is not the mean cross-entropy over all pictures. Is it mean squared error, or binary cross-entropy? `F.cross_entropy` takes the scores of all pictures and the numbers of their classes, as they are.'),
                   Mistake(trains_uphill, 'The loss rises: the step goes the wrong way.'),
                   Mistake(trains_not, 'Nothing is learned: a step needs `backward()` and then `opt.step()`, with no `zero_grad()` between the two.'),
                   Mistake(trains_softmaxed, 'There is a softmax before the loss. `F.cross_entropy` takes scores and has its own softmax: with two of them the loss cannot come near 0.'),
