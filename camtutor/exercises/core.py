@@ -235,7 +235,8 @@ def difference(got, want, name='the result')->str:
 def wrong_signature(e, answer)->str:
     "What is wrong with the arguments that `answer` takes; '' if it can be called as the reference is."
     if inspect.isclass(e.reference) != inspect.isclass(answer):
-        return f'`{e.name}` should be a {"class" if inspect.isclass(e.reference) else "function"}.'
+        asked, given = ("class" if inspect.isclass(o) else "function" for o in (e.reference, answer))
+        return f"`{e.name}` should be a {asked}, and yours is a {given}."
     if not callable(answer): return f'`@ex("{e.id}")` goes above a function or a class.'
     want, got = inspect.signature(e.reference), inspect.signature(answer)
     needed = [p.name for p in want.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
