@@ -21,7 +21,7 @@ def lab(args):
     if not found: raise CamError(f'camtutor lab: no chapter {args.chapter!r} in {nbs}; there are '
                                  f'{", ".join(sorted(p.stem for p in nbs.glob("[0-9]*.ipynb")))}.')
     as_root = ['--allow-root'] if hasattr(os, 'geteuid') and os.geteuid() == 0 else []
-    return subprocess.call([sys.executable, '-m', 'jupyterlab', f'--LabApp.default_url=/lab/tree/{found[0]}', *as_root], cwd=nbs)   # also the address that is printed
+    return subprocess.call([sys.executable, '-m', 'jupyterlab', f'--LabApp.default_url=/lab/tree/{nbs.name}/{found[0]}', *as_root], cwd=nbs.parent)   # also the address that is printed; pages show pictures from docs/
 
 def start(args):
     "Make a workspace of your own: the chapters with the exercises' bodies taken out."

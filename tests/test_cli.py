@@ -211,8 +211,12 @@ def test_lab_opens_a_notebook_that_is_there(monkeypatch, chapter, opened):
     calls = []
     monkeypatch.setattr(cli.subprocess, 'call', lambda command, cwd: calls.append((command[3], cwd)))
     cli.main(['lab', chapter] if chapter else ['lab'])
-    [(address, nbs)] = calls
-    assert address == f'--LabApp.default_url=/lab/tree/{opened}' and (nbs/opened).is_file()
+    [(address, root)] = calls
+    page = root/'nbs'/opened
+    assert address == f'--LabApp.default_url=/lab/tree/nbs/{opened}' and page.is_file()
+    shown = re.findall(r'!\[[^]]*\]\(([^)#:]+)\)', page.read_text())   # JupyterLab shows nothing from outside of its folder
+    assert all((page.parent/p).is_file() and (page.parent/p).resolve().is_relative_to(root) for p in shown)
+    assert shown or opened != 'index.ipynb'
 
 @pytest.mark.parametrize('chapter', ['/etc', '99', '*', '../tests', '[0-'])
 def test_lab_without_such_a_chapter(capsys, chapter):
