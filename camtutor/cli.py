@@ -76,7 +76,7 @@ def explain_photos(args):
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
     from camtutor.explain import explain
-    from camtutor.zoo import load_network
+    from camtutor.networks import load_network
     out, lines, failed = Path(args.out).expanduser(), {}, []
     files = [f for p in map(Path, args.photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
     net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdecimal() else args.target or None)
