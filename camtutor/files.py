@@ -7,7 +7,7 @@ import os
 PART = '.part-' # how the name of a file begins that is still being written
 
 def write_whole(path, *data): # bytes, or texts to be written as UTF-8 with '\n'
-    "Write `data`, one after the other, beside `path` and to disk, then move it there: a reader never sees half a file. Its permissions are those of any new file."
+    "Write `data`, one after the other, beside `path` and to disk, then move it there: nobody ever reads half a file."
     path = Path(path)
     part = path.with_name(PART + token_hex(6))
     try:
