@@ -75,9 +75,10 @@ def is_loopback(host): return host == 'localhost' or host == '::1' or host.start
 
 def try_address(host, port):
     "`CamError` if a page cannot be served there: Voilà would say so late, and not what to do."
-    from tornado.netutil import bind_sockets
     try:
-        for s in bind_sockets(port, host): s.close()
+        with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((host, port))
     except (OSError, OverflowError) as e:
         elsewhere = isinstance(e, socket.gaierror) or getattr(e, 'errno', None) == errno.EADDRNOTAVAIL
         advice = (f'an address of this computer with --host, such as {LOOPBACK}' if elsewhere

@@ -171,10 +171,11 @@ def reached(by):
     tree = ast.parse(sources()[by])
     names = module_names(tree, by)
     for n in ast.walk(tree):
+        said = ''
         if isinstance(n, ast.Attribute): said = private(n.attr) and ast.unparse(n.value) in names and ast.unparse(n)
-        elif isinstance(n, ast.Constant): said = re.fullmatch(r'camtutor(\.\w+)*\._[a-zA-Z]\w*', str(n.value)) and n.value
-        else: said = isinstance(n, ast.Call) and by_text(n, names)
-        if said: yield n.lineno, said
+        elif isinstance(n, ast.Constant): said = re.fullmatch(r'camtutor(\.\w+)*\._[a-zA-Z]\w*', str(n.value))
+        elif isinstance(n, ast.Call): said = by_text(n, names)
+        if said: yield n.lineno, said if isinstance(said, str) else said[0]
 
 def by_text(call, names):
     "'module._name' of a call like `setattr(module, '_name', …)`, '' of another."
