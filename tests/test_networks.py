@@ -6,7 +6,8 @@ from PIL import Image, ImageOps
 from safetensors.torch import save_file
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import as_shown, explain
+from camtutor.engine.inputs import as_shown
+from camtutor.explanation import explain
 from camtutor.networks import (SHIPPED, load_body, load_network, load_pets, load_plain, load_weights, picture_transform,
                                plain_net, small_resnet)
 from camtutor.networks.by_name import fill
