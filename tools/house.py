@@ -119,11 +119,15 @@ def cycles(edges)->list: # of lists of modules
         for way in ways:
             for to in edges.get(way[-1], ()):
                 if to == end: return way + [end]
-                if to not in seen: seen.add(to), ways.append(way + [to])
+                if to not in seen:
+                    seen.add(to)
+                    ways.append(way + [to])
     found, known = [], set()
     for m in sorted(edges):
         way = None if m in known else path(m, m)
-        if way: found.append(way), known.update(way)
+        if way:
+            found.append(way)
+            known |= {n for n in edges if n == m or path(m, n) and path(n, m)}
     return found
 
 def rank(module):
