@@ -115,8 +115,8 @@ SHIPPED = ('The shipped network knows drawn animals only ({}). '
 
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
-    from camtutor.explain import explain, explain_all
-    from camtutor.zoo import load_network
+    from camtutor.explanation import explain, explain_all
+    from camtutor.networks import load_network
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
     out, lines, failed, read = Path(args.out).expanduser(), {}, [], []
@@ -155,8 +155,8 @@ def report(lines, failed, n):
 
 def photos_in(folder, out):
     "The pictures of `folder`; of a folder `out` below it none, since they are an earlier run's."
-    from camtutor.explain import sources_of
-    found, own = sources_of(folder), out.resolve()
+    from camtutor.explanation import pictures_in
+    found, own = pictures_in(folder), out.resolve()
     if folder.resolve() not in own.parents: return found
     kept = [f for f in found if not f.parent.resolve().is_relative_to(own)]
     if kept: return kept
