@@ -5,7 +5,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
-from camtutor.explain import explain
+from camtutor.explanation import explain
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.networks.by_name import build, load_network, read_state
@@ -93,7 +93,7 @@ def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
     assert status == 1 and "'.' holds no picture but the maps in 'again'" in err
 
 def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, monkeypatch):
-    from camtutor.explain import Explanation
+    from camtutor.explanation import Explanation
     save, saved = Explanation.save, []
     def second(self, path):
         if saved: raise KeyboardInterrupt

@@ -21,6 +21,7 @@ def test_rule_is_kept(rule): assert rule() == []
 
 def test_lessons_are_those_of_the_course():
     assert house.lessons()[:4] == [f'camtutor.{m}' for m in ('pets', 'hooks', 'cam', 'gradcam')]
+    assert house.rank('camtutor.hooks') < house.rank('camtutor.engine.forward') < house.rank('camtutor.cam')
 
 def says(code): return subprocess.check_output([sys.executable, '-c', code], text=True, cwd=ROOT).strip()
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
-# Lowest first. A module imports from its own line and from those below; within a line, and among lessons in their
-# order, no cycle. A name stands for the package of that name, too.
+# Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
+# A package's name stands for all its modules.
 ORDER = (
     'errors', 'files', 'hooks show images scenes course', 'engine networks targets', 'LESSONS', 'methods',
     'explanation', 'exercises', 'ui', 'workspace', 'cli')
@@ -131,10 +131,10 @@ def cycles(edges)->list: # of lists of modules
     return found
 
 def rank(module):
-    "The line of ORDER that a module stands on, and its place among the lessons."
-    if module in lessons(): return ORDER.index('LESSONS'), lessons().index(module)
+    "The line of ORDER that a module stands on, and its place among the lessons; hooks, a lesson, is named in ORDER."
     top = module.split('.')[1]
-    return next((i for i, names in enumerate(ORDER) if top in names.split()), None), -1
+    line = next((i for i, names in enumerate(ORDER) if top in names.split()), None)
+    return (ORDER.index('LESSONS'), lessons().index(module)) if line is None and module in lessons() else (line, -1)
 
 # ---- Rules. Each gives sentences, none where all is well
 
