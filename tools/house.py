@@ -12,8 +12,8 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'errors', 'files', 'hooks show images scenes course', 'engine networks targets', 'LESSONS', 'methods',
-    'explanation', 'exercises', 'ui', 'workspace', 'cli')
+    'errors', 'files', 'hooks', 'show images scenes', 'course', 'engine', 'networks', 'LESSONS', 'methods', 'explanation',
+    'exercises', 'ui', 'workspace', 'cli')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."
@@ -33,7 +33,7 @@ def notebooks(): return sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipy
 
 def dotted(path): # camtutor/engine/__init__.py -> camtutor.engine; tools/nb.py -> nb
     parts = list(path.relative_to(ROOT).with_suffix('').parts)
-    if parts[0] != 'camtutor': return parts[-1] if parts[0] != 'benchmarks' else '.'.join(parts)
+    if parts[0] in ('tests', 'tools'): parts = parts[1:] # they are on the path
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 @cache
