@@ -12,8 +12,8 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'errors', 'files', 'hooks', 'show images scenes', 'course', 'engine', 'networks', 'LESSONS', 'methods', 'explanation',
-    'exercises', 'ui', 'workspace', 'cli')
+    'errors', 'files', 'hooks', 'show images scenes', 'course', 'engine', 'networks', 'LESSONS', 'methods',
+    'explanation', 'exercises', 'ui', 'workspace', 'cli')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."
@@ -203,7 +203,13 @@ def wide_or_tangled():
     ruff = subprocess.run([sys.executable, '-m', 'ruff', 'check', *options, *FOLDERS, 'setup.py', 'nbs'],
                           cwd=ROOT, capture_output=True, text=True)
     if ruff.returncode > 1: raise SystemExit(ruff.stderr)
-    return ruff.stdout.splitlines()
+    return [l for l in ruff.stdout.splitlines() if not by_nbdev(*l.split(':')[:2])]
+
+def by_nbdev(file, line):
+    "Is it the line `__all__ = …` of a generated module, which nbdev wraps at 130 columns, whatever one says?"
+    if not file.endswith('.py') or int(line) < 2: return False
+    before, here = (ROOT/file).read_text(encoding='utf8').splitlines()[int(line)-2:int(line)]
+    return before == '# %% auto #0' and here.startswith('__all__ = [')
 
 RULES = wide_or_tangled, borrowed, round_trips, upwards, by_the_front_door, unplaced
 
