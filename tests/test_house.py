@@ -124,9 +124,13 @@ def test_own_and_foreign_private_names_are_nobodys_business(build):
     build(a='_x = 1\nfrom torch import _C\n_C._y\nself._z\ngetattr(self, "_w")\nfrom . import __version__')
     assert house.borrowed() == []
 
+def for_ruff(root):
+    "The rules for widths and branches, and the folders that are read."
+    (root/'pyproject.toml').write_text((ROOT/'pyproject.toml').read_text())
+    for folder in ('tests', 'tools', 'benchmarks'): (root/folder).mkdir()
+
 def test_wide_lines_and_many_branches_are_found(build, tmp_path):
-    (tmp_path/'pyproject.toml').write_text((ROOT/'pyproject.toml').read_text())
-    for folder in ('tests', 'tools', 'benchmarks'): (tmp_path/folder).mkdir()
+    for_ruff(tmp_path)
     def wide(n): return "x = 'a b" + 'c' * (n - 9) + "'"
     def branches(n): return 'def f(x):\n' + ''.join(f'    if x == {i}: return {i}\n' for i in range(n - 1))
     build(a=wide(121), b=branches(11), c=wide(120), d=branches(10), e=f'{wide(121)}  # noqa: E501')
@@ -134,3 +138,9 @@ def test_wide_lines_and_many_branches_are_found(build, tmp_path):
     found = house.wide_or_tangled()
     assert [f.split(':')[0] for f in found] == ['camtutor/a.py', 'camtutor/b.py', 'camtutor/e.py', 'nbs/01_b.ipynb']
     assert ['C901' in f for f in found] == [False, True, False, False]
+
+def test_the_line_that_nbdev_writes_is_its_own(build, tmp_path):
+    for_ruff(tmp_path)
+    names = f"__all__ = ['{'a' * 80}', '{'b' * 30}']\n"
+    build(a=f'# %% auto #0\n{names}', b=names, c=f'# %% auto #0\nx = {names}')
+    assert [f.split(':')[0] for f in house.wide_or_tangled()] == ['camtutor/b.py', 'camtutor/c.py']
