@@ -47,6 +47,8 @@ def code_of(path):
     lines = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code').splitlines()
     return '\n'.join(re.sub(r'^(\s*)[%!].*', r'\1pass', l) for l in lines)
 
+def tree(name): return ast.parse(sources()[name], name)
+
 def modules(): return {m for m in sources() if m.split('.')[0] == 'camtutor'}
 
 def is_package(module): return (ROOT.joinpath(*module.split('.'))/'__init__.py').exists()
@@ -61,8 +63,8 @@ def lessons()->list: # in the order of the course
 
 def imports(by)->list:
     "Every import of ours, also in functions and by `import_module`."
-    tree, out = ast.parse(sources()[by]), []
-    for n in ast.walk(tree):
+    out = []
+    for n in ast.walk(tree(by)):
         if isinstance(n, ast.Import): out += [Import(by, n.lineno, a.name, '') for a in n.names]
         elif isinstance(n, ast.ImportFrom): out += [Import(by, n.lineno, *taken(base(by, n), a.name)) for a in n.names]
         elif isinstance(n, ast.Call): out += [Import(by, n.lineno, m, '') for m in by_name(by, n)]
@@ -172,9 +174,8 @@ def borrowed():
 
 def reached(by):
     "Lines and names such as `module._name`, where `module` is ours, also as text for `setattr` and its kind."
-    tree = ast.parse(sources()[by])
-    names = module_names(tree, by)
-    for n in ast.walk(tree):
+    names = module_names(by)
+    for n in ast.walk(tree(by)):
         said = ''
         if isinstance(n, ast.Attribute): said = private(n.attr) and ast.unparse(n.value) in names and ast.unparse(n)
         elif isinstance(n, ast.Constant): said = re.fullmatch(r'camtutor(\.\w+)*\._[a-zA-Z]\w*', str(n.value))
@@ -187,10 +188,10 @@ def by_text(call, names):
     module, name = ast.unparse(call.args[0]), getattr(call.args[1], 'value', None)
     return f'{module}.{name}' if module in names and isinstance(name, str) and private(name) else ''
 
-def module_names(tree, by)->set:
+def module_names(by)->set:
     "By which names a source knows modules of ours."
     out = set()
-    for n in ast.walk(tree):
+    for n in ast.walk(tree(by)):
         if isinstance(n, ast.Import): known = [a for a in n.names if a.name in sources()]
         elif isinstance(n, ast.ImportFrom): known = [a for a in n.names if not taken(base(by, n), a.name)[1]]
         else: continue
