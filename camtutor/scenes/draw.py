@@ -9,7 +9,7 @@ from .canvas import Canvas, PARTS, soften
 from .coats import COLOURS, PATTERNS, make_look
 from .objects import OBJECTS, draw_object
 
-# how many squares of a head's radius each species covers in each pose (measured by benchmarks/scenes.py --areas)
+# how many squares of a head's radius each species covers in each pose (measured by tools/make_sheet.py --areas)
 AREAS = {
     'bear': (9.4, 6.9, 10.1, 10.4, 11.6, 11.9), 'cat': (9.6, 5.8, 9.5, 9.1, 10.9, 11.0),
     'dog': (9.0, 5.6, 9.1, 8.7, 11.2, 11.4), 'elephant': (10.9, 8.5, 11.9, 12.0, 14.0, 14.4),
