@@ -25,11 +25,11 @@ from training import DATA, ROOT, SIZE, batched, moved, norm, relit, save
 SEEDS = dict(train=10_000_000, held_out=30_000_000, pairs=31_000_000, learners=32_000_000)
 ASTRAY, NAMES_ALONE = .02, 2     # pets: the price of evidence off its own animal, and the epochs before there is one
 UNSEEN = 'cat', 'dog'            # by the backbone
-# How many scenes to train on, with one animal and with two; epochs; scenes to measure on; to fit on, to judge by, runs
+# How many scenes to train on, with one animal and with two; epochs; scenes to measure on; for fine-tuning, and runs
 FULL = SimpleNamespace(single=8000, pairs=4000, epochs=dict(pets=6, backbone=5), bs=32,
-                       judged=2000, judged_pairs=500, fit=600, fit_judged=1000, runs=3)
+                       judged=2000, judged_pairs=500, fit=600, fit_valid=200, fit_judged=1000, runs=3)
 TINY = SimpleNamespace(single=24, pairs=8, epochs=dict(pets=3, backbone=1), bs=8,
-                       judged=16, judged_pairs=4, fit=32, fit_judged=8, runs=1)
+                       judged=16, judged_pairs=4, fit=32, fit_valid=8, fit_judged=8, runs=1)
 
 # ---- scenes
 def kinds(species, n_single, n_pairs, seed):
@@ -157,10 +157,10 @@ def report_pairs(net, n):
 
 def error_of(net, x, y): return float((batched(net, x).argmax(1) != y).float().mean())
 
-def fit(body, n, judge, seed):
-    "Error on `judge` and seconds: fine_tune(1) of a body, or two epochs from nothing, on `n` scenes of cats and dogs."
+def fit(body, job, judge, seed):
+    "Error on `judge` and seconds: fine_tune(1) of a body, or two epochs from nothing, on scenes of cats and dogs."
     set_seed(seed)
-    dls = pets_dls('scenes', n=n, seed=SEEDS['learners'] + 10_000 * seed)
+    dls = pets_dls('scenes', n=job.fit, n_valid=job.fit_valid, seed=SEEDS['learners'] + 10_000 * seed)
     learn = pets_learner(dls, 'camtutor' if body else None)
     if body: learn.model[0].load_state_dict(body)
     t = time.perf_counter()
@@ -172,7 +172,7 @@ def report_fits(job, folder):
     judge = norm(torch.from_numpy(p.images)), torch.tensor([int(s == 'dog') for s in names])
     out = dict(train=job.fit, judged=job.fit_judged, runs=job.runs)
     for label, body in dict(fine_tune=load_weights('backbone', folder)[0], scratch=None).items():
-        errors, seconds = zip(*[fit(body, job.fit, judge, seed) for seed in range(job.runs)])
+        errors, seconds = zip(*[fit(body, job, judge, seed) for seed in range(job.runs)])
         out |= {f'{label}_errors': [round(e, 4) for e in errors], f'{label}_seconds': round(min(seconds), 1)}
     return out
 
