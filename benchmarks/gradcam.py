@@ -251,7 +251,8 @@ def bars(result):
 ROOT = Path(__file__).resolve().parents[1]
 # networks, batches, pixels, seconds and rounds of each case; the growth that is drawn
 FULL = dict(single=(LAST, [1, 8, 32], 224, 60, 25), every=(STAGES, 224, 100, 11), classes=10, scaling=(224, 15, 7))
-QUICK = dict(single=(['resnet18'], [1, 4], 224, 4, 9), every=(['resnet18'], 224, 12, 5), classes=10, scaling=(224, 4, 3))
+QUICK = dict(single=(['resnet18'], [1, 4], 224, 4, 9), every=(['resnet18'], 224, 12, 5), classes=10,
+             scaling=(224, 4, 3))
 TINY = dict(single=(['resnet18'], [1], 32, 0, 1), every=(['resnet18'], 32, 0, 1), classes=2,
             scaling=(32, 0, 1, dict(images=(2,), classes=(2,), layers=(2,))))
 
