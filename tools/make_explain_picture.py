@@ -4,7 +4,7 @@
 import argparse, tempfile
 from pathlib import Path
 from PIL import Image
-from camtutor import explain
+from camtutor.explanation import explain
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from fastai.vision.all import set_seed
-from camtutor.cam import best_energy, cam, energy, head_weight, peak_inside
+from camtutor.cam import best_energy, cam, energy, peak_inside
+from camtutor.engine.head import head_weight
 from camtutor.networks.build import small_resnet
 from camtutor.networks.shipped import SHIPPED, load_shipped, load_weights
 from camtutor.pets import pets_dls, pets_learner

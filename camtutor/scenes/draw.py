@@ -158,7 +158,7 @@ def _soft_lens(a):
     return a
 
 # ---- the scene
-def _draw_one(c, species, place, look, rng):
+def draw_one(c, species, place, look, rng):
     "One animal at its place."
     x0, _, x1, y1 = extent(species, place.pose)
     s, flip = c.size, -1 if place.mirror else 1
@@ -226,5 +226,5 @@ def _populate(c, seed, names, places, looks, things):
     put(False)
     for i, (name, place, look) in enumerate(zip(names, places, looks)):
         c.instance = i + 1
-        _draw_one(c, name, place, look, _stream(seed, 'animal', i))
+        draw_one(c, name, place, look, _stream(seed, 'animal', i))
     put(True)
