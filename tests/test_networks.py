@@ -140,7 +140,8 @@ def test_prepare_grey_and_transparent():
 def test_prepare_takes_whatever_a_person_calls_a_picture(tmp_path):
     a = scene(1).image
     Image.fromarray(a).save(tmp_path/'cat.png')
-    for same in (a, a.transpose(2, 0, 1), a / 255, torch.from_numpy(a), Image.fromarray(a), tmp_path/'cat.png', scene(1)):
+    for same in (a, a.transpose(2, 0, 1), a / 255, torch.from_numpy(a), Image.fromarray(a), tmp_path/'cat.png',
+                 scene(1)):
         check_tensor(prepare()(same), prepare()(a))
 
 BAD = [np.zeros((2, 3, 8, 8), np.uint8), torch.full((3, 8, 8), 300.), 'cat.jpg', None, 3]
