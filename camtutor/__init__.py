@@ -1,16 +1,13 @@
-"""See what a convolutional network looks at.
+"""Modules:
 
-`explain(model, image)` gives one map, `explain_all(model, images)` one after the other; `METHODS` is the table of methods.
-`Explorer(model, images)` shows them with sliders; `load_pets()` and `scene(seed)` are the shipped network and its pictures.
-`overlay(image, map)` draws a map over a picture; `CamError` is the one error. Each chapter of the course is a module:
-`camtutor.hooks`, `cam`, `gradcam`, `guided`, `deconvnet`, `features`."""
+- `camtutor.ui.explorer`: Slide through classes and layers and see the map follow."""
 
 __version__ = "0.1.0"
 
 import sys
 from types import ModuleType
 
-_lazy = dict(explain='explain', explain_all='explain', Explanation='explain', METHODS='explain', Explorer='explorer', load_pets='pets', scene='scenes',
+_lazy = dict(explain='explain', explain_all='explain', Explanation='explain', METHODS='explain', Explorer='ui.explorer', load_pets='pets', scene='scenes',
              overlay='show', CamError='errors')
 
 def __getattr__(name):

@@ -40,7 +40,7 @@ def check(args):
     return min(author.check(args.ids), 1)
 
 LOOPBACK = '127.0.0.1'
-WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8'   # all that the page needs of JupyterLab's extensions
+WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8', 'anywidget'   # all that the page needs of JupyterLab's extensions
 
 def is_loopback(host): return host == 'localhost' or host == '::1' or host.startswith('127.')
 

@@ -64,44 +64,12 @@ def show_widget(widget, # any ipywidget
     view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
     display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
 
-CHOICE_CSS = '''<style>
-.ct-ask, .ct-ask > * {height:auto; overflow:visible}
-.ct-ask .widget-html-content {line-height:1.45}
-.ct-ask .widget-toggle-buttons > div {flex-wrap:wrap; height:auto}
-.ct-ask .widget-toggle-button {height:auto; min-height:30px; line-height:1.4; padding:4px 10px; white-space:normal; text-align:left; border-radius:6px; margin:2px 4px 4px 0; box-shadow:none}
-.ct-ask .widget-toggle-button.mod-active {background:#5b4b8a; color:#fff; font-weight:600; text-decoration:underline}
-.ct-ask .widget-radio-box {height:auto; max-width:46em}
-.ct-ask .widget-radio-box label {display:flex !important; flex-direction:row-reverse; justify-content:flex-end; align-items:flex-start; gap:6px;
-  height:auto !important; line-height:1.4 !important; white-space:normal; margin-bottom:4px; font-size:14px}
-.ct-ask .widget-radio-box input {flex:none; width:13px; height:1.4em; margin:0 !important}
-</style>'''
-
-# What Jupyter's buttons leave out: arrow keys and a name for a group of options, which button is pressed, and that a reply has come
-CHOICE_SCRIPT = '''(function (root) {
-  if (!root || root.ctReady) return;
-  root.ctReady = true;
-  var group = 'ct' + Math.random(), set = function (el, name, value) { if (el.getAttribute(name) !== value) el.setAttribute(name, value); };
-  var mark = function () {
-    root.querySelectorAll('.widget-radio-box, .widget-toggle-buttons').forEach(function (b) {
-      set(b, 'role', b.matches('.widget-radio-box') ? 'radiogroup' : 'group');
-      set(b, 'aria-label', root.querySelector('.widget-html-content b').textContent);
-    });
-    root.querySelectorAll('input[type=radio]').forEach(function (i) { set(i, 'name', group); set(i, 'data-lm-suppress-shortcuts', 'true'); });
-    root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
-    root.querySelectorAll('.ct-reply').forEach(function (r) { set(r, 'role', 'status'); });
-  };
-  new MutationObserver(mark).observe(root, {subtree: true, childList: true, attributeFilter: ['class']});
-  mark();
-})(this.closest('.ct-ask'))'''
-
 def asked(question, # HTML
           *widgets # the options, and what belongs below them
          ): # a widget
     "A question above its options, for mouse, keyboard and screen reader."
-    import ipywidgets as w
-    box = w.VBox([w.HTML(question), *widgets, w.HTML(CHOICE_CSS + f'<img src="data:," alt="" hidden onerror="{escape(CHOICE_SCRIPT)}">')])
-    box.add_class('ct-ask')
-    return box
+    from camtutor.ui import ask
+    return ask.asked(question, *widgets)
 
 class Prediction:
     "A question and the option that the learner picked."

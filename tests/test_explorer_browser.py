@@ -4,8 +4,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 import numpy as np, psutil, pytest
 from PIL import Image
-from camtutor.explorer import Explorer, drive
-from camtutor.panel import MAX_UPLOAD
+from camtutor.ui.explorer import Explorer, drive
+from camtutor.ui.study import MAX_UPLOAD
 from camtutor.pets import load_pets
 from camtutor.scenes import scene
 from lab import free_port, open_notebook, run_cell, serving, set_theme, shoot, violations
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 CELLS = ('''import os
 print('kernel', os.getpid())
-from camtutor.explorer import Explorer
+from camtutor import Explorer
 Explorer(outline='animal')''', '''import time, torch
 from camtutor.explain import METHODS, Method
 def slow(model, x, target, layer):
@@ -180,7 +180,7 @@ def test_five_hundred_moves(view, notebook):
     assert after < 1.05 * before
 
 def choose(view, name, data):
-    with view.page.expect_file_chooser() as chooser: view.find('.widget-upload').click()
+    with view.page.expect_file_chooser() as chooser: view.find('.ct-choose').click()
     chooser.value.set_files([dict(name=name, mimeType='image/jpeg', buffer=data)])
 
 def drop(view, name, data):

@@ -174,7 +174,7 @@ def swap(old, new):
 
 def refresh_explorers():
     "Open explorers show at once what the exchange has changed."
-    ui = sys.modules.get('camtutor.explorer_ui')
+    ui = sys.modules.get('camtutor.ui.explorer')
     for explorer in list(ui.OPEN) if ui else (): explorer.refresh()
 
 ex.answer, ex.ask, ex.hint, ex.solution, ex.progress, ex.next, ex.reset, ex.use, ex.unuse = (
