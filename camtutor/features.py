@@ -7,19 +7,19 @@ __all__ = ['Top', 'channel_maps', 'feature_grid', 'fuse_channels', 'log_features
            'dead_channels', 'channel_similarity', 'top_activations', 'part_energy', 'ablate_channels',
            'accuracy_without']
 
-# %% ../nbs/06_feature_maps.ipynb #0003295e
+# %% ../nbs/06_feature_maps.ipynb #0003640b
 from collections import namedtuple
 from collections.abc import Iterable
 from contextlib import contextmanager
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
-from .errors import CamError
-from .gradcam import plain
+from .engine.targets import plain
+from .errors import CamError, describe
 from .hooks import get_layer
 from .show import colorize
 
-# %% ../nbs/06_feature_maps.ipynb #000e8cdb
+# %% ../nbs/06_feature_maps.ipynb #000eef69
 _PER = {'channel': lambda A: A.amax((1, 2), keepdim=True), 'layer': lambda A: A.amax()}
 
 def channel_maps(
@@ -27,8 +27,8 @@ def channel_maps(
     per='channel', # what is divided by: each 'channel' own largest value, or that of the whole 'layer'
 )->Tensor:         # (C,h,w) in [0,1]
     "The positive part of each channel, scaled for the eye. `CamError` unless `A` is (C,h,w) and `per` is known."
-    if A.ndim != 3: raise CamError(f"Channels as pictures: got {tuple(A.shape)}, but one picture's activations are (C,h,w). Use A[0] of a batch.")
-    if per not in _PER: raise CamError(f"Channels as pictures: per={per!r} is unknown. Choose 'channel' or 'layer'.")
+    if A.ndim != 3: raise CamError(f"got {tuple(A.shape)}, but one picture's activations are (C,h,w). Use A[0] of a batch.", 'Channels as pictures')
+    if per not in _PER: raise CamError(f"per={per!r} is unknown. Choose 'channel' or 'layer'.", 'Channels as pictures')
     A = A.detach().float().clamp(min=0)
     top = _PER[per](A)
     return A / top.where(top > 0, torch.ones_like(top))
@@ -45,7 +45,7 @@ def feature_grid(
     tiles = colorize(channel_maps(A, per), cmap)
     return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1] // 16), pad_value=1.)
 
-# %% ../nbs/06_feature_maps.ipynb #001aef4e
+# %% ../nbs/06_feature_maps.ipynb #001adc74
 def _pca(A):
     "The first three principal components over all places of the batch, each stretched to [0,1]."
     flat = A.movedim(1, -1).reshape(-1, A.shape[1])
@@ -63,9 +63,9 @@ def fuse_channels(
     how='mean', # 'mean', 'max' or 'pca'
 )->Tensor:      # maps (N,h,w), or for 'pca' colour pictures (N,3,h,w) in [0,1]
     "All channels of a layer in one picture. `CamError` for another `how`, or fewer than three channels for 'pca'."
-    if A.ndim != 4: raise CamError(f"Fusing channels: got {tuple(A.shape)}, but a batch of activations is (N,C,h,w). Use A[None] for one.")
-    if how not in _FUSE: raise CamError(f"Fusing channels: how={how!r} is unknown. Choose 'mean', 'max' or 'pca'.")
-    if how == 'pca' and A.shape[1] < 3: raise CamError(f"Fusing channels: three colours need three channels, and there are {A.shape[1]}.")
+    if not isinstance(A, Tensor) or A.ndim != 4: raise CamError(f"got {describe(A)}, but a batch of activations is (N,C,h,w). Use A[None] for one.", 'Fusing channels')
+    if how not in _FUSE: raise CamError(f"how={how!r} is unknown. Choose 'mean', 'max' or 'pca'.", 'Fusing channels')
+    if how == 'pca' and A.shape[1] < 3: raise CamError(f"three colours need three channels, and there are {A.shape[1]}.", 'Fusing channels')
     return _FUSE[how](A.detach().float())
 
 # %% ../nbs/06_feature_maps.ipynb #00200ec5
@@ -79,7 +79,7 @@ def log_features(
     writer.add_image(f'{tag}/channels', feature_grid(A), step)
     writer.add_image(f'{tag}/mean', feature_grid(fuse_channels(A[None])), step)
 
-# %% ../nbs/06_feature_maps.ipynb #002622fa
+# %% ../nbs/06_feature_maps.ipynb #00262a05
 def kernel_grid(
     w:Tensor, # kernels (K,3,kh,kw) to show in colour, or (K,1,kh,kw) in grey
     ncol=8,   # kernels in a row
@@ -87,7 +87,7 @@ def kernel_grid(
 )->Tensor:    # one picture (3,H,W) in [0,1]; grey is zero
     "Kernels side by side, all on one scale. `CamError` unless they have 1 or 3 input channels."
     if w.ndim != 4 or w.shape[1] not in (1, 3):
-        raise CamError(f"Kernels as pictures: got {tuple(w.shape)}, but only (K,3,kh,kw) has colours. Pick one input channel c with w[:, c:c+1].")
+        raise CamError(f"got {tuple(w.shape)}, but only (K,3,kh,kw) has colours. Pick one input channel c with w[:, c:c+1].", 'Kernels as pictures')
     w = w.detach().float()
     top = w.abs().max()
     tiles = .5 + .5 * w / top.where(top > 0, torch.ones_like(top))
@@ -134,19 +134,19 @@ def top_activations(
     place = place.gather(0, image)
     return Top(value.T, image.T, torch.stack([place.T // A.shape[3], place.T % A.shape[3]], -1))
 
-# %% ../nbs/06_feature_maps.ipynb #0044d387
+# %% ../nbs/06_feature_maps.ipynb #0044d501
 def part_energy(
     A:Tensor,    # activations (N,C,h,w)
     mask:Tensor, # the part's mask in each picture (N,H,W), bool
 )->Tensor:       # (C,), from 0 to 1; 0 for dead channels
     "The share of each channel's positive activation that lies on the part, over all pictures. `CamError` if counts differ."
     if A.ndim != 4 or mask.ndim != 3 or len(A) != len(mask):
-        raise CamError(f"Energy of channels on a part: activations {tuple(A.shape)} and masks {tuple(mask.shape)} must be (N,C,h,w) and (N,H,W).")
+        raise CamError(f"activations {tuple(A.shape)} and masks {tuple(mask.shape)} must be (N,C,h,w) and (N,H,W).", 'Energy of channels on a part')
     A = A.detach().float().clamp(min=0)
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])[:, 0]
     return torch.einsum('nchw,nhw->c', A, share) / A.sum((0, 2, 3)).clamp(min=1e-12)
 
-# %% ../nbs/06_feature_maps.ipynb #0051cf79
+# %% ../nbs/06_feature_maps.ipynb #0051d9bb
 @contextmanager
 def ablate_channels(
     model:nn.Module, # a network
@@ -156,7 +156,7 @@ def ablate_channels(
     "Inside the `with`, these channels of `layer` are zero. `CamError` for no channel, one out of range, or an output that is no map."
     channels = _numbers(channels)
     def zero(module, args, out):
-        if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"Switching channels off: {layer!r} gives no maps (N,C,h,w).")
+        if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"{layer!r} gives no maps (N,C,h,w).", 'Switching channels off')
         C = out.shape[1]
         if any(not 0 <= c < C for c in channels): raise CamError(f"Switching channels {channels} off: {layer!r} has channels 0 to {C - 1}.")
         return out.index_fill(1, torch.tensor(channels, dtype=torch.long, device=out.device), 0.)
@@ -164,14 +164,14 @@ def ablate_channels(
     try: yield model
     finally: handle.remove()
 
-# %% ../nbs/06_feature_maps.ipynb #00526f81
+# %% ../nbs/06_feature_maps.ipynb #005209ab
 def _numbers(channels):
     "One channel or several as a list of ints."
     several = plain(channels)
     if isinstance(several, str) or not isinstance(several, Iterable): several = [several]
     several = [plain(c) for c in several]
     for c in several:
-        if type(c) is not int: raise CamError(f"Switching channels off: {c!r} is no channel. Give a number or several; for a mask of channels give mask.nonzero().flatten().")
+        if type(c) is not int: raise CamError(f"{c!r} is no channel. Give a number or several; for a mask of channels give mask.nonzero().flatten().", 'Switching channels off')
     return several
 
 # %% ../nbs/06_feature_maps.ipynb #0057b5ee
