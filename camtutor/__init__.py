@@ -1,6 +1,9 @@
-"""Modules:
+"""See what a convolutional network looks at.
 
-- `camtutor.ui.explorer`: Slide through classes and layers and see the map follow."""
+`explain(model, image)` gives one map, `explain_all(model, images)` one after the other; `METHODS` is the table of methods.
+`Explorer(model, images)` shows them with sliders; `load_pets()` and `scene(seed)` are the shipped network and its pictures.
+`overlay(image, map)` draws a map over a picture; `CamError` is the one error. Each chapter of the course is a module:
+`camtutor.hooks`, `cam`, `gradcam`, `guided`, `deconvnet`, `features`."""
 
 __version__ = "0.1.0"
 

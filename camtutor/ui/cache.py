@@ -1,11 +1,13 @@
 "One forward pass, kept: everything that a slider asks for afterwards is small."
 from collections import OrderedDict
 
-from torch import Tensor
+import torch
 
+from camtutor.engine.forward import Forward
+from camtutor.engine.inputs import network
+from camtutor.engine.layers import map_layers
+from camtutor.engine.targets import At, class_numbers, score_matrix
 from camtutor.errors import CamError, doing, nearest
-from camtutor.explain import net_of
-from camtutor.gradcam import Forward, class_score, map_layers, plain
 
 def versions(net):
     "How often each weight and statistic was written into."
@@ -14,12 +16,12 @@ def versions(net):
 class CamCache:
     "One forward pass, kept: activations and gradients of any class at any layer, each backward pass made once."
     def __init__(self, model, # a network, or a fastai Learner
-                 x:Tensor, # normalised batch (N,3,H,W)
+                 x, # a batch it takes
                  layers=None, # their names in order of execution; None = all that `map_layers` finds
                  keep_mb=256): # memory for gradients; those of the class unused for longest go first
-        net = net_of(model)
+        net = network(model)
         with doing('Exploring'): self.forward = Forward(net, x, list(layers or map_layers(net, x)))
-        self.layers, self.out = self.forward.names, self.forward.out
+        self.layers, self.out, self.vocab = self.forward.names, self.forward.out, self.forward.vocab
         self.keep_mb, self.kept, self.backwards, self.versions = keep_mb, OrderedDict(), 0, versions(net)
 
     def __repr__(self):
@@ -30,25 +32,10 @@ class CamCache:
         "Megabytes of gradients that are kept now."
         return sum(g.nbytes for grads in self.kept.values() for g in grads.values() if g is not None) / 1e6
 
-    def key(self, target):
-        "A target under which gradients can be kept. `CamError` for what is none."
-        if target is None or callable(target): return target
-        class_score(self.out, target)
-        target = plain(target)
-        return tuple(map(plain, target)) if isinstance(target, (list, tuple, range)) else target
-
-    def backward(self, target, layers):
-        "Gradients of one score at `layers`; the graph stays for the next score."
-        self.backwards += 1
-        try: return dict(zip(layers, self.forward.each(lambda name, g: g, target, layers, again=True)))
-        except RuntimeError as e:
-            if versions(self.forward.model) == self.versions: raise
-            raise CamError("the network's weights have changed since this cache was made. Make a new one.") from e
-
     def get(self,
             layer:str, # one of `self.layers`
-            target=None, # a class number, N of them, None for the top class, or a callable out -> (N,)
-           )->tuple: # A, g: activations and gradients (N,C,h,w)
+            target=None, # a class number or name, one for each image, None for the top class, or a callable out -> (N,)
+           )->tuple: # A, g: activations and gradients (N,C,*places)
         "Activations and gradients, as the formulas want them: at most two backward passes for each target."
         with doing('Exploring'):
             if self.forward is None:
@@ -61,6 +48,21 @@ class CamCache:
                 grads = self.backward(target, self.layers[0 if grads else self.layers.index(layer):])
             self.keep(target, grads)
             return self.forward.pair(layer, grads[layer])
+
+    def key(self, target):
+        "A target under which gradients can be kept: plain numbers, which nobody can write into. `CamError` for what is none."
+        if target is None or callable(target) or isinstance(target, At): return target
+        numbers = class_numbers(target, *score_matrix(self.out).shape, self.vocab)
+        return tuple(numbers) if len(set(numbers)) > 1 else numbers[0]
+
+    def backward(self, target, layers)->dict: # layer -> gradient
+        "Gradients of one score at `layers`; the graph stays for the next score."
+        self.backwards += 1
+        try: chunks = list(self.forward.grads(target, layers, again=True))
+        except RuntimeError as e:
+            if versions(self.forward.model) == self.versions: raise
+            raise CamError("the network's weights have changed since this cache was made. Make a new one.") from e
+        return {n: g[0] if len(g) == 1 or g[0] is None else torch.cat(g) for n, g in zip(layers, zip(*chunks))}
 
     def keep(self, target, grads):
         "Keep gradients, and let go of those that were unused for longest."

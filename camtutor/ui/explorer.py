@@ -10,6 +10,7 @@ from traitlets import Float, HasTraits, Int, TraitError, Unicode, validate
 
 from camtutor.course import show_widget
 from camtutor.errors import CamError, doing, expect_choice, nearest
+from camtutor.methods import METHODS
 from camtutor.scenes import BACKGROUNDS, PATTERNS, POSES, SPECIES
 from camtutor.show import to_jpeg, to_png
 from camtutor.ui import html
@@ -17,7 +18,6 @@ from camtutor.ui.beside import Job, Stopped
 from camtutor.ui.panel import SECTIONS, Panel, show_when
 from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, colours, fitting_methods
 from camtutor.ui.subject import enlarged, squared
-from camtutor.ui.table import METHODS
 
 OPEN = WeakSet()   # the explorers of this session
 SCENE = 'species', 'second', 'seed', 'pose', 'background', 'pattern'

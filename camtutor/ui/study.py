@@ -8,15 +8,17 @@ import torch, torch.nn.functional as F
 from torch import Tensor
 
 from camtutor.cam import best_energy, energy, peak_inside
+from camtutor.engine.inputs import network, probabilities, vocab_of
+from camtutor.engine.layers import last_layer, map_layers
+from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError, describe, doing, nearest
-from camtutor.explain import Explanation, net_of, probabilities, readable, vocab_of
-from camtutor.gradcam import last_layer, map_layers
+from camtutor.explanation import Explanation, readable
 from camtutor.images import open_image
+from camtutor.methods import METHODS, apply
 from camtutor.pets import load_pets
 from camtutor.show import colorize, normalize, overlay, to_jpeg, upsample
 from camtutor.ui.cache import CamCache
 from camtutor.ui.subject import PICTURES, Eye, Subject, enlarged, read
-from camtutor.ui.table import METHODS
 
 DEAR = 8   # a method with more forward passes than this waits until the slider rests, and runs beside
 MAX_UPLOAD = 8 * 2**20   # bytes; a Jupyter server closes the connection at 10 MB
@@ -108,7 +110,7 @@ def fitting_methods(
     "The methods that can explain this network: each cheap one is tried once on its top class."
     def fits(row):
         if row.needs == 'gradients' or row.passes > DEAR: return True
-        try: row.fn(net, x[:1], None if row.needs == 'network' else last_layer(net, x[:1]), None)
+        try: apply(row, net, x[:1])
         except CamError: return False
         return True
     return [name for name in METHODS if fits(METHODS[name])]
@@ -122,9 +124,9 @@ class Study:
                  size=384, # pixels on the longer side of the picture shown
                  code='model'): # how a line of Python names the model
         if model is None: model, code = load_pets(), 'load_pets()'
-        self.model, self.net, self.size, self.code = model, net_of(model), size, code
+        self.model, self.net, self.size, self.code = model, network(model), size, code
         self.eye = Eye(model, transform)
-        self.vocab = [str(v) for v in vocab] if vocab is not None else vocab_of(model)
+        self.vocab = vocab_of(model, vocab)
         self.sources = list(PICTURES if images is None else images if isinstance(images, (list, tuple)) else [images])
         if not self.sources: raise CamError('the list of images is empty.', 'Building an explorer')
         self.cache, self.subject, self.layers, self.taken = None, None, {}, 0
@@ -151,12 +153,14 @@ class Study:
         if same: layers, last = self.layers, self.last
         else: layers, last = map_layers(self.net, subject.x), last_layer(self.net, subject.x)
         cache = CamCache(self.net, subject.x, layers)
-        if getattr(cache.out, 'ndim', 0) != 2:
+        scores = scores_of(cache.out)
+        if getattr(scores, 'ndim', 0) != 2:
             raise CamError(f'the model gave {describe(cache.out)}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last = cache, subject, layers, last
         self.results, self.known, self.taken = OrderedDict(), {}, self.taken + 1
-        values, self.how = readable(probabilities(self.model, cache.out), cache.out)
+        self.scores, self.probabilities = scores, probabilities(self.model, scores)
+        values, self.how = readable(self.probabilities, scores)
         self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
 
     # ---- classes
@@ -211,8 +215,8 @@ class Study:
         "Run a method of the table on this picture."
         row = METHODS[method]
         with doing(f'{row.title} at {layer!r}' if layer else row.title):
-            r = row.fn(self.net, self.subject.x, layer, class_)
-        return r if row.kind == 'map' else r.abs().amax(1)
+            raw = apply(row, self.net, self.subject.x, layer, class_).raw
+        return raw if row.kind == 'map' else raw.abs().amax(1)
 
     def shown(self, view:View)->list: # of Shown
         "The maps that are to be seen: one, two, or a difference."
@@ -289,13 +293,12 @@ class Study:
         layer = self.key(view.method, 0, view.layer)[2]
         return Explanation(self.eye.shown(x), self.cache.out, raw, upsample(raw.float(), x.shape[-2:]),
                            torch.tensor([view.class_]), layer, view.method, self.vocab,
-                           prob=probabilities(self.model, self.cache.out))
+                           prob=self.probabilities)
 
     def numbers(self, view:View)->str:
         "The map as a table of comma-separated values, with what it is above."
         m, k = self.raw(view.method, view.class_, view.layer), view.class_
-        prob = probabilities(self.model, self.cache.out)
-        sure = '' if prob is None else f'probability {prob[0, k]:.6f}, '
-        lines = [f'# picture: {self.subject.title}', f'# class: {self.name(k)}, {sure}score {self.cache.out[0, k]:.6f}',
+        sure = '' if self.probabilities is None else f'probability {self.probabilities[0, k]:.6f}, '
+        lines = [f'# picture: {self.subject.title}', f'# class: {self.name(k)}, {sure}score {self.scores[0, k]:.6f}',
                  f'# method: {view.method}, layer: {view.layer}', f'# python: {self.line(view)}']
         return '\n'.join(lines + [','.join(f'{v:.6g}' for v in row) for row in m[0].tolist()]) + '\n'

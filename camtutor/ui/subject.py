@@ -7,8 +7,8 @@ import numpy as np, torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from camtutor.engine.inputs import as_shown, batch_of, normaliser_of
 from camtutor.errors import CamError
-from camtutor.explain import as_shown, batch_of, steps_of
 from camtutor.scenes import PARTS, Scene, scene
 from camtutor.show import as_images
 
@@ -36,7 +36,7 @@ class Eye(NamedTuple):
 
     def shown(self, x):
         "The batch as pictures from 0 to 1."
-        return as_shown(x, steps_of(self.model, self.transform))
+        return as_shown(x, normaliser_of(self.model, self.transform))
 
     def mask(self, mask): # (H,W) bool
         "A mask as the network's own transform crops and resizes it: (1,H,W) bool."
