@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 import sys
 from types import ModuleType
 
-_lazy = dict(explain='explain', explain_all='explain', Explanation='explain', METHODS='explain', Explorer='ui.explorer', load_pets='pets', scene='scenes',
+_lazy = dict(explain='explain', explain_all='explain', Explanation='explain', METHODS='explain', Explorer='ui.explorer', load_pets='networks', scene='scenes',
              overlay='show', CamError='errors')
 
 def __getattr__(name):

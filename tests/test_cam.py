@@ -280,7 +280,7 @@ def test_measures_on_half_precision():
 
 # ---- the shipped network
 def test_shipped_network_maps_its_own_animal():
-    from camtutor.pets import load_pets
+    from camtutor.networks import load_pets
     from camtutor.scenes import scene
     net = load_pets()
     scenes = [scene(940_000 + i) for i in range(24)]

@@ -6,9 +6,9 @@ from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
 from camtutor.explain import explain
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
-from camtutor.zoo import built, load_network, read_state
+from camtutor.networks.by_name import build, load_network, read_state
 from camtutor.errors import CamError
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
 def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
     net = load_pets()
     net.vocab = ['a/b: ..\\c?', *net.vocab[1:]]
-    monkeypatch.setattr('camtutor.zoo.load_pets', lambda: net)
+    monkeypatch.setattr('camtutor.networks.by_name.load_pets', lambda: net)
     assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', '--target', net.vocab[0])[0] == 0
     assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.png']
 
@@ -158,7 +158,7 @@ def test_densenet_file_with_torchvisions_old_names(tmp_path):
 
 def test_a_vision_transformer_has_the_picture_size_of_its_published_weights():
     official = get_model_weights('vit_h_14').DEFAULT
-    with torch.device('meta'): assert built('vit_h_14', 1000, official).image_size == official.transforms().crop_size[0] == 518
+    with torch.device('meta'): assert build('vit_h_14', 1000, official).image_size == official.transforms().crop_size[0] == 518
 
 def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
     status, said, _ = run(capsys, 'explain', photos/'cat.png', '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--target', 3, '--out', tmp_path)

@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, load_plain, look, project, receptive_field,
+from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project, receptive_field,
                                 strongest, swap_switches, unpool)
 from camtutor.errors import CamError
 from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit_mask
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets, load_plain
 from camtutor.scenes import scene
 from test_state import OUTER, Net, state, unchanged
 

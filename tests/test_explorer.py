@@ -8,9 +8,12 @@ from torchvision.transforms import v2 as T
 from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import METHODS, Method, explain
-from camtutor.gradcam import capture, grad_cam, map_layers
-from camtutor.pets import load_pets, pets_dls, pets_learner
+from camtutor.engine.layers import map_layers
+from camtutor.explanation import explain
+from camtutor.gradcam import capture, grad_cam
+from camtutor.methods import METHODS, Method
+from camtutor.networks import load_pets
+from camtutor.pets import pets_dls, pets_learner
 from camtutor.scenes import scene
 from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, upsample
 from camtutor.ui import html
@@ -129,7 +132,8 @@ def test_cache_targets_are_plain_numbers(net):
     cache.get('0.7', target)
     target[:] = 3
     check_tensor(cache.get('0.7', target)[1], capture(net, x, '0.7', 3).grads)
-    for wrong in ({1}, [[1], [2]], True, [1], 'cat'):
+    assert torch.equal(cache.get('0.7', 'dog')[1], cache.get('0.7', net.vocab.index('dog'))[1])
+    for wrong in ({1}, [[1], [2]], True, [1], 'cta'):
         with pytest.raises(CamError, match="Exploring at '0.7'"): cache.get('0.7', wrong)
 
 def test_a_network_with_one_score_has_no_probabilities():
@@ -145,10 +149,10 @@ def test_transformer_layers():
     nn.init.normal_(vit.heads.head.weight)
     x = torch.randn(1, 3, 32, 32)
     layers = map_layers(vit, x)
-    assert list(layers) == [f'encoder.layers.encoder_layer_{n}' for n in ('0', '1.ln_1', '1')]
+    assert list(layers) == ['conv_proj', *(f'encoder.layers.encoder_layer_{n}' for n in ('0', '1.ln_1', '1'))]
     assert set(layers.values()) == {(16, 4, 4)}
     cache = CamCache(vit, x, layers)
-    for name in list(layers)[:2]: check_tensor(cache.get(name, 2)[1], capture(vit, x, name, 2).grads)
+    for name in list(layers)[:3]: check_tensor(cache.get(name, 2)[1], capture(vit, x, name, 2).grads)
     ex = Explorer(vit, [x])
     assert ex.layer == 'encoder.layers.encoder_layer_1.ln_1' and ex.error is None
     ex.panel.controls['layer'].value = 'encoder.layers.encoder_layer_1'   # only its class token is read on
@@ -302,7 +306,7 @@ def test_a_bad_upload_is_told_and_the_explorer_goes_on(ex, data, reason):
     assert ex.error is None and ex.panel.pane_alert.value == '' and '<b>fox</b>' in ex.panel.captions[0].value
 
 def test_an_unforeseen_error_is_told_with_its_type(ex, monkeypatch):
-    def broken(*a): raise RuntimeError('<odd>')
+    def broken(*a, **k): raise RuntimeError('<odd>')
     monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
     ex.panel.controls['method'].value = 'saliency'
     assert 'RuntimeError: &lt;odd&gt;' in ex.panel.alert.value
@@ -325,7 +329,7 @@ def test_drive_errors(ex):
         with pytest.raises(CamError, match=why): drive(ex, **state)
 
 def test_method_grid_and_layer_strip(ex, monkeypatch):
-    def broken(*a): raise CamError('not today')
+    def broken(*a, **k): raise CamError('not today')
     monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
     ex.all_methods()
     grid = ex.panel.method_grid.value
@@ -407,14 +411,14 @@ def test_small_explorers_and_their_errors(net):
 def dear(monkeypatch):
     "A method of 40 forward passes, and a list that grows with each."
     passes = []
-    def slow(model, x, target, layer):
+    def slow(model, x, layer, target):
         m = torch.zeros(1, 4, 4)
         for i in range(40):
             with torch.no_grad(): m[0, i % 4, i // 10] += model(x)[0, target]
             passes.append(i)
             time.sleep(.01)
         return m
-    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40))
+    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'layer'))
     return passes
 
 async def until(condition, seconds=20):

@@ -4,10 +4,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 import numpy as np, psutil, pytest
 from PIL import Image
+from camtutor.networks import load_pets
+from camtutor.scenes import scene
 from camtutor.ui.explorer import Explorer, drive
 from camtutor.ui.study import MAX_UPLOAD
-from camtutor.pets import load_pets
-from camtutor.scenes import scene
 from lab import free_port, open_notebook, run_cell, serving, set_theme, shoot, violations
 
 pytestmark = pytest.mark.browser
@@ -16,11 +16,11 @@ CELLS = ('''import os
 print('kernel', os.getpid())
 from camtutor import Explorer
 Explorer(outline='animal')''', '''import time, torch
-from camtutor.explain import METHODS, Method
-def slow(model, x, target, layer):
+from camtutor.methods import METHODS, Method
+def slow(model, x, layer, target):
     for i in range(200): m = torch.stack([model(x)[:, target]] * 4, 1).reshape(1, 2, 2); time.sleep(.02)
     return m
-METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200)
+METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200, 'layer')
 Explorer(show='class method', outline=None)''', '''import torch
 from torchvision.models import resnet50
 torch.manual_seed(0)
@@ -423,7 +423,7 @@ def test_the_page(browser, app, library, tmp_path):
     view.tab('Pictures')
     shoot(page, 'app-1280')
     assert page.locator('.cm-editor, .CodeMirror, .jp-InputPrompt, pre:has-text("import")').count() == 0
-    assert 'import' not in page.content().split('camtutor.explorer')[0][-200:] and 'Explorer(outline' not in page.content()
+    assert 'from camtutor' not in page.content() and 'Explorer(outline' not in page.content()
     assert all(u.startswith((app, 'data:', 'blob:')) for u in page.asked), [u for u in page.asked if not u.startswith(app)]
     for path in ('lab', 'tree', 'api/contents', 'voila/files/explorer.ipynb', 'voila/files/pets.safetensors', 'terminals/1'):
         assert page.request.get(app + path).status in (403, 404)

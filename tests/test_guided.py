@@ -13,7 +13,7 @@ from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.guided import (RULES, ReLURule, cascade, guided_backprop, guided_grad_cam, paint, pixel_grad, rank_correlation, relu_top,
                              saliency, scramble, signed_image, ssim, strength, unit_mask)
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import colorize, normalize, upsample
 from test_parity import build

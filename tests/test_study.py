@@ -4,8 +4,8 @@ import pytest, torch
 from torch import nn
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import explain
-from camtutor.pets import load_pets
+from camtutor.explanation import explain
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import as_images, overlay, upsample
 from camtutor.ui import html

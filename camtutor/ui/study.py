@@ -15,7 +15,7 @@ from camtutor.errors import CamError, describe, doing, nearest
 from camtutor.explanation import Explanation, readable
 from camtutor.images import open_image
 from camtutor.methods import METHODS, apply
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets
 from camtutor.show import colorize, normalize, overlay, to_jpeg, upsample
 from camtutor.ui.cache import CamCache
 from camtutor.ui.subject import PICTURES, Eye, Subject, enlarged, read
