@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camtutor.errors import CamError
 
-__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'show_widget', 'card', 'marked', 'asked']
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked']
 
 Agreement = namedtuple('Agreement', 'shape dtype worst')
 
@@ -55,22 +55,6 @@ def card(head, # a short title, `marked`; shown in bold
     "A small HTML card, readable on a light and on a dark page."
     return _card.format(head=marked(head), body=body, colour=colour)
 
-def show_widget(widget, # any ipywidget
-                static:str='', # HTML for readers of the saved page, where no kernel runs
-                text:str='' # plain text for a terminal
-               ):
-    "Display `widget` where a kernel runs, and `static` where a page is only read."
-    from IPython.display import display
-    view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
-    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
-
-def asked(question, # HTML
-          *widgets # the options, and what belongs below them
-         ): # a widget
-    "A question above its options, for mouse, keyboard and screen reader."
-    from camtutor.ui import ask
-    return ask.asked(question, *widgets)
-
 class Prediction:
     "A question and the option that the learner picked."
     def __init__(self, question, options): self.question, self.options, self.choice = question, options, None
@@ -92,6 +76,8 @@ def predict(question:str, # asked before the cell that answers it
            )->Prediction: # `.reveal(answer, why)` compares, in a later cell
     "Ask the learner to commit to an answer before running on; a click chooses."
     import ipywidgets as w
+    from camtutor.ui.ask import asked
+    from camtutor.ui.helper import show_widget
     options = [str(o) for o in options]
     if len(set(options)) < max(2, len(options)): raise CamError(f'{question!r} needs two or more different options, not {options}.')
     p = Prediction(question, options)

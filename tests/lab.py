@@ -29,7 +29,7 @@ def answers(url):
 
 @contextmanager
 def serving(command, url, root, seconds=90):
-    "A server that runs inside the `with`, with settings of its own under `root`; if it does not come up, its log is shown."
+    "A server that runs inside the `with`, with settings of its own under `root`. Its log is shown if it does not start."
     folders = dict(IPYTHONDIR='ipython', JUPYTERLAB_SETTINGS_DIR='settings', JUPYTERLAB_WORKSPACES_DIR='workspaces',
                    XDG_DATA_HOME='share') | {f'JUPYTER_{k.upper()}_DIR': k for k in ('config', 'data', 'runtime')}
     env = os.environ | {name: str(root/folder) for name, folder in folders.items()}
@@ -61,7 +61,8 @@ def jupyterlab(root):
     for folder in (quiet, work): folder.mkdir(parents=True)
     (quiet/'notification.jupyterlab-settings').write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--ip=127.0.0.1', f'--port={port}',
-               '--ServerApp.port_retries=0', f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={work}', '--allow-root']
+               '--ServerApp.port_retries=0', f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={work}',
+               '--allow-root']
     base = f'http://127.0.0.1:{port}'
     with serving(command, f'{base}/api/status?token={token}', root): yield Lab(base, token, work)
 

@@ -9,6 +9,7 @@ from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.engine.layers import map_layers
+from camtutor.engine.targets import class_score
 from camtutor.explanation import explain
 from camtutor.gradcam import capture, grad_cam
 from camtutor.methods import METHODS, Method
@@ -19,8 +20,7 @@ from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, upsa
 from camtutor.ui import html
 from camtutor.ui.cache import CamCache
 from camtutor.ui.explorer import Explorer, drive
-from camtutor.ui.study import MAX_UPLOAD, Study, View, scale_of
-from camtutor.ui.subject import PICTURES
+from camtutor.ui.study import MAX_UPLOAD
 
 @pytest.fixture(scope='module')
 def net(): return load_pets()
@@ -325,7 +325,8 @@ def test_another_picture_frees_the_old_one(ex):
 def test_drive_errors(ex):
     for state, why in ((dict(class_='cta'), "no 'cta'.*'cat'"), (dict(layer='0.66'), "layer cannot be '0.66'"),
                        (dict(colour=1), "no control 'colour'"), (dict(picture=99), 'from 0 to 9'),
-                       (dict(class_=99), 'no 99'), (dict(upload=b'x'), 'no image'), (dict(opacity='half'), 'opacity cannot be')):
+                       (dict(class_=99), 'no 99'), (dict(upload=b'x'), 'no image'),
+                       (dict(opacity='half'), 'opacity cannot be')):
         with pytest.raises(CamError, match=why): drive(ex, **state)
 
 def test_method_grid_and_layer_strip(ex, monkeypatch):
@@ -405,6 +406,28 @@ def test_small_explorers_and_their_errors(net):
     with pytest.raises(CamError, match='list of images is empty'): Explorer(net, [])
     with pytest.raises(CamError, match='how this ResNet wants'): Explorer(resnet18(), [scene(1)])
     with pytest.raises(CamError, match='one by one'): Explorer(net, [torch.randn(2, 3, 128, 128)])
+
+# ---- methods: the explorer knows none by its name
+def by_gradients(A, g): return (A * g).sum(1)
+def by_layer(model, x, layer, target): return capture(model, x, layer, target).acts.mean(1)
+def by_network(model, x, layer=None, target=None):
+    return x * class_score(model(x).detach(), target, vocab=model.vocab)[:, None, None, None]
+
+@pytest.mark.parametrize('fn, kind, needs', [(by_gradients, 'map', 'gradients'), (by_layer, 'map', 'layer'),
+                                             (by_network, 'pixels', 'network')])
+def test_a_new_method_is_one_function_and_one_row(net, monkeypatch, fn, kind, needs):
+    monkeypatch.setitem(METHODS, 'made_up', Method(fn, kind, 'Made up', 2026, 'a test', 1, needs))
+    ex = Explorer(net, [scene(3, 'cat')], method='made_up', class_='dog', layer='0.6', code='net')
+    where = '' if needs == 'network' else ' at layer 0.6 (8×8)'
+    assert f'Made up for <b>dog</b> ({ex.study.sure(ex.class_)}){where}' in ex.panel.captions[0].value
+    assert ex.panel.controls['layer'].disabled == (needs == 'network') and '<figure>' in drawn(ex.all_methods, ex)
+    want = eval(ex.line(), dict(explain=explain, net=net, images=[scene(3, 'cat')]))
+    check_tensor(ex.raw(ex.class_), want, rtol=1e-3)
+
+def drawn(act, ex):
+    "What the sheet of methods shows of the made-up one."
+    act()
+    return next(f for f in re.findall('<figure>.*?</figure>', ex.panel.method_grid.value) if 'Made up' in f)
 
 # ---- methods that take long
 @pytest.fixture

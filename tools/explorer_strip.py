@@ -19,7 +19,9 @@ def frames(page):
         ct.locator(f'[role=slider][aria-label="{name}"]').focus()
         for k in keys: page.keyboard.press(k)
         settle()
-    def menu(name, value): ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value); settle()
+    def menu(name, value):
+        ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value)
+        settle()
     ct.locator('.ct-thumb-8').click()
     ct.get_by_role('button', name='Two classes').click()
     ct.locator('[role=status]').nth(1).wait_for()

@@ -12,8 +12,8 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first. A module imports from its own line and from those below; within a line, and among lessons in their
 # order, no cycle. A name stands for the package of that name, too.
 ORDER = (
-    'errors', 'files', 'hooks show images scenes course', 'engine networks targets', 'LESSONS', 'methods',
-    'explanation', 'exercises', 'ui', 'workspace', 'cli')
+    'errors', 'files', 'hooks show images scenes', 'engine networks targets', 'LESSONS', 'methods',
+    'explanation', 'ui', 'course', 'exercises', 'workspace', 'cli')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."

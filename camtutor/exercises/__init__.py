@@ -51,7 +51,9 @@ def ask(id:str # of a multiple-choice question
        ):
     "Show a question with its options as buttons; a click answers it, and every option has its own reply."
     import ipywidgets as w
-    from camtutor.course import asked, card, marked, show_widget
+    from camtutor.course import card, marked
+    from camtutor.ui.ask import asked
+    from camtutor.ui.helper import show_widget
     e = find(id)
     if e.kind != 'choice': raise CamError(f'{id} is no multiple-choice question.')
     pick = w.RadioButtons(options=e.options, value=None, layout=w.Layout(width='auto'))

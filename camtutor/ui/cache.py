@@ -50,7 +50,7 @@ class CamCache:
             return self.forward.pair(layer, grads[layer])
 
     def key(self, target):
-        "A target under which gradients can be kept: plain numbers, which nobody can write into. `CamError` for what is none."
+        "A target under which gradients can be kept: plain numbers, which nobody can write into."
         if target is None or callable(target) or isinstance(target, At): return target
         numbers = class_numbers(target, *score_matrix(self.out).shape, self.vocab)
         return tuple(numbers) if len(set(numbers)) > 1 else numbers[0]

@@ -8,13 +8,13 @@ from weakref import WeakSet
 import torch
 from traitlets import Float, HasTraits, Int, TraitError, Unicode, validate
 
-from camtutor.course import show_widget
 from camtutor.errors import CamError, doing, expect_choice, nearest
 from camtutor.methods import METHODS
 from camtutor.scenes import BACKGROUNDS, PATTERNS, POSES, SPECIES
 from camtutor.show import to_jpeg, to_png
 from camtutor.ui import html
 from camtutor.ui.beside import Job, Stopped
+from camtutor.ui.helper import show_widget
 from camtutor.ui.panel import SECTIONS, Panel, show_when
 from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, colours, fitting_methods
 from camtutor.ui.subject import enlarged, squared

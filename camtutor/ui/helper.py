@@ -1,4 +1,4 @@
-"The two widgets of our own, for what Jupyter's leave out; their scripts and the style are files beside this one."
+"The widgets of our own, for what Jupyter's leave out; their scripts and the style are files beside this one."
 from pathlib import Path
 
 from anywidget import AnyWidget
@@ -19,3 +19,12 @@ class Upload(AnyWidget):
     def on_file(self, fn): # (bytes, name) -> None
         "Call `fn` with each file that a person gives."
         self.on_msg(lambda widget, content, buffers: fn(bytes(buffers[0]), content['name']))
+
+def show_widget(widget, # any ipywidget
+                static:str='', # HTML for readers of the saved page, where no kernel runs
+                text:str='' # plain text for a terminal
+               ):
+    "Display `widget` where a kernel runs, and `static` where a page is only read."
+    from IPython.display import display
+    view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
+    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)

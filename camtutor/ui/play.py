@@ -4,10 +4,10 @@ from inspect import signature
 
 import ipywidgets as w
 
-from camtutor.course import show_widget
 from camtutor.errors import CamError
 from camtutor.show import to_jpeg
 from camtutor.ui import html
+from camtutor.ui.helper import show_widget
 from camtutor.ui.panel import classed, framed, row, text
 
 def control(name, choices, first=None):
