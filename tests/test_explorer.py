@@ -458,11 +458,11 @@ def test_a_dear_method_runs_beside_and_waits_for_release(dear):
         assert not c['class_'].continuous_update
         await until(lambda: p.progress.value > 3)
         assert p.working.layout.display is None and p.progress.max == 40 and 'Grad-CAM' in p.captions[0].value
-        await until(lambda: ex.job is None)
+        await until(lambda: ex.beside.job is None)
         assert 'Slow for' in p.captions[0].value and p.working.layout.display == 'none'
         n = len(dear)
         c['opacity'].value = .3                      # nothing is computed twice
-        assert len(dear) == n and ex.job is None
+        assert len(dear) == n and ex.beside.job is None
         c['method'].value = 'grad_cam'
         assert c['class_'].continuous_update
     asyncio.run(person())
@@ -475,12 +475,12 @@ def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
         c['method'].value = 'slow'
         await until(lambda: p.progress.value > 3)
         p.stop.click()
-        await until(lambda: ex.job is None)
+        await until(lambda: ex.beside.job is None)
         assert 'Stopped after' in p.alert.value and len(dear) < 40
         c['class_'].value = ex.study.vocab.index('pig')    # starts again …
         await until(lambda: p.progress.value > 3)
         c['class_'].value = ex.study.vocab.index('fox')    # … and the last state wins
-        await until(lambda: ex.job is None)
+        await until(lambda: ex.beside.job is None)
         assert 'fox' in p.captions[0].value and p.alert.value == ''
         p.draw_methods.click()
         await until(lambda: 'Slow' in p.method_grid.value)

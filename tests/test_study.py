@@ -9,7 +9,8 @@ from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import as_images, overlay, upsample
 from camtutor.ui import html
-from camtutor.ui.study import Scale, Study, View, outlined, ring, scale_of
+from camtutor.ui.drawing import Scale, outlined, ring, scale_of
+from camtutor.ui.study import Study, View
 from camtutor.ui.subject import PICTURES, Eye, read
 
 @pytest.fixture(scope='module')

@@ -2,21 +2,20 @@
 
 What is computed is in `camtutor.ui.study`, what is seen in `camtutor.ui.panel`. The explorer's traits are its state:
 each is bound to the control of its name, and a change is acted upon, whether it came from a hand or a line of code."""
-import asyncio, threading
+import threading
 from weakref import WeakSet
 
-import torch
 from traitlets import Float, HasTraits, Int, TraitError, Unicode, validate
 
 from camtutor.errors import CamError, doing, expect_choice, nearest
 from camtutor.methods import METHODS
 from camtutor.scenes import BACKGROUNDS, PATTERNS, POSES, SPECIES
-from camtutor.show import to_jpeg, to_png
+from camtutor.show import to_jpeg
 from camtutor.ui import html
-from camtutor.ui.beside import Job, Stopped
+from camtutor.ui.beside import Beside
 from camtutor.ui.helper import show_widget
 from camtutor.ui.panel import SECTIONS, Panel, show_when
-from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, colours, fitting_methods
+from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, fitting_methods
 from camtutor.ui.subject import enlarged, squared
 
 OPEN = WeakSet()   # the explorers of this session
@@ -44,7 +43,7 @@ class Explorer(HasTraits):
             for section in show: expect_choice(section, SECTIONS, 'section')
         self.study = Study(model, images, vocab, transform, size, code)
         self.lock = threading.RLock()   # JupyterLab hands clicks and slider moves to two threads
-        self.error, self.job, self.held, self.drawn = None, None, None, None
+        self.error, self.held, self.drawn = None, None, None
         self.chosen, self.recipe, self.wish = 0, None, ''
         self._build(show)
         drive(self, **start)
@@ -58,6 +57,7 @@ class Explorer(HasTraits):
         scenes = dict(species=SPECIES, poses=POSES, backgrounds=BACKGROUNDS, patterns=PATTERNS) if knows_pets else {}
         self.panel = Panel([(METHODS[m].title, m) for m in self.methods], scenes, MAX_UPLOAD, show)
         self.panel.controls['method'].value = self.method
+        self.beside = Beside(self.lock, self.do, self.panel.show_progress)
         self.titles = [s.title for s in subjects]
         if 'pictures' in show:
             self.panel.set_thumbs([(to_jpeg(enlarged(squared(s.image), 168)), s.title) for s in subjects])
@@ -94,7 +94,7 @@ class Explorer(HasTraits):
         buttons = {p.draw_methods: self.all_methods, p.draw_layers: self.all_layers, p.make_files: self.files}
         for button, act in buttons.items(): button.on_click(lambda _, act=act: self.do(act, place='pane_alert'))
         p.upload.on_file(lambda data, name: self.do(self.receive, data, name, place='pane_alert'))
-        p.stop.on_click(lambda _: self.job and self.job.stop())
+        p.stop.on_click(lambda _: self.beside.job and self.beside.job.stop())
 
     def moved(self, name, change):
         "A control was moved. A click that was still at work may have moved it too, but a person's move came later."
@@ -147,7 +147,7 @@ class Explorer(HasTraits):
         shown = study.shown(view)
         for s, image, caption, truth in zip(shown, p.images, p.captions, p.truths):
             image.value = study.jpeg(s.raw, view)
-            caption.value = self.caption(s, view)
+            caption.value = study.caption(s, view)
             if 'truth' in p.show: truth.value = html.truth(study.truth(s.raw, view.outline)) if view.outline else ''
         two = len(shown) > 1
         show_when(p.views[1], two)
@@ -156,21 +156,10 @@ class Explorer(HasTraits):
         p.controls['cmap'].disabled = view.signed   # a difference has colours of its own
         p.code.value, p.files.value = html.code(study.line(view)), ''
 
-    def caption(self, shown, view):
-        "What is shown, in words, and the scale of its colours."
-        row, m, study = METHODS[view.method], shown.raw, self.study
-        where = '' if row.needs == 'network' else f" at {self.layer_name()} ({'×'.join(map(str, m.shape[1:]))})"
-        label = html.class_label([(study.name(k), study.sure(k)) for k in shown.classes])
-        scale = study.scale(m, view) if view.signed or m.max() > 0 else None
-        return html.caption(row.title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
-
-    def layer_name(self):
-        "The chosen layer in a sentence."
-        return ('' if self.layer.startswith('layer') else 'layer ') + self.layer
-
     def refresh(self):
         "Work out again what is shown: a function of the library has been exchanged."
         with self.lock:
+            self.beside.halt()
             self.study.forget()
             self.drawn = None
             self.do(self.redraw)
@@ -178,7 +167,7 @@ class Explorer(HasTraits):
     # ---- pictures
     def take(self, subject, keep=False): # keep: stay with the class that is chosen?
         "Go on with another picture."
-        self.halt()
+        self.beside.halt()
         self.study.take(subject)
         self.panel.showing.value = ''
         for grid in (self.panel.method_grid, self.panel.layer_grid):
@@ -192,7 +181,7 @@ class Explorer(HasTraits):
         ranked = study.ranked()
         top = ranked[:5] if self.classes == 'top' else range(len(ranked))
         classes = [(f'{study.sure(k)} · {study.name(k)}', k) for k in top]
-        layers = [(f"{n} · {'×'.join(map(str, s[1:]))}", n) for n, s in study.layers.items()]
+        layers = [(study.layer_label(n), n) for n in study.layers]
         stays = keep and self.compare != 'one'   # a person is looking at their own choice
         with self.hold_trait_notifications():
             offer('class_', classes, self.class_ if keep else ranked[0])
@@ -291,89 +280,37 @@ class Explorer(HasTraits):
         self.held = self.study.brightest(self.view()) if self.scale == 'hold' else None
         self.redraw()
 
-    # ---- methods that take long
+    # ---- what takes longer
     def need(self, keys, then):
         "Have the maps of `keys` (method, class, layer) ready, the dear ones from a thread, and then go on."
         study, missing = self.study, self.study.missing(keys)
         if not missing: return then()
-        self.halt()
-        def work():
-            for k in missing: study.raw(*k)
-        job = self.job = Job(study.net, work, sum(METHODS[m].passes for m, *_ in missing), then)
-        try: loop = asyncio.get_running_loop()
-        except RuntimeError: return self.finish()   # a plain script
-        self.panel.progress.value, self.panel.progress.max = 0, job.total
-        show_when(self.panel.working, True)
-        loop.create_task(self.follow(job))
-
-    async def follow(self, job):
-        "Show a job's progress, and go on when it is done."
-        while job.running and job is self.job:
-            self.panel.progress.value = job.done
-            await asyncio.sleep(.1)
-        with self.lock:
-            if job is self.job: self.do(self.finish)
-
-    def finish(self):
-        "Wait for the job, and go on with what it was for."
-        job = self.job
-        if job is None: return
-        job.wait()
-        self.job = None
-        show_when(self.panel.working, False)
-        if isinstance(job.error, Stopped):
-            raise CamError(f'Stopped after {job.done} of about {job.total} forward passes. '
-                           'Move a slider to start again.')
-        if job.error: raise job.error
-        job.then()
-
-    def halt(self):
-        "Stop a job and wait for its thread: a moment, the rest of one forward pass."
-        job, self.job = self.job, None
-        if job is None: return
-        job.stop()
-        job.wait()
-        show_when(self.panel.working, False)
-
-    # ---- sheets and files
-    def tile(self, view, title):
-        "One cell of a grid: a picture, or the reason why there is none."
-        try: return to_jpeg(self.study.tile(view), 88), title
-        except CamError as e: return None, f'{title}: {e}'
-
-    def heading(self, what):
-        study = self.study
-        return html.emphasised('Picture ', study.subject.title, ', class ', study.name(self.class_), f', {what}')
+        def work(results=study.results):
+            for k in missing: results[k] = study.compute(*k)
+        self.beside.begin(study.net, work, sum(METHODS[m].passes for m, *_ in missing), then)
 
     def all_methods(self):
         "Every method that fits, for this picture, class and layer."
-        view, title = self.view(), self.heading(self.layer_name())
+        study, view = self.study, self.view()
         def show():
-            cells = [self.tile(view._replace(method=m), METHODS[m].title) for m in self.methods]
-            self.panel.method_grid.value = html.grid(title, cells)
-        self.need([(m, self.class_, self.layer) for m in self.methods], show)
+            cells = [study.tile(view._replace(method=m), METHODS[m].title) for m in self.methods]
+            self.panel.method_grid.value = html.grid(study.heading(view, study.layer_name(view.layer)), cells)
+        self.need([(m, view.class_, view.layer) for m in self.methods], show)
 
     def all_layers(self):
         "This class at every layer, from the first to the last, by the method chosen."
-        view, row, layers = self.view(), METHODS[self.method], self.study.layers
+        study, view, row = self.study, self.view(), METHODS[self.method]
         if row.needs == 'network':
             raise CamError(f'{row.title} looks at the network as a whole. '
                            'Choose a method with layers, such as Grad-CAM.', 'Drawing all layers')
-        title = self.heading(f'{row.title}, first to last layer')
         def show():
-            cells = [self.tile(view._replace(layer=n), f"{n} · {'×'.join(map(str, s[1:]))}") for n, s in layers.items()]
-            self.panel.layer_grid.value = html.grid(title, cells)
-        self.need([(self.method, self.class_, n) for n in layers], show)
+            cells = [study.tile(view._replace(layer=n), study.layer_label(n)) for n in study.layers]
+            self.panel.layer_grid.value = html.grid(study.heading(view, f'{row.title}, first to last layer'), cells)
+        self.need([(view.method, view.class_, n) for n in study.layers], show)
 
     def files(self):
         "Links to save the picture, the figure and the numbers."
-        view, study = self.view(), self.study
-        stem = '-'.join([study.subject.title.split('.')[0], self.method, study.name(self.class_)]).replace(' ', '_')
-        pictures = torch.cat([study.picture(s.raw, view) for s in study.shown(view)], 3)
-        self.panel.files.value = html.files([
-            (f'{stem}.png', to_png(pictures), 'image/png', 'Picture'),
-            (f'{stem}-figure.png', study.explanation(view)._repr_png_(), 'image/png', 'Figure'),
-            (f'{stem}.csv', study.numbers(view).encode(), 'text/csv', 'Numbers')])
+        self.panel.files.value = html.files(self.study.files(self.view()))
 
     # ---- itself
     def raw(self, class_:int): # (1,h,w)
@@ -419,6 +356,6 @@ def drive(explorer:Explorer,
         for name, wanted in state.items():
             explorer.tell(None)
             explorer.set(name, wanted)
-            if explorer.job: explorer.do(explorer.finish)
+            if explorer.beside.job: explorer.do(explorer.beside.finish)
             if explorer.error: raise explorer.error
     return explorer

@@ -146,6 +146,11 @@ class Panel:
         values = self.choices(name)
         control.value = wanted if wanted in values else values[0]
 
+    def show_progress(self, done=0, total=0):
+        "How far a running method is; nothing where none runs."
+        show_when(self.working, total)
+        if total: self.progress.max, self.progress.value = total, done
+
     def set_thumbs(self, thumbs): # (jpeg, title) of each picture
         "Buttons with the pictures on them."
         self.thumb_css.value = html.thumb_rules([jpeg for jpeg, _ in thumbs])

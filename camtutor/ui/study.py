@@ -1,10 +1,9 @@
 "What the explorer knows without a single widget: a network, a picture, its maps, their truth and their scale."
 import io
 from collections import OrderedDict
-from contextlib import contextmanager
 from typing import NamedTuple
 
-import torch, torch.nn.functional as F
+import torch
 from torch import Tensor
 
 from camtutor.cam import best_energy, energy, peak_inside
@@ -16,8 +15,10 @@ from camtutor.explanation import Explanation, readable
 from camtutor.images import open_image
 from camtutor.methods import METHODS, apply
 from camtutor.networks import load_pets
-from camtutor.show import colorize, normalize, overlay, to_jpeg, upsample
+from camtutor.show import colorize, normalize, overlay, to_jpeg, to_png, upsample
+from camtutor.ui import html
 from camtutor.ui.cache import CamCache
+from camtutor.ui.drawing import Scale, colours, one_thread, outlined, ring, scale_of
 from camtutor.ui.subject import PICTURES, Eye, Subject, enlarged, read
 
 DEAR = 8   # a method with more forward passes than this waits until the slider rests, and runs beside
@@ -47,13 +48,6 @@ class Shown(NamedTuple):
     raw:Tensor        # (1,h,w), not scaled
     classes:tuple     # the class number that it is of; of a difference both
 
-class Scale(NamedTuple):
-    "What the colours of a map mean."
-    low:float         # the raw value at the dark end
-    top:float         # and at the bright one
-    cut:bool          # are there values beyond the ends?
-    hidden:bool       # are there values that the colours do not tell apart?
-
 class Truth(NamedTuple):
     "A map against a part of the picture."
     part:str
@@ -62,46 +56,7 @@ class Truth(NamedTuple):
     best:float        # the most that a map of this size can have
     inside:bool       # does its peak lie inside? None for an empty map
 
-def scale_of(
-    m:Tensor,         # a map (1,H,W) as large as the picture
-    signed=False,     # a difference, which has colours for both signs
-    top=None,         # the raw value drawn brightest; None = the map's own largest
-)->Scale:
-    "Which raw values stand at the ends of the colours."
-    lowest, largest = m.min().item(), m.abs().max().item()
-    high = top or (largest if signed else max(m.max().item(), 0))
-    low = -high if signed else 0 if top else max(lowest, 0)
-    cut = largest > 1.001 * high
-    return Scale(low, high, cut, cut or lowest < min(low, 0))
-
-def ring(
-    mask:Tensor, # (1,H,W) bool
-    size, # (H,W) of the picture to draw on
-)->tuple: # two masks (1,H,W) bool: a light line and a dark one around it
-    "The outline of a mask at another size."
-    m = (upsample(mask.float(), size) > .5).float()[None]
-    near, far = F.max_pool2d(m, 3, 1, 1), F.max_pool2d(m, 7, 1, 3)
-    return (near - m)[0] > 0, (far - near)[0] > 0
-
-def outlined(
-    img:Tensor, # a picture (1,3,H,W) from 0 to 1
-    lines, # from `ring`
-)->Tensor: # the same with both lines
-    "Draw an outline into a picture."
-    light, dark = lines
-    return torch.where(light, 1., torch.where(dark, .1, img))
-
-@contextmanager
-def one_thread():
-    "Painting is many small steps: threads that wait for each other make it slower."
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(n)
-
-def colours(cmap):
-    "Nine colours (r,g,b) in bytes along a colour map."
-    return (colorize(torch.linspace(0, 1, 9)[None, None], cmap)[0, :, 0].T * 255).round().int().tolist()
+def sizes(shape): return '×'.join(map(str, shape))
 
 def fitting_methods(
     net, # a network
@@ -243,11 +198,12 @@ class Study:
         "The same as a file."
         with one_thread(): return to_jpeg(self.picture(m, view), 92)
 
-    def tile(self, view:View, size=192)->Tensor: # (1,3,s,s)
-        "A small picture of one map, for a sheet."
-        m = self.raw(view.method, view.class_, view.layer)
-        top = self.top(m, view._replace(held=None))
-        return overlay(enlarged(self.subject.image, size).to(m.device), m.float(), view.opacity, view.cmap, vmax=top)
+    def tile(self, view:View, title, size=192)->tuple: # (JPEG, title), or (None, the reason why there is none)
+        "One cell of a sheet: a small picture of one map."
+        try: m = self.raw(view.method, view.class_, view.layer)
+        except CamError as e: return None, f'{title}: {e}'
+        ground, top = enlarged(self.subject.image, size).to(m.device), self.top(m, view._replace(held=None))
+        return to_jpeg(overlay(ground, m.float(), view.opacity, view.cmap, vmax=top), 88), title
 
     def scale(self, m, view)->Scale:
         "Which raw values stand at the ends of the colours of a map."
@@ -257,6 +213,25 @@ class Study:
         "The largest raw value of the maps that are to be seen; None if they are empty."
         def top(m): return self.top(m, view) or upsample(m.abs().float(), self.subject.image.shape[-2:]).max().item()
         return max(top(s.raw) for s in self.shown(view._replace(held=None))) or None
+
+    # ---- in words
+    def layer_label(self, layer): return f"{layer} · {sizes(self.layers[layer][1:])}"
+
+    def layer_name(self, layer):
+        "A layer in a sentence."
+        return layer if layer.startswith('layer') else f'layer {layer}'
+
+    def caption(self, shown:Shown, view:View)->str: # HTML
+        "What is shown, and the scale of its colours."
+        row, m = METHODS[view.method], shown.raw
+        where = '' if row.needs == 'network' else f' at {self.layer_name(view.layer)} ({sizes(m.shape[1:])})'
+        label = html.class_label([(self.name(k), self.sure(k)) for k in shown.classes])
+        scale = self.scale(m, view) if view.signed or m.max() > 0 else None
+        return html.caption(row.title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
+
+    def heading(self, view:View, what)->str: # HTML
+        "Above a sheet of maps."
+        return html.emphasised('Picture ', self.subject.title, ', class ', self.name(view.class_), f', {what}')
 
     # ---- truth
     def part(self, part, m):
@@ -302,3 +277,11 @@ class Study:
         lines = [f'# picture: {self.subject.title}', f'# class: {self.name(k)}, {sure}score {self.scores[0, k]:.6f}',
                  f'# method: {view.method}, layer: {view.layer}', f'# python: {self.line(view)}']
         return '\n'.join(lines + [','.join(f'{v:.6g}' for v in row) for row in m[0].tolist()]) + '\n'
+
+    def files(self, view:View)->list: # (file name, bytes, mime, what it is) of each
+        "What can be saved: the picture, the figure and the numbers."
+        stem = '-'.join([self.subject.title.split('.')[0], view.method, self.name(view.class_)]).replace(' ', '_')
+        pictures = torch.cat([self.picture(s.raw, view) for s in self.shown(view)], 3)
+        return [(f'{stem}.png', to_png(pictures), 'image/png', 'Picture'),
+                (f'{stem}-figure.png', self.explanation(view)._repr_png_(), 'image/png', 'Figure'),
+                (f'{stem}.csv', self.numbers(view).encode(), 'text/csv', 'Numbers')]
