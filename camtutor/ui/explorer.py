@@ -1,7 +1,6 @@
-"""Slide through classes and layers and see the map follow.
-
-What is computed is in `camtutor.ui.study`, what is seen in `camtutor.ui.panel`. The explorer's traits are its state:
-each is bound to the control of its name, and a change is acted upon, whether it came from a hand or a line of code."""
+"""Slide through classes and layers and see the map follow: `study` computes it, `panel` shows it, and this binds the two.
+The explorer's traits are its state. Each is bound to the control of its name, and a change is acted upon, whether it
+came from a hand or from a line of code."""
 import threading
 from weakref import WeakSet
 

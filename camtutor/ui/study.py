@@ -267,7 +267,7 @@ class Study:
         x, raw = self.subject.x, self.raw(view.method, view.class_, view.layer)
         layer = self.key(view.method, 0, view.layer)[2]
         return Explanation(self.eye.shown(x), self.cache.out, raw, upsample(raw.float(), x.shape[-2:]),
-                           torch.tensor([view.class_]), layer, view.method, self.vocab,
+                           torch.tensor([view.class_], device=raw.device), layer, view.method, self.vocab,
                            prob=self.probabilities)
 
     def numbers(self, view:View)->str:
