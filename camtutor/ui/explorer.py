@@ -1,4 +1,4 @@
-"""Slide through classes and layers and see the map follow: `study` computes it, `panel` shows it, and this binds the two.
+"""Slide through classes and layers and see the map follow: `study` computes it, `panel` shows it, this binds the two.
 The explorer's traits are its state. Each is bound to the control of its name, and a change is acted upon, whether it
 came from a hand or from a line of code."""
 import threading
