@@ -45,7 +45,8 @@ class Explanation:
     method:str    # a key of METHODS
     vocab:list=None  # class names
     source:list=None # file names
-    prob:Tensor=None # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
+    # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
+    prob:Tensor=None
 
     def __len__(self): return len(self.raw)
     def __iter__(self): return (self[i] for i in range(len(self)))
@@ -70,7 +71,8 @@ class Explanation:
 
     def cpu(self):
         "The same explanation, its tensors on the CPU."
-        return replace(self, **{k: map_tensors(Tensor.cpu, v) for k, v in vars(self).items() if isinstance(v, Tensor) or k == 'out'})
+        tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor) or k == 'out'}
+        return replace(self, **{k: map_tensors(Tensor.cpu, v) for k, v in tensors.items()})
 
     def save(self, path):
         "Write to `path`, a .png or .npz, completely or not at all."
@@ -140,11 +142,14 @@ def one_of(e, i):
 
 # %% ../nbs/tools/explain.ipynb #001c4dd4
 def check_save_path(path)->Path: # where `Explanation.save` can write: an existing folder, .png or .npz
-    "The path, if an explanation can be saved there. `CamError` if its suffix or folder is wrong, before any work is done."
+    """The path, if an explanation can be saved there.
+
+    `CamError` if its suffix or folder is wrong, before any work is done."""
     path = Path(path).expanduser()
     if path.suffix.lower() not in ('.png', '.npz'):
         raise CamError("the name must end in .png (a picture) or .npz (the numbers).", f"saving to '{path}'")
-    if not path.parent.is_dir(): raise CamError(f"there is no folder '{path.parent}'. Make it first.", f"saving to '{path}'")
+    if not path.parent.is_dir(): raise CamError(f"there is no folder '{path.parent}'. Make it "
+                                                "first.", f"saving to '{path}'")
     return path
 
 def numbers(e)->bytes: # an npz file that needs no pickle
@@ -179,7 +184,8 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
     with doing(f'{row.title} at {given!r}' if given else row.title):
         out, raw, layer = apply(row, model, x, layer, target, layout)
         if len(raw) != len(main_input(x)) or raw.ndim != (len(places_of(x)) + 1 if row.kind == 'map' else 4):
-            raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here it is one "
+            raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
+                           "it is one "
                            "score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
     m = upsample((raw if row.kind == 'map' else raw.abs().amax(1)).float(), places_of(x))
     target = chosen(out, target, vocab)
@@ -190,19 +196,19 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
 # %% ../nbs/tools/explain.ipynb #0020216d
 def explain(
     model,             # a torch module, or a fastai Learner
-    image,             # path, PIL image, Scene, array (bytes, or floats from 0 to 1), normalised tensor (N,3,H,W), or a list of them
+    image,             # path, PIL image, Scene, array of bytes or floats, normalised tensor (N,3,H,W), or a list of them
     method='grad_cam', # a key of METHODS, or its title
     layer=None,        # a name or a module, ('body', 0) for one run of it; None = the last layer with places
     target=None,       # None (top class) | class number or name | N of them | callable out -> (N,)
     transform=None,    # PIL image -> normalised tensor; None = `model.transform`, or the Learner's own
     vocab=None,        # class names; None = those of the model, its Learner's data or its configuration
-    activation=None,   # scores -> probabilities; None = `model.activation`, or that of the Learner's loss, otherwise softmax
+    activation=None,   # scores -> probabilities; None = `model.activation`, or of the Learner's loss, else softmax
     layout=None,       # a function from the layer's output to maps, for a network that no rule fits
 )->Explanation:        # one explanation of N images
     """Explain what `model` sees in `image`.
 
-    Besides pictures the model may take signals (N,C,L), volumes (N,C,D,H,W) and token ids (N,L); a tuple or a dict of tensors
-    is the several inputs of one call. `CamError`, with the reason and what to do, for anything that cannot be."""
+    Besides pictures the model may take signals (N,C,L), volumes (N,C,D,H,W) and token ids (N,L); a tuple or a dict of
+    tensors is the several inputs of one call. `CamError`, with the reason and what to do, for anything that cannot be."""
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x = batch_of(model, image, transform)
     return explained(model, x, method, layer, target, transform, vocab, activation, layout)
@@ -247,7 +253,8 @@ def check_item(model, image, transform, single):
         raise CamError(f"an item is {describe(image)}. Give pictures alone; of (picture, label) leave the label out.")
     if not is_batch(image): check_knows_pictures(model, transform)
     if single and len(as_list(image)) > 1:
-        raise CamError(f"an item is a batch of {len(image)}, but with a target for each picture the pictures come one by one.")
+        raise CamError(f"an item is a batch of {len(image)}, but with a target for each picture the pictures come one "
+                       "by one.")
 
 def rows_of(model, images, transform, single):
     "One picture after the other: its number, name, and tensor (3,H,W). `single`: is each item to be one picture?"
@@ -263,12 +270,14 @@ def rows_of(model, images, transform, single):
 @doing('Explaining many pictures')
 def check_many(images, target, bs):
     "The pictures, how many (or 'noinfer'), and the target, if they fit. `CamError` if not, before any work is done."
-    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise CamError(f"bs is {bs!r}, but it counts pictures: 1 or more.")
+    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise CamError(f"bs is {bs!r}, but it counts "
+                                                                                 "pictures: 1 or more.")
     images = sources_of(images)
     total = len(images) if hasattr(images, '__len__') else 'noinfer'
     target = target if callable(target) or isinstance(target, At) else plain(target)
     if isinstance(target, (list, tuple)) and len(target) != total:
-        raise CamError(f"{len(target)} targets, but {total if total != 'noinfer' else 'an unknown number of'} pictures. "
+        raise CamError(f"{len(target)} targets, but {total if total != 'noinfer' else 'an unknown number of'} "
+                       "pictures. "
                        "Give one target for all, or one for each.")
     return images, total, target
 
@@ -277,13 +286,15 @@ def explain_all(
     model,             # as for `explain`
     images,            # a folder (with the folders in it), or any iterable of pictures, or of batches of them
     method='grad_cam', layer=None, # as for `explain`
-    target=None,       # as for `explain`; a list has one target for each of `images`, which must be single pictures then
+    target=None,       # as for `explain`; a list has one target for each of `images`, then single pictures
     transform=None,    # as for `explain`
     bs=16,             # pictures that go through the network together
     progress=True,     # show a bar?
     **kwargs,          # vocab, activation, layout: as for `explain`
 ):                     # a generator of Explanations, one a picture, on the CPU, with `.source`
-    "Explain picture after picture in constant memory. A file that cannot be read is left out with a warning; any other mistake raises `CamError`."
+    """Explain picture after picture in constant memory.
+
+    A file that cannot be read is left out with a warning; any other mistake raises `CamError`."""
     with doing('Explaining'): method = method_name(method)
     images, total, target = check_many(images, target, bs)
     shown = progress_bar(images, total=total) if progress else images

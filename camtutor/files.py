@@ -7,7 +7,7 @@ import os
 PART = '.part-' # how the name of a file begins that is still being written
 
 def write_whole(path, *data): # bytes; texts to be written as UTF-8 with '\n'; functions that write into the open file
-    """Write `data`, one after the other, beside `path` and to disk, then move it there: a reader never sees half a file.
+    """Write `data`, one after the other, beside `path` and to disk, then move it there: nobody reads half a file.
 
     Its permissions are those of any new file."""
     path = Path(path)

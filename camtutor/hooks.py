@@ -27,7 +27,8 @@ class Hook:
     "While in place, `stored` is a detached copy of the last output of `module`, and `fired` counts its outputs."
     def __init__(self, module:nn.Module): # any layer of a network, see `get_layer`
         if not isinstance(module, nn.Module):
-            raise CamError(f"wants a module, got {module!r}. `get_layer(model, name)` finds one by its name.", type(self).__name__)
+            raise CamError(f"wants a module, got {module!r}. `get_layer(model, name)` finds one by its "
+                           "name.", type(self).__name__)
         self.on, self.fired, self._kept = type(module).__name__, 0, None
         self.handles = [module.register_forward_hook(self.see)]
 
@@ -36,7 +37,8 @@ class Hook:
     @property
     def stored(self):
         if self.fired: return self._kept
-        raise CamError("nothing has come by yet. Run the model while the hook is in place (for a gradient, `.backward()` too), "
+        raise CamError("nothing has come by yet. Run the model while the hook is in place (for a gradient, "
+                       "`.backward()` too), "
                        "and check that it calls this layer.", f"{type(self).__name__} on {self.on}")
     @stored.setter
     def stored(self, value): self._kept, self.fired = value, self.fired + 1
@@ -47,12 +49,14 @@ class Hook:
     def __exit__(self, *exc): self.remove()
 
 # %% ../nbs/01_hooks.ipynb #005c32ec
-_evaluating, _lock = WeakKeyDictionary(), Lock() # module -> how many want it in evaluation mode, of those that were in training
+# module -> how many want it in evaluation mode, of those that were in training
+_evaluating, _lock = WeakKeyDictionary(), Lock()
 
 # %% ../nbs/01_hooks.ipynb #005de627
 @contextmanager
 def eval_mode(model:nn.Module): # a network
-    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the last thread leaves."
+    """All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the
+    last thread leaves."""
     with _lock:
         mine = [m for m in model.modules() if m.training or m in _evaluating]
         for m in mine: _evaluating[m], m.training = _evaluating.get(m, 0) + 1, False
@@ -105,11 +109,13 @@ def get_layer(model:nn.Module, # a network
 
 # %% ../nbs/01_hooks.ipynb #00947676
 def outputs(model, x):
-    "(name, module, output) of every module that runs, for the first picture."
+    """(name, module, output, mark) of every module that runs, for the first picture; one tensor, unchanged, has one
+    mark."""
     expect_module(model)
-    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x): raise CamError(f"got {describe(x)}, not a batch (N,3,H,W).")
+    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x): raise CamError(f"got {describe(x)}, not a batch "
+                                                                              "(N,3,H,W).")
     seen, handles = [], []
-    def note(n): return lambda m, args, out: seen.append((n, m, out))
+    def note(n): return lambda m, args, out: seen.append((n, m, out, (id(out), getattr(out, '_version', 0))))
     try:
         for n, m in model.named_modules(): handles.append(m.register_forward_hook(note(n)))
         with eval_mode(model), torch.no_grad(): model(x[:1])
@@ -125,12 +131,15 @@ def feature_layers(
     model:nn.Module, # a network
     x:Tensor,        # a batch (N,3,H,W); only its first picture is used
 )->dict:             # name -> (C,h,w), in the order of execution
-    "The layers whose output is a stack of maps: each output once, blocks from outside, none that runs twice. `CamError` if none."
-    seen = outputs(model, x)
-    runs = Counter(name for name, m, out in seen)
-    blocks = tuple(n + '.' for n, m, out in seen if n and any(m.children()) and not isinstance(m, nn.Sequential))
-    layers = {id(out): (n, tuple(out.shape[1:])) for n, m, out in seen
-              if n and runs[n] == 1 and not n.startswith(blocks) and is_map(out)}
+    """The layers whose output is a stack of maps: each output once, blocks from outside, none that runs twice.
+
+    `CamError` if none."""
+    seen, layers = outputs(model, x), {}
+    runs = Counter(n for n, *_ in seen)
+    blocks = tuple(n + '.' for n, m, *_ in seen if n and len(m._modules) and not isinstance(m, nn.Sequential))
+    for n, m, out, mark in seen:
+        if not n or runs[n] > 1 or n.startswith(blocks) or not is_map(out): continue
+        if mark not in layers or layers[mark][0].startswith(n + '.'): layers[mark] = n, tuple(out.shape[1:])
     if layers: return dict(layers.values())
     raise CamError(f"no layer of this {type(model).__name__} gave maps (N,C,h,w) of more than one place for a batch "
                    f"{tuple(x.shape)}, or all of them ran more than once.")

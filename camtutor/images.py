@@ -13,7 +13,8 @@ BROKEN = OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, K
 def _from_path(path):
     path, text = Path(path).expanduser(), str(path)
     if '://' in text or text.startswith('data:'):
-        raise CamError(f'{text[:80]!r} is an address, and this library never goes on the network. Save the picture first and give its path.')
+        raise CamError(f'{text[:80]!r} is an address, and this library never goes on the network. Save the picture '
+                       'first and give its path.')
     if path.is_dir(): raise CamError(f"'{path}' is a folder. Give one file in it.")
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
@@ -36,7 +37,8 @@ def _read(src):
     if isinstance(src, (bytes, bytearray, memoryview)): return bytes(src), f'{len(src)} bytes'
     if isinstance(src, (str, os.PathLike)): return _from_path(src)
     if hasattr(src, 'read'): return _from_file(src)
-    raise CamError(f'{describe(src)} is none of path, bytes, open file. For a PIL image use it as it is; for an array, Image.fromarray.')
+    raise CamError(f'{describe(src)} is none of path, bytes, open file. For a PIL image use it as it is; for an array, '
+                   'Image.fromarray.')
 
 def _check_data(data, name):
     if not data: raise CamError(f'{name} is empty (0 bytes). Copy or download it again.')
@@ -47,7 +49,8 @@ def _check_data(data, name):
 def _check_size(size, name):
     w, h = size
     if w * h > MAX_PIXELS:
-        raise CamError(f'{name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is {MAX_PIXELS / 1e6:.0f}. '
+        raise CamError(f'{name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is '
+                       f'{MAX_PIXELS / 1e6:.0f}. '
                        'That would fill the memory when unpacked. Save a smaller copy.')
 
 def _decode(data, name):
@@ -62,13 +65,15 @@ def _decode(data, name):
     except Image.DecompressionBombError as e:
         raise CamError(f'{name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
-        raise CamError(f'{name} is no image that can be read here: it starts with {data[:8]!r}. Readable are {", ".join(FORMATS)}.') from e
+        raise CamError(f'{name} is no image that can be read here: it starts with {data[:8]!r}. Readable are '
+                       f'{", ".join(FORMATS)}.') from e
     except CamError: raise
     except BROKEN as e:
         raise CamError(f'{name} is damaged or cut short ({e}). Copy or download it again.') from e
 
 def _to8bit(im):
-    "One channel of 16 or 32 bits, or of floats, as 8 bits: 16-bit by its full range, others by their own lowest and highest value."
+    """One channel of 16 or 32 bits, or of floats, as 8 bits: 16-bit by its full range, others by their own lowest
+    and highest value."""
     a = np.asarray(im).astype(np.float64)
     if im.mode == 'F' or a.min() < 0 or a.max() > 65535:
         a = np.nan_to_num(a)
@@ -81,7 +86,8 @@ def as_seen(im)->Image.Image: # a PIL image of any mode
     if 0 in im.size: raise CamError(f'the picture has {im.width}×{im.height} pixels, so there is nothing to see in it.')
     try: im.load()   # an image that was opened lazily meets its file here
     except BROKEN as e:
-        raise CamError(f'the PIL image cannot be unpacked ({e}). Its file is damaged or cut short, or it was closed. Open it again, or give its path.') from e
+        raise CamError(f'the PIL image cannot be unpacked ({e}). Its file is damaged or cut short, or it was closed. '
+                       'Open it again, or give its path.') from e
     im = ImageOps.exif_transpose(im)
     if im.mode.startswith('I') or im.mode == 'F': im = _to8bit(im)
     if im.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in im.info:
@@ -95,7 +101,8 @@ def open_image(
 ): # PIL image of mode RGB, upright
     """Read a photograph as upright 8-bit RGB, transparent places white.
 
-    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its EXIF data say.
+    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its EXIF
+    data say.
     Raises `CamError` for an address, a missing, empty, cut, foreign or unreasonably large file."""
     data, name = _read(src)
     _check_data(data, name)
@@ -106,12 +113,15 @@ def open_image(
 # ---- anything that a person calls a picture
 
 def picture(image)->Image.Image: # mode RGB, upright
-    "A path, bytes, an open file, a PIL image, a Scene, an array or tensor of bytes or of floats from 0 to 1. `CamError` for what is none."
+    """A path, bytes, an open file, a PIL image, a Scene, an array or tensor of bytes or of floats from 0 to 1.
+
+    `CamError` for what is none."""
     if isinstance(image, Image.Image): return as_seen(image)
     if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image)
     a = getattr(image, 'image', image)  # a Scene keeps its array there
     if not hasattr(a, 'dtype') or not hasattr(a, 'shape'):
-        raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL image, an array (H,W,3) or a tensor (N,3,H,W).")
+        raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL image, an array (H,W,3) or a tensor "
+                       "(N,3,H,W).")
     return as_seen(Image.fromarray(as_bytes(a)))
 
 def as_bytes(a)->np.ndarray: # (H,W,3), (H,W,4) or (H,W)

@@ -22,7 +22,8 @@ class Method(NamedTuple):
     year:int
     paper:str
     passes:int  # forward passes that it costs
-    needs:str   # 'gradients': fn(A, g). 'layer': fn(model, x, layer, target). 'network': fn(model, x, target=target), no layer
+    # 'gradients': fn(A, g). 'layer': fn(model, x, layer, target). 'network': fn(model, x, target=target), no layer
+    needs:str
 
 METHODS = dict(
     cam=Method(cam_maps, 'map', 'CAM', 2016,

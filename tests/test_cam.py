@@ -4,7 +4,8 @@ import pytest, torch
 from torch import nn
 import torch.nn.functional as F
 import torchvision.models as tvm
-from camtutor.cam import best_energy, cam, energy, find_head, gap_head, head_weight, peak_inside, retrain_head
+from camtutor.cam import best_energy, cam, energy, gap_head, peak_inside, retrain_head
+from camtutor.engine.head import find_head, head_weight
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.show import upsample

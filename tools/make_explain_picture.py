@@ -2,7 +2,7 @@
 import tempfile
 from pathlib import Path
 from PIL import Image
-from camtutor.explain import explain
+from camtutor.explanation import explain
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
 

@@ -1,6 +1,8 @@
 """One forward pass kept, and the way back from any score to any of its layers."""
-# The network runs without a graph until the first wanted layer fires. There the graph begins, and a clone goes on, so that an
-# in-place ReLU behind the layer spoils nothing. Going back stops at the wanted layers, so a pass costs little more than the
+# The network runs without a graph until the first wanted layer fires. There the graph begins, and a clone goes on, so
+# that an
+# in-place ReLU behind the layer spoils nothing. Going back stops at the wanted layers, so a pass costs little more than
+# the
 # network's own.
 import threading, warnings
 from contextlib import contextmanager
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 from camtutor.engine.inputs import network, vocab_of
 from camtutor.engine.layout import lay_out
 from camtutor.engine.targets import At, class_score, map_tensors
-from camtutor.engine.trace import (CONVOLUTIONS, call, known_layouts, layout_of, main_input, map_inputs, places_of, shapes_of,
+from camtutor.engine.trace import (CONVOLUTIONS, call, known_layouts, layout_of, main_input, map_inputs, places_of,
+                                   shapes_of,
                                    tensors_in)
 from camtutor.errors import CamError, describe, doing, nearest
 from camtutor.hooks import eval_mode, get_layer
@@ -22,7 +25,8 @@ AT_ONCE = 4e6      # bytes of gradient at one layer; with more than the processo
 # ---- layers by name
 
 def key_of(model, layer):
-    "What a layer is kept under: (module, which run), or a name of the batch: `PIXELS`, or 'input' unless a layer has that name."
+    """What a layer is kept under: (module, which run), or a name of the batch: `PIXELS`, or 'input' unless a layer
+    has that name."""
     module, run = layer if is_run(layer) else (layer, None)
     if isinstance(module, str) and module == PIXELS: return module
     if module == 'input' and not isinstance(getattr(model, 'input', None), nn.Module): return module
@@ -30,7 +34,8 @@ def key_of(model, layer):
 
 def is_run(layer)->bool:
     "Is it one run of a layer that runs more than once, such as ('body', 0)?"
-    return isinstance(layer, tuple) and len(layer) == 2 and isinstance(layer[0], (str, nn.Module)) and type(layer[1]) is int
+    return isinstance(layer, tuple) and len(layer) == 2 and isinstance(layer[0],
+                                                                       (str, nn.Module)) and type(layer[1]) is int
 
 def layer_name(model, layer):
     "The name of a layer in `model`, for messages; ('body', 0) for one run of it."
@@ -46,7 +51,8 @@ def plain_name(name):
 def doing_at(action, model, layers=None):
     "A `CamError` from inside begins with the action and the layers that were asked for: \"Grad-CAM at 'layer4'\"."
     with doing(action):
-        given = [] if layers is None else layers if isinstance(layers, (list, tuple)) and not is_run(layers) else [layers]
+        given = [] if layers is None else layers if isinstance(layers,
+                                                               (list, tuple)) and not is_run(layers) else [layers]
         names = [repr(layer_name(network(model), l)) for l in given]
     with doing(action + ' at ' * bool(names) + ', '.join(names)): yield
 
@@ -56,7 +62,8 @@ def check_batch(model, x):
     "`CamError` unless this is a batch that the model may take."
     several = isinstance(x, tuple) or hasattr(x, 'keys')
     if not isinstance(x, Tensor) and not (several and tensors_in(x)):
-        raise CamError(f"the batch is {describe(x)}, not a tensor (N,3,H,W), nor a tuple or dict of the network's inputs.")
+        raise CamError(f"the batch is {describe(x)}, not a tensor (N,3,H,W), nor a tuple or dict of the network's "
+                       "inputs.")
     main, places = main_input(x), places_read(model)
     cut = isinstance(x, Tensor) and x.is_floating_point() and places is not None and x.ndim != places + 2
     if cut or 0 in main.shape or main.ndim < 2:
@@ -106,7 +113,8 @@ def run(model, x):
         if 'too small' in str(e) or "can't be greater than actual input size" in str(e):
             raise CamError(f"the images {tuple(main.shape[2:])} are too small for this {type(model).__name__} ({e}). "
                            "Give larger ones.") from e
-        e.add_note(f"This came from the model itself, while it ran on a batch {tuple(main.shape)}, {main.dtype}, on {main.device}.")
+        e.add_note(f"This came from the model itself, while it ran on a batch {tuple(main.shape)}, {main.dtype}, on "
+                   f"{main.device}.")
         raise
 
 # ---- keeping
@@ -117,7 +125,9 @@ def without_graph(model):
     with torch.inference_mode(False), torch.no_grad(), eval_mode(model): yield
 
 class Tap:
-    "Keeps what wanted layers put out, and starts the graph at the first of them that runs. `watched` layers start none."
+    """Keeps what wanted layers put out, and starts the graph at the first of them that runs.
+
+    `watched` layers start none."""
     def __init__(self, model, keys, watched=()):
         self.model, self.thread = model, threading.get_ident()
         self.keys, self.watched = {k for k in keys if not isinstance(k, str)}, set(watched)
@@ -165,7 +175,8 @@ class Tap:
             if k in self.acts: continue
             m, nr = k
             ran = f"ran {self.runs.get(m, -1) + 1} times" if nr is not None else 'never ran'
-            raise CamError(f"the layer {layer_name(self.model, m)!r} {ran} in this forward pass. Give one that the model uses.")
+            raise CamError(f"the layer {layer_name(self.model, m)!r} {ran} in this forward pass. Give one that the "
+                           "model uses.")
 
 @contextmanager
 def shapes_noted(model, names):
@@ -212,7 +223,8 @@ def _back(total, acts, again):
     try: return torch.autograd.grad(total, acts, retain_graph=again, allow_unused=True)
     except RuntimeError as e:
         if 'use_reentrant' not in str(e): raise
-        raise CamError("a part of the model is a checkpoint of the old, reentrant kind, which only `backward()` can go through. "
+        raise CamError("a part of the model is a checkpoint of the old, reentrant kind, which only `backward()` can go "
+                       "through. "
                        "Build it with use_reentrant=False.") from e
 
 def _together(total, acts):
@@ -222,25 +234,31 @@ def _together(total, acts):
         found[:] = torch.autograd.grad(total, acts, row, retain_graph=True, allow_unused=True)
         return [g for g in found if g is not None]
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'There is a performance drop because we have not yet implemented the batching rule')
+        warnings.filterwarnings('ignore', 'There is a performance drop because we have not yet implemented the '
+                                          'batching rule')
         grads = iter(torch.func.vmap(back)(torch.eye(len(total), dtype=total.dtype, device=total.device)))
     return [None if g is None else next(grads) for g in found]
 
 def rows_at_once(model, acts)->int:
-    "How many rows of scores go back together. One, if the model has hooks: they are somebody's, and want to see plain gradients."
+    """How many rows of scores go back together.
+
+    One, if the model has hooks: they are somebody's, and want to see plain gradients."""
     everywhere = torch.nn.modules.module
-    if everywhere._global_backward_hooks or everywhere._global_backward_pre_hooks or everywhere._global_forward_hooks: return 1
+    if everywhere._global_backward_hooks or everywhere._global_backward_pre_hooks or everywhere._global_forward_hooks:
+        return 1
     if any(m._forward_hooks or m._backward_hooks or m._backward_pre_hooks for m in model.modules()): return 1
     return max(1, int(AT_ONCE // max(a.nbytes for a in acts)))
 
 # ---- one pass
 
 class Forward:
-    "One forward pass in eval mode, kept: `out`, what each wanted layer put out, and the graph between them. `CamError` for bad input."
+    """One forward pass in eval mode, kept: `out`, what each wanted layer put out, and the graph between them.
+
+    `CamError` for bad input."""
     def __init__(self,
                  model,        # any network, or a fastai Learner; `DataParallel` and compiled ones are unwrapped
-                 x,            # normalised batch (N,C,*places), token ids (N,L), or a tuple or dict of inputs, on the model's device
-                 layers,       # a name, a module, ('body', 0) for one run, 'input' for the batch itself, or a list of these
+                 x,            # normalised batch (N,C,*places), token ids (N,L), or a tuple or dict of inputs
+                 layers,       # a name, a module, ('body', 0) for one run, 'input' for the batch, or a list of these
                  target=None,  # the score that `back` will go from, if that is read from a layer: an `At`
                  layout=None): # a function from a layer's output to maps (N,C,*places), for a network that no rule fits
         self.model, self.vocab, self.layout = network(model), vocab_of(model), layout
@@ -286,9 +304,11 @@ class Forward:
         layout, shape = self.layouts[name], tuple(self.acts[name].shape)
         if layout is None:
             raise CamError(f"the layer {name!r} is not spatial: it gives {shape}, which has no places to draw on; "
-                           "(N,C,h,w) or tokens (N,T,C) do. Give an earlier layer, or layout=, a function from its output to maps.")
+                           "(N,C,h,w) or tokens (N,T,C) do. Give an earlier layer, or layout=, a function from its "
+                           "output to maps.")
         if shape[1 if layout.kind == 'sequence' else 0] != self.n:
-            raise CamError(f"the layer {name!r} gives {shape} for {self.n} image{'s' * (self.n != 1)}: crops, boxes, windows "
+            raise CamError(f"the layer {name!r} gives {shape} for {self.n} image{'s' * (self.n != 1)}: crops, boxes, "
+                           "windows "
                            "or copies, not each image once. Give an earlier layer.")
         return lay_out(a, layout, self.size, self.grids.get(layout.grid_of))
 
@@ -301,10 +321,13 @@ class Forward:
         "Activations of a layer and its gradient `g`, as maps. `CamError` if the score does not depend on them."
         name = self.name_of(layer)
         if g is None:
-            raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the model "
-                           "behind it runs under torch.no_grad, as reentrant checkpoints do. Give a layer on the way to the score.")
+            raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the "
+                           "model "
+                           "behind it runs under torch.no_grad, as reentrant checkpoints do. Give a layer on the way "
+                           "to the score.")
         a = self.acts[name]
-        A, G = self.maps(name, a), torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name, g)
+        A, G = self.maps(name, a), torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name,
+                                                                                                                  g)
         if a.ndim == A.ndim or G.any(): return A.detach(), G
         if not g.any():
             raise CamError(f"the gradient of the score at the layer {name!r} is 0 everywhere. "
@@ -319,7 +342,8 @@ class Forward:
 
     def grads(self, target=None, layers=None, again=False):
         "Go back from the score: yields the raw gradients at each layer, or None, for a few rows of K scores at a time."
-        if self.spent: raise CamError("the way back was freed after the last target. Say again=True with every target but the last.")
+        if self.spent: raise CamError("the way back was freed after the last target. Say again=True with every target "
+                                      "but the last.")
         names = [self.name_of(l) for l in (self.names if layers is None else layers)]
         with self.going_back():
             score, acts = self.score(target), [self.acts[n] for n in names]

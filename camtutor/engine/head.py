@@ -63,8 +63,10 @@ def find_head(
     with Watch() as seen: out = run_once(model, x)
     for l in seen.linears:
         if is_mean(l.z, l.maps) and is_scores(out, l.out): return Head(bare(l.maps), bare(l.weight), bare(l.bias))
-    raise CamError(f"CAM of a {type(model).__name__}: {why_not(seen)} CAM is exact only for pooling and one Linear. Use Grad-CAM, "
-                   "which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and retrain_head.")
+    raise CamError(f"CAM of a {type(model).__name__}: {why_not(seen)} CAM is exact only for pooling and one Linear. "
+                   "Use Grad-CAM, "
+                   "which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and "
+                   "retrain_head.")
 
 def head_weight(
     model,         # ends in global average pooling and one Linear
@@ -94,12 +96,15 @@ def why_not(seen)->str:
     "What stands between the last map and the scores: one or two sentences."
     if seen.maps is None: return "no map over places was seen while it ran (a compiled or scripted model hides them)."
     last = tuple(seen.maps.shape)
-    if not seen.linears: return f"no Linear layer ran. If {last[1]} is the number of classes, its last map {last} already is the CAM."
+    if not seen.linears:
+        return f"no Linear layer ran. If {last[1]} is the number of classes, its last map {last} already is the CAM."
     z = seen.linears[-1].z
     if is_mean(z, seen.linears[-1].maps):
-        return "what it gives are not the scores of its Linear: something comes after it, or several outputs are put together."
+        return ("what it gives are not the scores of its Linear: something comes after it, "
+                "or several outputs are put together.")
     after = [l.weight for l in seen.linears if l.maps is seen.maps]
-    if len(after) > 1: return f"{len(after)} Linear layers follow the last map {last}: {chain(after)}, with a hidden layer between."
+    if len(after) > 1:
+        return f"{len(after)} Linear layers follow the last map {last}: {chain(after)}, with a hidden layer between."
     if z[0].numel() == seen.maps[0].numel(): return f"its Linear reads the last map {last} flattened, without pooling."
     return (f"its Linear reads {z.shape[1]} numbers that are not the mean over places of the last map {last} "
             "(other pooling, or a norm after it).")

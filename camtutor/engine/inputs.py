@@ -1,4 +1,5 @@
-"""What a caller may give, resolved here and nowhere else: a model or Learner, pictures, transform, class names, activation."""
+"""What a caller may give, resolved here and nowhere else: a model or Learner, pictures, transform, class names,
+activation."""
 import io, random
 
 import numpy as np
@@ -15,13 +16,14 @@ def is_learner(model)->bool:
     return hasattr(model, 'dls') and hasattr(model, 'model')
 
 def unwrap(model:nn.Module)->nn.Module:
-    "The network inside `DataParallel`, `DistributedDataParallel` or `torch.compile`, whose own forward hides its layers."
+    """The network inside `DataParallel`, `DistributedDataParallel` or `torch.compile`, whose own forward hides its
+    layers."""
     wrapped = nn.DataParallel, nn.parallel.DistributedDataParallel
     while isinstance(model, wrapped) or hasattr(model, '_orig_mod'):
         model = model.module if isinstance(model, wrapped) else model._orig_mod
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule): return model
     raise CamError(f"the model is a {type(model).__name__}, not a torch module whose layers can be watched. "
-                   "Give the nn.Module itself: the original for a scripted one.")
+                   "Give the nn.Module itself: learn.model for a fastai Learner, the original for a scripted one.")
 
 def network(model)->nn.Module:
     "The network itself: a Learner's, and without what wraps it."
@@ -34,7 +36,9 @@ def owners(model)->list:
 # ---- its classes
 
 def vocab_of(model, given=None):
-    "Class names: those `given`, or where the model, its Learner's data or its configuration have them. A list of str, or None."
+    """Class names: those `given`, or where the model, its Learner's data or its configuration have them.
+
+    A list of str, or None."""
     if given is not None: return _given_names(given)
     config = getattr(network(model), 'config', None)
     places = getattr(model, 'dls', None), *owners(model)
@@ -56,14 +60,18 @@ def names_of(v):
 # ---- its probabilities
 
 def activation_of(model, given=None):
-    "What makes probabilities of scores: `given`, the model's own `activation`, or that of a Learner's loss. None if unknown."
+    """What makes probabilities of scores: `given`, the model's own `activation`, or that of a Learner's loss.
+
+    None if unknown."""
     if given is not None: return given
     own = (getattr(o, 'activation', None) for o in owners(model))
     loss = getattr(getattr(model, 'loss_func', None), 'activation', None) if is_learner(model) else None
     return next(filter(_makes_probabilities, own), loss)
 
 def _makes_probabilities(f):
-    "Is it an activation of scores? A layer of the network that happens to have that name is none, unless it can be no other."
+    """Is it an activation of scores?
+
+    A layer of the network that happens to have that name is none, unless it can be no other."""
     return callable(f) and (not isinstance(f, nn.Module) or isinstance(f, (nn.Sigmoid, nn.Softmax)))
 
 def probabilities(
@@ -84,12 +92,14 @@ def probabilities(
 
 def transform_of(model, transform=None):
     "The transform that was given, or else the network's own."
-    if transform is None: return next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
+    if transform is None:
+        return next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
     if isinstance(transform, type):
         raise CamError(f"the transform is the class {transform.__name__}, not one of its instances. "
                        f"Call it first: {transform.__name__}().")
     if callable(transform): return transform
-    raise CamError(f"the transform is {describe(transform)}, but it must be a function: PIL image -> normalised float tensor "
+    raise CamError(f"the transform is {describe(transform)}, but it must be a function: PIL image -> normalised float "
+                   "tensor "
                    "(3,H,W). For torchvision use weights.transforms().")
 
 def _is_transform(t):
@@ -103,12 +113,15 @@ def knows_pictures(model, transform=None)->bool:
 def check_knows_pictures(model, transform=None):
     "`CamError` where it is not known how pictures are prepared."
     if knows_pictures(model, transform): return
-    raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is not known. Pass transform=, "
-                   "for torchvision weights.transforms(), or set model.transform, or give a normalised float tensor (N,3,H,W).")
+    raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is not known. Pass "
+                   "transform=, "
+                   "for torchvision weights.transforms(), or set model.transform, or give a normalised float tensor "
+                   "(N,3,H,W).")
 
 def is_batch(image)->bool:
     "Is it a tensor that the network takes as it is: of floats, or of token ids (N,L)?"
-    return isinstance(image, Tensor) and (image.is_floating_point() or image.ndim == 2 and image.dtype in (torch.int, torch.long))
+    if not isinstance(image, Tensor): return False
+    return image.is_floating_point() or image.ndim == 2 and image.dtype in (torch.int, torch.long)
 
 def is_inputs(x)->bool:
     "Are these the several inputs of one call, a tuple or a dict of tensors? A list is several pictures."
@@ -123,7 +136,8 @@ def as_list(image)->list:
 def stacked(xs):
     "Prepared pictures as one batch."
     if len({x.shape for x in xs}) == 1: return torch.stack(xs)
-    raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they make no batch. "
+    raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they make no "
+                   "batch. "
                    "Resize and crop in the transform, or explain them one by one.")
 
 def prepared(p, transform)->Tensor: # (3,H,W)
@@ -140,14 +154,18 @@ def prepared_by_own(p, transform)->Tensor:
     try: return prepared(p, transform)
     except Exception as e:
         said = ' '.join(str(e).split())[:200].rstrip('.')
-        raise CamError(f"the network has a transform of its own, a {type(transform).__name__}, but it does not prepare a picture "
-                       f"({said}). Pass one that does as transform=, or give a normalised float tensor (N,3,H,W).") from e
+        raise CamError(f"the network has a transform of its own, a {type(transform).__name__}, but it does not prepare "
+                       "a picture "
+                       f"({said}). Pass one that does as transform=, or give a normalised float tensor "
+                       "(N,3,H,W).") from e
 
 def learner_batch(learn, pictures)->Tensor:
-    "Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are given back."
+    """Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are
+    given back."""
     from fastai.data.core import Datasets, TfmdLists
     if not isinstance(getattr(learn.dls, 'valid_ds', None), (Datasets, TfmdLists)):
-        raise CamError("how this Learner's pictures are prepared is not known: its DataLoaders were not made of fastai's "
+        raise CamError("how this Learner's pictures are prepared is not known: its DataLoaders were not made of "
+                       "fastai's "
                        "blocks. Pass transform=, or give a normalised float tensor (N,3,H,W).")
     files, state = [io.BytesIO() for p in pictures], random.getstate()
     for p, f in zip(pictures, files): p.save(f, 'png', compress_level=1)
@@ -161,7 +179,8 @@ def _check_one_input(learn):
     "Refuse pictures for a Learner whose network reads more than one input."
     n = getattr(learn.dls, 'n_inp', 1)
     if n > 1:
-        raise CamError(f"this Learner's network reads {n} inputs, and a picture is one. Give all of them, as a tuple of tensors, "
+        raise CamError(f"this Learner's network reads {n} inputs, and a picture is one. Give all of them, as a tuple "
+                       "of tensors, "
                        "each with the batch first.")
 
 def _transformed(model, items, transform):
@@ -175,11 +194,12 @@ def _transformed(model, items, transform):
 
 def batch_of(
     model,          # a torch module, or a fastai Learner
-    image,          # path, PIL image, Scene, array (bytes, or floats from 0 to 1), tensor, a list of them, or several inputs
+    image,          # path, PIL image, Scene, array of bytes or of floats from 0 to 1, tensor, a list of them, several inputs
     transform=None, # PIL image -> normalised tensor (3,H,W); None = `model.transform`, or the Learner's own
 ):                  # (N,3,H,W), on the model's device, of its dtype; several inputs as they are
-    """The batch that `model` reads. Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is
-    the several inputs of one call. `CamError` for what is no picture."""
+    """The batch that `model` reads. `CamError` for what is no picture.
+
+    Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is the several inputs of one call."""
     if is_inputs(image) or is_batch(image) and image.ndim != 3: return image
     items, net = as_list(image), network(model)
     if not items: raise CamError("there is no picture to explain: the list is empty.")
@@ -202,7 +222,8 @@ def as_shown(x, transform)->Tensor: # (N,3,H,W), 0 to 1
     if found is None:
         low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
         return _rgb((x - low) / (high - low).clamp(min=1e-12))
-    mean, std = (torch.as_tensor(v, dtype=x.dtype, device=x.device).flatten()[:, None, None] for v in (found.mean, found.std))
+    mean, std = (torch.as_tensor(v, dtype=x.dtype, device=x.device).flatten()[:, None, None] for v in (found.mean,
+                                                                                                       found.std))
     return _rgb((x * std + mean).clamp(0, 1))
 
 def steps_of(t):

@@ -28,7 +28,9 @@ def map_layers(
     model, # a network, or a fastai Learner
     x,     # a batch it takes; only its first picture is used
 )->dict:   # name -> (C,*places), in order of execution
-    "The layers of a network that can be drawn: stacks of maps in either layout, a transformer's blocks. `CamError` if there is none."
+    """The layers of a network that can be drawn: stacks of maps in either layout, a transformer's blocks.
+
+    `CamError` if there is none."""
     model = network(model)
     check_batch(model, x)
     norms = {l.name for l in trace_of(model, x).layers if is_norm(l)}
@@ -36,16 +38,20 @@ def map_layers(
     default = last_layer(model, x) if norms else ''
     found = {n: s for n, s in shapes.items() if n not in norms or n == default}
     if found: return found
-    raise CamError(_none(model))
+    raise CamError(f"no layer of this {type(model).__name__} gave maps of more than one place for a batch "
+                   f"{tuple(main_input(x).shape)}, "
+                   "or all of them ran more than once. Name one run of a layer, such as ('body', 0).")
 
 def _none(model):
-    return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold anything "
+    return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
+            "anything "
             "but zeros? If so, name a layer yourself; if it gives no tensors, a callable target too.")
 
 # ---- the default layer
 
 def tries(trace):
-    "The layers among which the default is sought, in turn: from the first that ever was one to the end; the last few; all."
+    """The layers among which the default is sought, in turn: from the first that ever was one to the end; the last
+    few; all."""
     names = trace.names
     if trace.chosen: yield names[min(map(names.index, trace.chosen)):]
     elif len(names) > FEW: yield names[-FEW:]
@@ -73,13 +79,16 @@ def is_dense(out, places)->bool:
     return any(t.ndim >= places + 2 for t in tensors_of(out)) or isinstance(out, list)
 
 def encoder_end(kept, names):
-    "Of layers in order: before the maps first grow again, the last of those with the most channels. That is where an encoder ends."
+    """Of layers in order: before the maps first grow again, the last of those with the most channels.
+
+    That is where an encoder ends."""
     shapes = [kept.at(n).shape for n in names]
     grown = next((i for i in range(1, len(names)) if prod(shapes[i][2:]) > prod(shapes[i - 1][2:])), len(names))
     return names[max(range(grown), key=lambda i: (shapes[i][1], i))]
 
 def settle(model, x, target, layout=None):
-    "One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers that were tried."
+    """One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers that
+    were tried."""
     trace = trace_of(network(model), x)
     for names in tries(trace):
         if not names: break
@@ -98,8 +107,10 @@ def look(
     layers=None,  # a layer or a list of them, see `Forward`; None = the last with places that the score depends on
     target=None,  # see `class_score`
     layout=None,  # see `Forward`
-):                # the pass kept, whose `names` are the layers; a generator of lists of pairs (A, g), one for each layer
-    "One pass and the way back from a score to layers, given or default. What `back` yields, for a few rows of K scores at a time."
+):                # the pass kept, whose `names` are the layers; a generator of lists of pairs (A, g)
+    """One pass and the way back from a score to layers, given or default.
+
+    What `back` yields, for a few rows of K scores at a time."""
     if layers is not None:
         kept = Forward(model, x, layers, target, layout)
         return kept, kept.back(target)
@@ -119,12 +130,15 @@ def last_layer(
     x,           # a batch it takes
     target=None, # see `class_score`; it counts where parts of the output come from different layers
 )->str:          # a name, see `get_layer`
-    """The default layer: the last with places on which the score depends. A CNN's last before pooling, a transformer's last
-    before an attention; of networks that give maps or boxes, the end of the encoder. It is remembered."""
+    """The default layer: the last with places on which the score depends.
+
+    A CNN's last before pooling, a transformer's last before an attention; of networks that give maps or boxes, the end of
+    the encoder. It is remembered."""
     model = network(model)
     check_batch(model, x)
     trace = trace_of(model, x)
-    if trace.chosen == {trace.names[-1]} and prod(drawn_shapes(model, x)[trace.names[-1]][1:]) > 1: return trace.names[-1]
+    if trace.chosen == {trace.names[-1]} and prod(drawn_shapes(model, x)[trace.names[-1]][1:]) > 1:
+        return trace.names[-1]
     n = len(main_input(x))
     def top_or_all(out):
         scores = scores_of(out)

@@ -1,5 +1,6 @@
 """Whatever a layer puts out, as maps (N,C,*places)."""
-# Two rules find where its places are: a convolution of the network has that grid, or that axis grows when the picture does.
+# Two rules find where its places are: a convolution of the network has that grid, or that axis grows when the picture
+# does.
 # Where neither holds, the caller says it, as `layout=`, a function from the layer's output to maps.
 from math import log, prod
 from typing import NamedTuple
@@ -10,7 +11,8 @@ from camtutor.errors import CamError
 
 class Layout(NamedTuple):
     "Where a layer's output keeps its places."
-    kind:str        # 'first' (N,C,*places) | 'last' (N,*places,C) | 'tokens' (N,T,C) | 'sequence' (T,N,C) | 'columns' (N,C,T)
+    # 'first' (N,C,*places) | 'last' (N,*places,C) | 'tokens' (N,T,C) | 'sequence' (T,N,C) | 'columns' (N,C,T)
+    kind:str
     extra:int=0     # class and register tokens before the places
     grid_of:str=''  # the convolution on whose grid the tokens lie; '' = the grid most like the picture
 
@@ -41,7 +43,8 @@ def grid_like(n, size):
     return grid if how_far < .3 else None
 
 def grid_of_tokens(t, size):
-    "The grid of `t` tokens that is most like a picture of `size`, and how many (class, registers) come before it; None if none is."
+    """The grid of `t` tokens that is most like a picture of `size`, and how many (class, registers) come before it;
+    None if none is."""
     found = [(grid, extra) for extra in (0, 1, 2, 4, 5) if (grid := grid_like(t - extra, size))]
     return min(found, key=lambda f: (off(f[0], size), f[1]) if len(size) == 2 else f[1]) if found else None
 
@@ -51,13 +54,15 @@ def layout_by_shape(shape, size):
     "A layout by the shape alone, for a batch of pictures of `size`; None if it has no places."
     if len(shape) == len(size) + 2:
         first, last = shape[2:], shape[1:-1]
-        swapped = len(size) == 2 and shape[-1] > max(last) and prod(last) > 1 and off(last, size) + .15 < off(first, size)
+        swapped = len(size) == 2 and shape[-1] > max(last) and prod(last) > 1 and off(last, size) + .15 < off(first,
+                                                                                                              size)
         return Layout('last') if swapped else FIRST
     if len(shape) == 3 and (found := grid_of_tokens(shape[1], size)): return Layout('tokens', found[1])
     return None
 
 def layout_by_growth(shape, wide, size, grids, wide_grids):
-    "A layout by what became of the `shape` of one picture when the picture became wider or narrower; None if it has no places."
+    """A layout by what became of the `shape` of one picture when the picture became wider or narrower; None if it
+    has no places."""
     grown = [i for i, (a, b) in enumerate(zip(shape, wide)) if a != b]
     if len(shape) != len(wide) or len(grown) != 1: return None
     axis, places = grown[0], len(size)
@@ -72,7 +77,8 @@ def _tokens(kind, t, wide_t, size, grids, wide_grids):
     "The layout of `t` tokens that became `wide_t`: on a convolution's grid, or on one like the picture's."
     for name, grid in reversed(grids.items()):
         extra = t - prod(grid)
-        if extra >= 0 and name in wide_grids and wide_t - prod(wide_grids[name]) == extra: return Layout(kind, extra, name)
+        if extra >= 0 and name in wide_grids and wide_t - prod(wide_grids[name]) == extra:
+            return Layout(kind, extra, name)
     extra = 2 * t - wide_t if wide_t > t else 2 * wide_t - t
     if extra < 0 or t - extra < 2: return None
     return Layout(kind, extra) if grid_like(t - extra, size) else None
@@ -85,8 +91,9 @@ def layout_by_grids(shape, size, grids):
         return layout_by_shape(shape, size)
     if len(shape) != 3 or 1 not in shape[:2]: return None
     kind, t = ('tokens', shape[1]) if shape[0] == 1 else ('sequence', shape[0])
-    fits = [(t - prod(g), name) for name, g in reversed(grids.items()) if prod(g) > 1 and 0 <= t - prod(g) <= max(8, prod(g) // 4)]
-    if fits: return Layout(kind, *min(fits, key=lambda f: f[0]))
+    extras = {name: t - prod(g) for name, g in reversed(grids.items()) if prod(g) > 1}
+    fits = {name: e for name, e in extras.items() if 0 <= e <= max(8, (t - e) // 4)}
+    if fits: return Layout(kind, min(fits.values()), min(fits, key=fits.get))
     found = grid_of_tokens(t, size)
     return Layout(kind, found[1]) if found else None
 

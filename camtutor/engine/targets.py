@@ -127,9 +127,11 @@ def _first_score(out):
 
 def _checked_score(score, out, n):
     "What a callable target returned for `n` images: one finite score for each, or K of them."
-    wrong = not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score) or n not in (None, score.shape[-1])
+    wrong = not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score) or n not in (None,
+                                                                                                     score.shape[-1])
     if wrong:
-        raise CamError(f"the target function returned {_short(score)} for {n or 'a batch of'} images. It must return one score "
+        raise CamError(f"the target function returned {_short(score)} for {n or 'a batch of'} images. It must return "
+                       "one score "
                        f"for each: (N,), or (K,N) for K scores, for example lambda out: {_first_score(out)}.")
     if not score.is_floating_point():
         raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. "
@@ -149,7 +151,8 @@ def _has_a_row_for_each_image(score, out):
 def _finite(score):
     if isfinite(score.detach().sum()) or score.isfinite().all(): return score
     at = (~score.isfinite()).nonzero()[0]
-    raise CamError(f"the score of image {at[-1].item()} is {score[tuple(at)].item()}, which has no gradient to explain. "
+    raise CamError(f"the score of image {at[-1].item()} is {score[tuple(at)].item()}, which has no gradient to "
+                   "explain. "
                    "Look for NaN in the batch or the weights, or half precision overflowing.")
 
 _COPIES = 'ToCopy', 'View', 'Squeeze', 'Unsqueeze', 'Clone', 'Alias', 'Slice', 'Reshape', 'Flatten'
@@ -159,6 +162,8 @@ def _check_not_softmax(out):
     node = out.grad_fn
     while node is not None and node.name().startswith(_COPIES) and node.next_functions: node = node.next_functions[0][0]
     if node is not None and 'Softmax' in node.name():
-        raise CamError("the model ends in a softmax, and the gradient of a probability vanishes where the model is sure. "
-                       "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, k] "
+        raise CamError("the model ends in a softmax, and the gradient of a probability vanishes where the model is "
+                       "sure. "
+                       "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, "
+                       "k] "
                        "with your class's number for k if you mean the probability.")

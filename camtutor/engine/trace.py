@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-from camtutor.engine.layout import FIRST, Layout, grid_like, in_doubt, layout_by_grids, layout_by_growth, layout_by_shape
+from camtutor.engine.layout import (FIRST, Layout, grid_like, in_doubt, layout_by_grids, layout_by_growth,
+                                    layout_by_shape)
 from camtutor.hooks import eval_mode
 
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d
@@ -77,7 +78,8 @@ def looking(model, x):
     with eval_mode(model), torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(cuda[:1]): yield
 
 def record(model, x, experiment=False)->list: # of Run, in the order in which they ended
-    "Every call of every module for the batch `x`; in an `experiment`, which a network may refuse, of those that ended before."
+    """Every call of every module for the batch `x`; in an `experiment`, which a network may refuse, of those that
+    ended before."""
     seen, last, me, handles = [], [None, 0], get_ident(), []
     def note(name, m, args, kwargs, out):
         if get_ident() != me: return   # another thread runs the same network
@@ -124,7 +126,8 @@ def layouts_of(model, x, runs)->dict: # name -> Layout, or None for an output wi
     if not any_doubt(runs, size, grids): return {n: layout_by_grids(s, size, grids) for n, s in shapes.items()}
     wide_runs = record(model, stretched(x), experiment=True)
     wide, wide_grids = {r.name: r.shape for r in wide_runs}, grids_of(wide_runs)
-    if grids and wide_grids and all(wide_grids[n] == grids.get(n) for n in wide_grids): wide = {} # it brings pictures to one size
+    # it brings pictures to one size
+    if grids and wide_grids and all(wide_grids[n] == grids.get(n) for n in wide_grids): wide = {}
     return {n: layout_by_growth(s, wide[n], size, grids, wide_grids) if n in wide else layout_by_grids(s, size, grids)
             for n, s in shapes.items()}
 
@@ -178,14 +181,15 @@ def layers_in(runs, layouts, size, grids)->list:
     known, found = {}, []
     for r in runs:
         layout = layouts[r.name]
-        if layout is None: continue
+        if layout is None or layout.kind in ('first', 'last') and r.shape[0] != 1: continue   # tiles, boxes or copies
         places = known[r.shape] = places_in(r.shape, layout, size, grids)
         came = known.get(r.came) or (size if r.came[2:] == size else None)
         found.append(Layer(r.name, r.module, r.nr, layout, came[0] / places[0] if came else None))
     return found
 
 def drawable(model, x, runs, layouts)->list: # of Layer, in order of execution
-    "Each output once, blocks from outside, none that runs twice, none that takes no numbers (such as a table of positions)."
+    """Each output once, blocks from outside, none that runs twice, none that takes no numbers (such as a table of
+    positions)."""
     layers = layers_in(runs, layouts, places_of(x), grids_of(runs))
     times, takes = Counter(r.module for r in runs), {r.name for r in runs if r.came}
     hidden = tuple(l.name + '.' for l in layers if l.name and hides(model, l))
@@ -238,7 +242,9 @@ def known_layouts(model)->dict:
     return _traces[model].layouts if model in _traces else {}
 
 def layout_of(model, x, name, shape):
-    "The layout of what the layer `name` put out; the network is recorded only where the shape leaves it open. None: no places."
+    """The layout of what the layer `name` put out; the network is recorded only where the shape leaves it open.
+
+    None: no places."""
     size = places_of(x)
     if len(shape) == len(size) + 2 and not in_doubt(tuple(shape), size): return FIRST
     layouts = trace_of(model, x).layouts
