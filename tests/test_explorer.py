@@ -570,23 +570,32 @@ def test_a_model_without_scores_is_refused():
     with pytest.raises(CamError, match='gave a tuple'): Explorer(Two(), torch.randn(1, 3, 16, 16))
 
 # ---- the learner's own functions
+@pytest.fixture
+def hand_in(monkeypatch, tmp_path, capsys):
+    "Hands in an answer to an exercise and puts it to use; the progress file is a test's own."
+    from camtutor import exercises
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'progress.json'))
+    def use(id, mine):
+        exercises.ex(id)(mine)
+        exercises.use(id)
+    yield use
+    exercises.unuse()
+
 @pytest.mark.parametrize('id, method, mine', [('3.2', 'grad_cam', lambda A, g: A.mean(-3)),
                                               ('4.9', 'saliency', lambda model, x, target=None: x)])
-def test_open_explorers_follow_use_and_unuse_at_once(ex, monkeypatch, capsys, id, method, mine):
+def test_open_explorers_follow_use_and_unuse_at_once(ex, hand_in, id, method, mine):
     from camtutor import exercises
     drive(ex, method=method)
     before = ex.panel.images[0].value
-    monkeypatch.setitem(exercises._answers, id, mine)
-    exercises.use(id)
+    hand_in(id, mine)
     during = ex.panel.images[0].value
     exercises.unuse(id)
     assert during != before and ex.panel.images[0].value == before and ex.error is None
 
-def test_an_answer_that_raises_is_said_in_the_explorer(ex, monkeypatch, capsys):
+def test_an_answer_that_raises_is_said_in_the_explorer(ex, hand_in):
     from camtutor import exercises
     def mine(A, g): raise ZeroDivisionError('mine')
-    monkeypatch.setitem(exercises._answers, '3.2', mine)
-    exercises.use('3.2')
+    hand_in('3.2', mine)
     assert 'ZeroDivisionError: mine' in ex.panel.alert.value
     exercises.unuse('3.2')
     assert ex.panel.alert.value == ''
