@@ -346,7 +346,7 @@ def test_use_and_unuse(capsys, monkeypatch):
 
 def test_use_reaches_the_sliders(capsys):
     "Also those of an explorer that was open before; and both let go of it."
-    from camtutor.explorer import Explorer, drive
+    from camtutor.ui.explorer import Explorer, drive
     old, calls = Explorer(images=[dict(seed=3, species='cat')], show='class layer method'), []
     def grad_cam(A, g):
         calls.append(1)

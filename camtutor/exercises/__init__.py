@@ -51,7 +51,9 @@ def ask(id:str # of a multiple-choice question
        ):
     "Show a question with its options as buttons; a click answers it, and every option has its own reply."
     import ipywidgets as w
-    from camtutor.course import asked, card, marked, show_widget
+    from camtutor.course import card, marked
+    from camtutor.ui.ask import asked
+    from camtutor.ui.helper import show_widget
     e = find(id)
     if e.kind != 'choice': raise CamError(f'{id} is no multiple-choice question.')
     pick = w.RadioButtons(options=e.options, value=None, layout=w.Layout(width='auto'))
@@ -174,7 +176,7 @@ def swap(old, new):
 
 def refresh_explorers():
     "Open explorers show at once what the exchange has changed."
-    ui = sys.modules.get('camtutor.explorer_ui')
+    ui = sys.modules.get('camtutor.ui.explorer')
     for explorer in list(ui.OPEN) if ui else (): explorer.refresh()
 
 ex.answer, ex.ask, ex.hint, ex.solution, ex.progress, ex.next, ex.reset, ex.use, ex.unuse = (
