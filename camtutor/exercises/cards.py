@@ -77,7 +77,7 @@ def raised_parts(v):
     line = [('code', '\n'.join([f'{w.number:>4}  {w.line}', *(f'      {x}' for x in w.values)]))] if w.line else []
     return first + line + [('p', 'Tried with: ' + v.message)] + diagnosis(v) + nudge(v) + fallback(v)
 
-def diagnosis(v): return [('p', v.mistake.diagnosis)] if v.mistake else []
+def diagnosis(v): return [('p', m.diagnosis) for m in v.mistakes]
 def nudge(v): return [('p', f'`ex.hint("{v.exercise.id}")` helps.')] if v.exercise.hints else []
 def wrong_parts(v): return diagnosis(v) + ([('p', v.message)] if v.message else []) + nudge(v) + fallback(v)
 
