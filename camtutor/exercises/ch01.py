@@ -379,7 +379,8 @@ class Pooled(RunningStats):
     each other. Keep the sum of squares."""
     def see(self, module, args, out):
         out = out.detach().double()
-        self.n, self.total, self.squares = self.n + out.numel(), self.total + out.sum(), self.squares + out.var(correction=0)*out.numel()
+        self.n, self.total = self.n + out.numel(), self.total + out.sum()
+        self.squares = self.squares + out.var(correction=0)*out.numel()
     @property
     def std(self): return (self.squares/self.n).sqrt().item()
 
@@ -580,7 +581,8 @@ e = exercise('1.10', 'What there is to look at',
     "extra: you need not use it.)",
     library='camtutor.hooks',
     trials=(Trial('A row of layers', layers_of(in_a_row), found(_0=(4, 12, 10), _1=(4, 12, 10), _2=(4, 6, 5)),
-                  says={'layers': 'One entry for each layer whose output has four dimensions and more than one place.'}),
+                  says={'layers': 'One entry for each layer whose output has four dimensions and more than one '
+                                  'place.'}),
             Trial('A body and a head: `0` gives back what its last layer, `0.4`, gave it', layers_of(tiny),
                   found(_0_0=(4, 12, 10), _0_1=(4, 12, 10), _0_2=(4, 6, 5), _0_3=(5, 6, 5), _0=(5, 6, 5)),
                   says={'layers': 'An `nn.Sequential` hands on what its last layer gave: one tensor, and the outer '

@@ -585,10 +585,13 @@ def kind_of_loss(answer):
             return f'that of the {which} batch' + (' alone' if learns_only(answer, i) else ', but others count, too')
     if near(first, sum(each)/len(each)): return "the mean of the batches' means"
     if moved: return 'that of another Linear than the network came with'
-    if near(*starts(answer, without_weights)[:2]):
-        return 'that of pictures and classes that do not belong together' if near(*starts(answer,
-                                                                                          of_one_class)[:2]) else 'that of other features than the network reads'
-    return 'another number'
+    return kind_of_features(answer)
+
+def kind_of_features(answer):
+    "Does the loss fit a Linear without weights, and one class?"
+    if not near(*starts(answer, without_weights)[:2]): return 'another number'
+    if near(*starts(answer, of_one_class)[:2]): return 'that of pictures and classes that do not belong together'
+    return 'that of other features than the network reads'
 
 def learns_only(answer, i):
     "Does nothing but batch `i` count for what is learned?"

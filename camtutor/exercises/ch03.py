@@ -80,13 +80,16 @@ e.wrong(lambda A, g: (g.mean((2, 3), keepdim=True)*A).mean(1).relu(),
 e.edit('g.mean((2, 3)), A', 'A.mean((2, 3)), g',
        'Activations and gradients are exchanged: it is the *gradient* that is averaged to a weight, and the '
        'activations that are drawn.')
-e.edit('g.mean((2, 3))', 'g.mean((2, 3)).abs()', '.relu()', '',
+e.edit('g.mean((2, 3))', 'g.mean((2, 3)).abs()',
        'The weights have lost their sign. A channel that speaks against the class must count against it.')
 e.wrong(lambda A, g: (g.mean((2, 3), keepdim=True)*A).relu().sum(1),
         'The ReLU comes too early: each channel is cut before they are added, so nothing can speak against a place. '
         'Add first, cut last.')
 e.edit('g.mean((2, 3))', 'g.mean((2, 3)).relu()', '.relu()', '',
        'You cut the negative *weights*. The ReLU belongs to the sum.')
+e.edit('g.mean((2, 3))', 'g.mean((2, 3)).relu()',
+       'You cut twice, the weights and the sum. A channel that speaks against a place must be able to outweigh one that '
+       'speaks for it: cut the sum alone.')
 e.wrong(lambda A, g: (g*A).sum(1).relu(),
         'You multiply with the gradient place by place. That is a method too, called HiResCAM; Grad-CAM averages the '
         'gradient over places first.')
@@ -107,7 +110,7 @@ e.wrong(lambda A, g: (g.mean((2, 3))*A).sum(1).relu(),
         'The weights have the shape (N,C), and PyTorch lines that up with the last two axes, rows and columns: an '
         'error, or a wrong map where the sizes happen to agree. Use `keepdim=True`, or an einsum.')
 e.wrong(lambda A, g: (g.mean((2, 3), keepdim=True)*A).sum().relu(),
-                '`sum()` without an axis adds up everything. Only the channels are summed: axis 1.')
+        '`sum()` without an axis adds up everything. Only the channels are summed: axis 1.')
 e.edit('.relu()', '.relu()[:, None]', 'There is an axis too many: channels are added up, so theirs is gone. (N,h,w).')
 
 @e.wrong
@@ -336,7 +339,10 @@ e.edit('class_score(out,', 'class_score(out.softmax(1),',
 def backward(model, x, layers, target=None):
     "`backward()` has filled the `.grad` of parameters above the layer, and a graph was recorded below it."
     kept = []
-    handle = model.get_submodule(layers).register_forward_hook(lambda m, a, o: (kept.append(o.detach().clone().requires_grad_()), kept[0].clone())[1])
+    def see(m, args, out):
+        kept.append(out.detach().clone().requires_grad_())
+        return kept[0].clone()
+    handle = model.get_submodule(layers).register_forward_hook(see)
     with torch.enable_grad():
         out = model(x)
         class_score(out, target).sum().backward()

@@ -279,14 +279,9 @@ e.edit('*(A < ctx.top)', '',
 e.edit('if out is x: ctx.mark_dirty(x)\n        ', '',
        'One that works in place is not announced. Whoever goes on with `x`, as many networks do, then goes back past '
        'your rule: `ctx.mark_dirty(x)`.')
-
-@e.wrong
-class OneGradient(RuledReLU):
-    """`backward` must give one thing for each argument of `forward`: the gradient for `x`, and None for the three
-    that have none."""
-    @staticmethod
-    def backward(ctx, g): return RuledReLU.backward(ctx, g)[0]
-
+e.edit(', None, None, None', '',
+       '`backward` must give one thing for each argument of `forward`: the gradient for `x`, and None for the three '
+       'that have none.')
 e.edit('A, =', 'A =',
        '`ctx.saved_tensors` is a tuple, also if it holds only one. Take it apart: `A, = ctx.saved_tensors`.')
 e.edit('(g, A*(A < ctx.top))', '(A*(A < ctx.top), g)',
@@ -419,8 +414,8 @@ def ties(A, channel=None, whole=False):
     """Where two places are equally strong you mark both: `A == A.amax(…)` does that, and a map of zeros would be
     marked all over. `argmax` names one."""
     flat = A.flatten(2)
-    best = (flat.amax(2) == flat.amax((1, 2))[:, None]).float() if channel is None else F.one_hot(torch.tensor(channel),
-                                                                                                  A.shape[1]).float().expand(len(A), -1)
+    if channel is None: best = (flat.amax(2) == flat.amax((1, 2))[:, None]).float()
+    else: best = F.one_hot(torch.tensor(channel), A.shape[1]).float().expand(len(A), -1)
     if whole: return best[:, :, None, None].expand_as(A).clone()
     return best[:, :, None, None]*(A == A.amax((2, 3), keepdim=True))
 
@@ -786,7 +781,8 @@ e = exercise('4.13', 'Nothing learned',
     library='camtutor.guided',
     trials=(Trial('Two convolutions', scrambled, SCRAMBLED,
                   {'the same seed gives': 'All random numbers must come from a generator that begins with the seed.',
-                   'the random numbers of the session': '`torch.manual_seed` begins the whole session\'s numbers anew.'}),),
+                   'the random numbers of the session':
+                       "`torch.manual_seed` begins the whole session's numbers anew."}),),
     hints=('`torch.randperm(n, generator=…)` is a random order.',
            'Flatten, index, back into shape; signs are `torch.randint(2, …)` made to −1 and 1.',
            'Under `no_grad`, write it into the parameter with `copy_`.'),
@@ -804,9 +800,9 @@ def scramble(module:nn.Module, # changed in place
         order, sign = torch.randperm(p.numel(), generator=gen), torch.randint(2, p.shape, generator=gen)*2 - 1
         p.copy_(p.flatten()[order].view_as(p)*sign)
 
-scramble_order_only = e.edit('*sign)', ')',
-                             'The order is new, the signs are as before: a layer that holds mostly positive weights '
-                             'still does. Multiply by −1 or 1 at random.')
+order_only = e.edit('*sign)', ')',
+                    'The order is new, the signs are as before: a layer that holds mostly positive weights still does. '
+                    'Multiply by −1 or 1 at random.')
 e.edit('p.flatten()[order].view_as(p)*sign', 'p*sign',
        'The signs are new, the order is as before, so each weight has its old size at its old place. Exchange places '
        'as well.')

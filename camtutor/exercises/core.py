@@ -46,8 +46,8 @@ class Mistake:
 
     @property
     def key(self)->str:
-        "The first sentence of its diagnosis: by this the progress file knows it."
-        return re.split(r'(?<=[.:?!]) ', self.diagnosis, maxsplit=1)[0]
+        "The first sentence of its diagnosis, or two if it is short: by this the progress file knows it."
+        return re.match(r'.{20,}?[.:?!](?= |$)|.*', self.diagnosis)[0]
 
 @dataclass(frozen=True)
 class Exercise:
@@ -116,9 +116,10 @@ def exercises()->dict: # id -> Exercise
 
 def find(id:str)->Exercise:
     "The exercise `id`; a CamError names the nearest if there is none."
-    found = exercises()
-    if str(id) not in found: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, found))
-    return found[str(id)]
+    number = str(id).split('.')[0].zfill(2)
+    mine = chapter(number) if number in CHAPTERS else {}
+    if str(id) not in mine: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, exercises()))
+    return mine[str(id)]
 
 def library_of(e:Exercise):
     "The package's own function or class."
@@ -160,7 +161,7 @@ def grade_question(e, answer):
 def unanswered(answer): return answer is ... or answer is None or isinstance(answer, str) and not answer.strip()
 
 def same_answer(a, b):
-    "Is `a`, typed by a learner, the value `b`? Spaces, case, list or tuple, and the last digits of a float do not count."
+    "Is `a`, typed by a learner, the value `b`? Spaces, case, list or tuple, and a float's last digits do not count."
     if isinstance(a, Tensor): a = a.tolist()
     if isinstance(b, str): return same_text(str(a), b)
     if isinstance(b, (tuple, list)):

@@ -1,11 +1,11 @@
-"An exercise, declared in one place: what is asked and tried, the reference, and each wrong answer beside what a tutor says to it."
+"An exercise, declared in one place: what is asked and tried, the reference, and each mistake beside its diagnosis."
 from functools import cached_property
 
 from camtutor.exercises.core import Exercise, Mistake, declared
 from camtutor.exercises.edits import edited
 
 class exercise:
-    "Declares one exercise. `reference` marks the right answer; `edit` and `wrong` add mistakes, which are compared in this order."
+    "One exercise: `reference` marks the right answer; `edit` and `wrong` add mistakes, which are compared in this order."
     def __init__(self, id:str, title:str, task:str, **fields):
         self.fields, self.mistakes = dict(id=id, title=title, task=task, reference=None) | fields, []
         declared[id] = self

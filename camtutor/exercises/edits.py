@@ -13,7 +13,7 @@ def source_of(reference)->str:
 def place(reference, old)->int:
     "Where `old` stands in the reference; an error unless it stands there once."
     found = source_of(reference).count(old)
-    if found != 1: raise CamError(f'{old!r} stands {found} times in {reference.__name__}, and an edit needs a text that stands there once.')
+    if found != 1: raise CamError(f'{old!r} stands {found} times in {reference.__name__}; an edit needs it once.')
     return source_of(reference).index(old)
 
 def edited(reference, # a function or class
@@ -25,7 +25,8 @@ def edited(reference, # a function or class
     source = source_of(reference)
     for i, old, new in reversed(spans): source = source[:i] + new + source[i+len(old):]
     made = {}
-    exec(compile(source, f'{__file__}: {reference.__name__}, edited', 'exec'), vars(sys.modules[reference.__module__]), made)
+    code = compile(source, f'{__file__}: {reference.__name__}, edited', 'exec')
+    exec(code, vars(sys.modules[reference.__module__]), made)
     return made[reference.__name__]
 
 def paired(reference, one, other):

@@ -74,7 +74,7 @@ def by_thread(seconds):
     finally: ended(end)
 
 def ended(end):
-    "Call `end`, again where the last exception arrives in the middle of it; then pass that on, if no other is on its way."
+    "Call `end`, again where an exception arrives in the middle of it; then pass that on, if none is on its way."
     arrived, before = None, sys.exc_info()[1]
     while True:
         try:

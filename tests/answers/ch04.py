@@ -7,7 +7,7 @@ from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
 from camtutor.exercises.ch04 import (ReLURule, RuledReLU, backprop_rule, cascade, deconvnet_rule, guided_backprop,
-                                     guided_rule, saliency, scramble, scramble_order_only, ssim_of)
+                                     guided_rule, order_only, saliency, scramble, ssim_of)
 from camtutor.gradcam import capture, class_score, grad_cam, last_layer
 from camtutor.guided import PAINTERS
 from camtutor.show import upsample
@@ -203,7 +203,7 @@ def cascade_list(model, layers=None, seed=0):
     found = [(None, deepcopy(model))]
     for name in layers[::-1]:
         found.append((name, deepcopy(found[-1][1])))
-        scramble_order_only(found[-1][1].get_submodule(name))
+        order_only(found[-1][1].get_submodule(name))
     return found
 
 def cascade_anew(model, layers=None, seed=0):
