@@ -128,7 +128,8 @@ def reset(id:str=None # one exercise; all of them if left out
     "Begin again with one exercise, or with all; the old file is kept beside the new."
     note = store.forget(find(id).id if id else None)
     begins = f'{named(find(id))} begins again.' if id else 'Your progress begins again.'
-    show(Card(begins if id or not store.read()[0] else 'Your progress is as it was.', (('p', note),) if note else ()))
+    if not id and store.read()[0]: begins = 'Your progress is as it was.'
+    show(Card(begins, (('p', note),) if note else ()))
 
 # The library on the learner's own function
 

@@ -622,7 +622,8 @@ def feature_layers(model:nn.Module, # a network
     finally:
         for h in handles: h.remove()
     runs = Counter(name for name, _, _ in seen)
-    blocks = tuple(name + '.' for name, m, _ in seen if name and list(m.children()) and not isinstance(m, nn.Sequential))
+    blocks = tuple(name + '.' for name, m, _ in seen
+                   if name and list(m.children()) and not isinstance(m, nn.Sequential))
     for name, _, out in seen:
         if name and runs[name] == 1 and not name.startswith(blocks) and out.ndim == 4 and out.shape[2:].numel() > 1:
             layers[id(out)] = name, tuple(out.shape[1:])

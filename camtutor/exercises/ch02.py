@@ -614,18 +614,17 @@ def grads_add_up(answer):
     return all(a is not None and b is not None and a.norm() > 0 and torch.allclose(3*a, b, rtol=1e-3)
                for a, b in zip(*found))
 
+LOOKED_AT = ('losses in it', 'the type of a loss', 'the weights of the body are as before', 'its batch norm is as before',
+             'pictures that went through the body', 'the loss at a step size of 0', 'the gradient of each step',
+             'the Linear of the network has changed', 'the last loss', 'the loss of the network now')
+
 def learns(answer):
     net, data = to_learn()
     before, seen = [t.clone() for t in net[0].state_dict().values()], []
     linear = net[1][-1].weight.detach().clone()
     net[0].register_forward_hook(lambda m, args, out: seen.append(len(out)))
     losses = answer(net, data, 20, .2)
-    said = {'what is returned': type(losses).__name__} | dict.fromkeys((
-        'losses in it', 'the type of a loss', 'the weights of the body are as before', 'its batch norm is as before',
-                                                                        'pictures that went through the body',
-        'the loss at a step size of 0', 'the gradient of each step', 'the Linear of the network has changed',
-                                                                        'the last loss', 'the loss of the network now'),
-                                                                       LATER)
+    said = {'what is returned': type(losses).__name__} | dict.fromkeys(LOOKED_AT, LATER)
     if not isinstance(losses, list) or not losses: return said | ({'losses in it': 0} if losses == [] else {})
     unmoved, kind = [torch.equal(a, b) for a, b in zip(before, net[0].state_dict().values())], kind_of_loss(answer)
     said |= {'losses in it': len(losses), 'the type of a loss': type(losses[-1]).__name__,
@@ -636,12 +635,14 @@ def learns(answer):
     if kind != OWN: return said | (changed if kind == 'another number' else {}) # what comes later depends on this
     said['the gradient of each step'] = 'added to those before it' if grads_add_up(answer) else 'its own'
     if said['the gradient of each step'] != 'its own': return said
-    first, last, own = number(losses[0]), number(losses[-1]), loss_of(net, data.x, data.y)
-    return said | changed | {
-        'the last loss': 'well below the first' if last < first/2 else 'the same' if last == first else 'higher'
-                             if last > first else 'a little below the first',
-        'the loss of the network now': 'about the last loss' if abs(own - last) < .2*last else 'a higher loss' if own
-                             > last else 'a lower loss'}
+    return said | changed | how_it_went(number(losses[0]), number(losses[-1]), loss_of(net, data.x, data.y))
+
+def how_it_went(first, last, own):
+    "The last loss beside the first, and the network's own beside the last, in words."
+    end = 'the same' if last == first else 'higher' if last > first else 'a little below the first'
+    now = 'a higher loss' if own > last else 'a lower loss'
+    return {'the last loss': 'well below the first' if last < first/2 else end,
+            'the loss of the network now': 'about the last loss' if abs(own - last) < .2*last else now}
 
 def then(run):
     "This trial is of interest only for an answer that has passed the first."

@@ -88,8 +88,8 @@ e.wrong(lambda A, g: (g.mean((2, 3), keepdim=True)*A).relu().sum(1),
 e.edit('g.mean((2, 3))', 'g.mean((2, 3)).relu()', '.relu()', '',
        'You cut the negative *weights*. The ReLU belongs to the sum.')
 e.edit('g.mean((2, 3))', 'g.mean((2, 3)).relu()',
-       'You cut twice, the weights and the sum. A channel that speaks against a place must be able to outweigh one that '
-       'speaks for it: cut the sum alone.')
+       'You cut twice, the weights and the sum. A channel that speaks against a place must be able to outweigh one '
+       'that speaks for it: cut the sum alone.')
 e.wrong(lambda A, g: (g*A).sum(1).relu(),
         'You multiply with the gradient place by place. That is a method too, called HiResCAM; Grad-CAM averages the '
         'gradient over places first.')

@@ -5,7 +5,7 @@ from camtutor.exercises.core import Exercise, Mistake, declared
 from camtutor.exercises.edits import edited
 
 class exercise:
-    "One exercise: `reference` marks the right answer; `edit` and `wrong` add mistakes, which are compared in this order."
+    "One exercise: `reference` marks the right answer; `edit` and `wrong` add mistakes, to be compared in this order."
     def __init__(self, id:str, title:str, task:str, **fields):
         self.fields, self.mistakes = dict(id=id, title=title, task=task, reference=None) | fields, []
         declared[id] = self

@@ -4,7 +4,6 @@
 # may catch that. Then the next line of the learner's code raises once more, which is the line inside the `except:`.
 # A call into C is only stopped when it returns. An import is left to finish, since half a module would spoil the
 # session, and its time is not counted.
-from contextlib import contextmanager
 import ctypes, signal, sys, threading, time
 
 STEP = .02 # seconds from one look at the clock to the next
@@ -18,21 +17,27 @@ class TimeLimit(BaseException):
 def insist(frame):
     "Let the next line of the code that is running raise as well, unless that code is ours."
     def again(frame, event, arg):
-        if event == 'line' and frame.f_code.co_filename != __file__: raise TimeLimit
+        if event == 'line': raise TimeLimit
         return again
-    while frame and frame.f_code.co_filename == __file__: frame = frame.f_back
-    sys.settrace(again)
-    while frame and frame.f_code is not guarded.__code__: frame.f_trace, frame = again, frame.f_back
+    sys.settrace(lambda *event: None) # what is called from now on runs freely
+    while frame and frame.f_code is not guarded.__code__:
+        if frame.f_code.co_filename != __file__: frame.f_trace = again
+        frame = frame.f_back
 
 def guarded(run, # called without arguments
             seconds:float=5. # more than this raises TimeLimit inside `run`
            ):
     "`run()`, stopped with `TimeLimit` when it takes too long."
     main = threading.current_thread() is threading.main_thread() and hasattr(signal, 'setitimer')
-    tracer = sys.gettrace()
-    try:
-        with (by_signal if main else by_thread)(seconds): return run()
-    finally: sys.settrace(tracer)
+    tracer, end = sys.gettrace(), (by_signal if main else by_thread)(seconds)
+    try: return run()
+    finally:
+        while True:
+            try:
+                sys.settrace(tracer)
+                end()
+                break
+            except TimeLimit: pass # it came in the middle of this: once more
 
 def clock(seconds):
     "A function to ask, with the frame that runs: are the seconds over? The time of imports is not counted."
@@ -45,22 +50,20 @@ def clock(seconds):
         return left < 0
     return over
 
-@contextmanager
 def by_signal(seconds):
-    "A timer that somebody else has set goes on afterwards."
+    "Start a timer; gives the function that ends it. A timer that somebody else has set goes on afterwards."
     over = clock(seconds)
     def look(number, frame):
         if over(frame): raise TimeLimit
     handler, timer = signal.signal(signal.SIGALRM, look), signal.setitimer(signal.ITIMER_REAL, STEP, STEP)
-    try: yield
-    finally:
-        ended(lambda: signal.setitimer(signal.ITIMER_REAL, 0))
+    def end():
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+    return end
 
-@contextmanager
 def by_thread(seconds):
-    "A second thread looks at the clock."
+    "Start a second thread that looks at the clock; gives the function that ends it."
     thread, done, lock, over = threading.get_ident(), threading.Event(), threading.Lock(), clock(seconds)
     def watch():
         while not done.wait(STEP):
@@ -70,18 +73,7 @@ def by_thread(seconds):
         done.set()
         with lock: set_async(thread, None)
     threading.Thread(target=watch, name='time limit', daemon=True).start()
-    try: yield
-    finally: ended(end)
-
-def ended(end):
-    "Call `end`, again where an exception arrives in the middle of it; then pass that on, if none is on its way."
-    arrived, before = None, sys.exc_info()[1]
-    while True:
-        try:
-            end()
-            break
-        except TimeLimit as e: arrived = e
-    if arrived and not isinstance(before, TimeLimit): raise arrived
+    return end
 
 def importing(frame)->bool:
     "Is an import going on in this frame or in one that it was called from?"
