@@ -137,7 +137,8 @@ def use(id:str):
     "Let this notebook and the whole library, explorer included, run on your own answer."
     e = find(id)
     if not e.library: raise CamError(f'{named(e)} is not part of the library, so nothing would use it.')
-    if e.id not in _answers: raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
+    if e.id not in _answers:
+        raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
     take_back(id)
     _used[e.id] = library_of(e), _answers[e.id]
     swap(*_used[e.id])

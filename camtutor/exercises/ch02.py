@@ -614,8 +614,8 @@ def grads_add_up(answer):
     return all(a is not None and b is not None and a.norm() > 0 and torch.allclose(3*a, b, rtol=1e-3)
                for a, b in zip(*found))
 
-LOOKED_AT = ('losses in it', 'the type of a loss', 'the weights of the body are as before', 'its batch norm is as before',
-             'pictures that went through the body', 'the loss at a step size of 0', 'the gradient of each step',
+LOOKED_AT = ('losses in it', 'the type of a loss', 'the weights of the body are as before',
+             'its batch norm is as before', 'pictures that went through the body', 'the loss at a step size of 0', 'the gradient of each step',
              'the Linear of the network has changed', 'the last loss', 'the loss of the network now')
 
 def learns(answer):

@@ -535,33 +535,17 @@ e.edit('torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in la
        '[torch.autograd.grad(class_score(out, target).sum(), acts[n], retain_graph=True)[0] for n in layers]',
        'The maps are right, but you go back once for each layer. `torch.autograd.grad` takes a list of tensors and '
        'gives a gradient for each, from one way back.')
-
-@e.wrong
-def in_order_of_run(model, x, layers, target=None):
-    """These maps are in the order in which the layers run; `layers` has another. Keep what the hooks see by name,
-    and give the maps in the caller's order."""
-    names = [n for n, _ in model.named_modules() if n in layers]
-    return grad_cam_maps(model, x, names, target)
-
-def cam_maps_appended(model, x, layers, target=None, hand_on=lambda out: out.clone(), each=False):
-    seen, handles = [], []
-    def see(m, args, out):
-        seen.append(out)
-        return hand_on(out)
-    for name in layers: handles.append(model.get_submodule(name).register_forward_hook(see))
-    out = model(x)
-    for h in handles: h.remove()
-    score = class_score(out, target).sum()
-    grads = [torch.autograd.grad(score, a, retain_graph=True)[0]
-             for a in seen] if each else torch.autograd.grad(score, seen)
-    return out.detach(), [grad_cam(a.detach(), g) for a, g in zip(seen, grads)]
-
-e.wrong(lambda model, x, layers, target=None: cam_maps_appended(model, x, layers, target, lambda out: None),
-        'Two things. These maps are in the order in which the layers run; `layers` has another. And an in-place ReLU '
-        'behind a layer writes into what you kept: hand a `clone()` on.')
-e.wrong(lambda model, x, layers, target=None: cam_maps_appended(model, x, layers, target, each=True),
-        'Two things. These maps are in the order in which the layers run; `layers` has another. And you go back once '
-        'for each layer: `torch.autograd.grad` takes a list of tensors.')
+e.edit('[acts[n] for n in layers]', 'list(acts.values())', 'zip(layers', 'zip(acts',
+       'These maps are in the order in which the layers run; `layers` has another. Keep what the hooks see by name, '
+       "and give the maps in the caller's order.")
+e.edit('[acts[n] for n in layers]', 'list(acts.values())', 'zip(layers', 'zip(acts', 'return out.clone()', 'return out',
+       'Two things. These maps are in the order in which the layers run; `layers` has another. And an in-place ReLU '
+       'behind a layer writes into what you kept: hand a `clone()` on.')
+e.edit('torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])',
+       '[torch.autograd.grad(class_score(out, target).sum(), a, retain_graph=True)[0] for a in acts.values()]',
+       'zip(layers', 'zip(acts',
+       'Two things. These maps are in the order in which the layers run; `layers` has another. And you go back once '
+       'for each layer: `torch.autograd.grad` takes a list of tensors.')
 e.edit('for h in handles: h.remove()', 'pass', 'The hooks are still on.')
 e.edit(', name=name', '',
        'All hooks share one variable `name`, and when they run, it holds the last name: so only that layer is found. '
@@ -648,32 +632,14 @@ def last_layer(model:nn.Module, # a network, in eval mode
 e.edit(' if g is not None', '',
        'This layer is the last to run, but the scores do not come from it: it has no gradient, so Grad-CAM has '
        'nothing to draw there. Ask `torch.autograd.grad` with `allow_unused=True`, and pass over those that give None.')
-
-def ran(model, x, counts=lambda n, m: n, is_map=lambda o: o.ndim == 4 and o.shape[2]*o.shape[3] > 1, remove=True,
-        read=False):
-    """The names of the layers that put out maps, in the order in which they ended; the parts can be exchanged for
-    the wrong versions below."""
-    seen, handles = {}, []
-    for name, m in model.named_modules():
-        if counts(name, m):
-            handles.append(m.register_forward_hook(lambda m, a, out, name=name: seen.update({name: out})
-                                                   if is_map(out) else None))
-    out = model(x)
-    if remove:
-        for h in handles: h.remove()
-    if not read: return list(seen)
-    grads = torch.autograd.grad(out.sum(), list(seen.values()), allow_unused=True)
-    return [n for n, g in zip(seen, grads) if g is not None]
-
-@e.wrong
-def defined(model, x, target=None):
-    "This is the last in the order of *definition*. A hook knows when a layer runs."
-    names = ran(model, x, read=True)
-    return [n for n, _ in model.named_modules() if n in names][-1]
-
+e.edit('return [name', 'found = [name', 'is not None][-1]',
+       'is not None]\n    return [n for n, _ in model.named_modules() if n in found][-1]',
+       'This is the last in the order of *definition*. A hook knows when a layer runs.')
 e.edit(' and out.shape[2]*out.shape[3] > 1', '',
        'This one has a single place, (N,C,1,1): all places are pooled into it. Ask for more than one.')
-e.wrong(lambda model, x, target=None: ran(model, x, remove=False, read=True)[-1], 'The hooks are still on.')
+e.edit('in model.named_modules():', 'in list(model.named_modules())[1:]:', 'for h in handles: h.remove()', 'pass',
+       'The hooks are still on.')
+e.edit('for h in handles: h.remove()', 'pass', 'The hooks are still on, also that of the network itself.')
 e.edit('in model.named_modules():', 'in model.named_modules():\n        if list(m.children()): continue',
        'You pass over modules that have layers inside. A block ends after its last layer, and it is the better name: '
        'what it puts out is what goes on from it, a shortcut included.')

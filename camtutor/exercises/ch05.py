@@ -7,7 +7,7 @@ from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, 
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
 from camtutor.gradcam import class_score
-from camtutor.guided import ReLURule, signed_image, unit_mask
+from camtutor.guided import signed_image, unit_mask
 
 # 5.1 Pooling that remembers
 
@@ -864,20 +864,11 @@ e.edit('signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)',
        'machine.project(A*unit_mask(A, channel, whole))',
        'These are signed pixels. Draw them: `signed_image` brings them to [0,1], with zero in the middle.')
 e.edit('whole)), clip)', 'whole)))', '`clip` is not handed on to `signed_image`, which has a default of its own.')
-
-def projecting(message=lambda A, channel, whole: A*unit_mask(A, channel, whole), swap=swap_switches, draw=signed_image,
-               upto=lambda layer: layer):
-    "Wrong versions: what is sent back, with which switches, and how it is drawn."
-    def project(model, x, layer, channel=None, whole=True, switches='own', clip=99.5):
-        machine = Machine(model)
-        A = machine(x, upto(layer))
-        return draw(swap(machine, switches).project(message(A, channel, whole)), clip)
-    return project
-
-e.wrong(projecting(draw=lambda g, clip: (g - g.amin((1, 2, 3), True))/(g.amax((1, 2, 3), True)
-                                                                       - g.amin((1, 2, 3), True)).clamp(min=1e-12)),
-        'You stretch from lowest to highest, so that zero is no longer mid-grey, and nothing is clipped. '
-        '`signed_image` does both.')
+e.edit('return signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)',
+       'g = machine.project(A*unit_mask(A, channel, whole))\n    low, high = g.amin((1, 2, 3), True), '
+       'g.amax((1, 2, 3), True)\n    return (g - low)/(high - low).clamp(min=1e-12)',
+       'You stretch from lowest to highest, so that zero is no longer mid-grey, and nothing is clipped. '
+       '`signed_image` does both.')
 e.edit('machine(x, layer)', 'machine(x)', 'The machine runs through all layers. It should stop after `layer`.')
 
 # 5.15 What switches carry

@@ -1,13 +1,13 @@
 "Chapter 02: other right answers, in other styles; each must be accepted."
 import torch, torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from camtutor.errors import CamError
 from camtutor.exercises.ch02 import best_energy, caught, energy, is_mean, linears, take_step
 from camtutor.hooks import Hook, eval_mode
 
 def score_at_linear(weight, A, i, j): return F.linear(A[..., i, j], weight)
-
 def score_at_einsum(weight, A, i, j): return torch.einsum('nc,kc->nk', A[:, :, i, j], weight)
 
 def cam_loop_places(w, A):
@@ -17,15 +17,10 @@ def cam_loop_places(w, A):
     return m
 
 def cam_loop_sum(w, A): return sum(wc*Ac for wc, Ac in zip(w, A))
-
 def cam_conv(weight, A): return F.conv2d(A, weight[:, :, None, None])
-
 def cam_matmul(weight, A): return (weight @ A.flatten(2)).unflatten(2, A.shape[2:])
-
 def cam_reversed(weight, A): return torch.einsum('bchw,oc->bohw', A, weight)
-
 def cam_broadcast(weight, A): return (weight[None, :, :, None, None]*A[:, None]).sum(2)
-
 def logits_pooled(m, bias): return F.adaptive_avg_pool2d(m, 1).flatten(1) + bias
 
 def logits_loop(m, bias):
@@ -37,11 +32,19 @@ def find_head_hooks(model, x):
     if not is_mean(given[-1], maps[-1]): raise CamError('no CAM')
     return maps[-1], linears(model)[-1].weight, linears(model)[-1].bias
 
+class Watch(TorchFunctionMode):
+    "Keeps the latest maps, and of each Linear on (N,C) those maps, its input, weight and bias."
+    maps, linears = None, ()
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        out = f(*args, **(kwargs or {}))
+        if f is F.linear and out.ndim == 2: self.linears += ((self.maps, *args),)
+        elif isinstance(out, Tensor) and out.ndim == 4 and out.shape[2:].numel() > 1: self.maps = out
+        return out
+
 def find_head_watched(model, x):
-    from camtutor.cam import _Watch, _is_mean
-    with _Watch() as seen, torch.no_grad(): model(x)
-    acts, z, weight, bias, _ = seen.linears[-1]
-    if not _is_mean(z, acts): raise CamError('no CAM')
+    with Watch() as seen, torch.no_grad(): model(x)
+    acts, z, weight, bias = seen.linears[-1]
+    if not is_mean(z, acts): raise CamError('no CAM')
     return acts, weight, bias
 
 def find_head_backwards(model, x):
@@ -55,7 +58,6 @@ def find_head_backwards(model, x):
     return acts, layers[-1].weight, layers[-1].bias
 
 def weight_by_index(model): return model[-1][-1].weight
-
 def weight_by_parameters(model): return list(model.parameters())[-2].data
 
 def energy_loop(m, mask):
@@ -74,7 +76,6 @@ def peak_gather(m, mask):
     return mask.flatten(1).gather(1, p).squeeze(1).logical_and(m.amax((1, 2)) > 0)
 
 def uniform_energy_counts(mask): return mask.sum((1, 2))/mask[0].numel()
-
 def uniform_energy_map(mask): return energy(torch.ones(mask.shape), mask)
 
 def best_energy_show(mask, size):

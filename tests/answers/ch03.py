@@ -2,14 +2,11 @@
 import torch, torch.nn.functional as F
 from torch import nn
 
-from camtutor.exercises.ch03 import capture, class_score, grad_cam, ran
+from camtutor.exercises.ch03 import capture, class_score, grad_cam
 
 def weights_pool(g): return F.adaptive_avg_pool2d(g, 1)
-
 def weights_sum(g): return (g.sum((-2, -1))/(g.shape[2]*g.shape[3]))[:, :, None, None]
-
 def grad_cam_broadcast(A, g): return F.relu((A*g.mean((2, 3), keepdim=True)).sum(1))
-
 def grad_cam_matmul(A, g): return (g.flatten(2).mean(2)[:, None] @ A.flatten(2)).view(len(A), *A.shape[2:]).clamp(min=0)
 
 def grad_cam_loop(A, g):
@@ -41,22 +38,6 @@ def gradients_one_hot(head, A, target):
     g, = torch.autograd.grad(out, [A], F.one_hot(torch.full((len(A),), target), out.shape[1]).to(out))
     return g
 
-def engine(model, x, name, target, keep=lambda o: o.detach().requires_grad_(), on=lambda o: o.clone(),
-           under=torch.no_grad, remove=True, score=class_score, back=torch.enable_grad):
-    "The engine with its parts exchangeable, for the wrong versions below."
-    kept = []
-    def see(module, args, out):
-        torch.set_grad_enabled(True)
-        kept.append(keep(out))
-        return on(kept[0])
-    handle = model.get_submodule(name).register_forward_hook(see)
-    try:
-        with under(): out = model(x)
-    finally:
-        if remove: handle.remove()
-    with back(): g, = torch.autograd.grad(score(out, target).sum(), kept)
-    return out.detach(), kept[0].detach(), g
-
 def capture_context(model, x, layers, target=None):
     box = {}
     def hook(m, a, o):
@@ -74,6 +55,20 @@ def capture_context(model, x, layers, target=None):
         torch.set_grad_enabled(before)
         h.remove()
     return out.detach(), box['A'].detach(), g
+
+def capture_mean(model, x, layers, target=None):
+    "Goes back from the mean of the scores, and takes that out of the gradient."
+    kept, layer = [], model.get_submodule(layers)
+    def see(module, args, out):
+        torch._C._set_grad_enabled(True)
+        kept.append(out.detach().clone().requires_grad_())
+        return kept[0] + 0
+    handle = layer.register_forward_hook(see)
+    try:
+        with torch.no_grad(): out = model(x)
+    finally: handle.remove()
+    with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).mean()*len(x), kept[0])
+    return out.detach(), kept[0].detach(), g
 
 def unwrap_recursive(model): return unwrap_recursive(model.module) if isinstance(model, nn.DataParallel) else model
 
@@ -131,6 +126,17 @@ def last_backwards(model, x, target=None):
     while torch.autograd.grad(score, seen[-1][1], retain_graph=True, allow_unused=True)[0] is None: seen.pop()
     return seen[-1][0]
 
+def ran(model, x):
+    "The names of the layers that put out maps, in the order in which they ended."
+    seen, handles = {}, []
+    for name, m in model.named_modules():
+        def see(m, args, out, name=name):
+            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1: seen[name] = out
+        handles.append(m.register_forward_hook(see))
+    model(x)
+    for h in handles: h.remove()
+    return list(seen)
+
 def last_by_capture(model, x, target=None):
     for name in reversed(ran(model, x)):
         try: capture(model, x, name, 0)
@@ -138,7 +144,6 @@ def last_by_capture(model, x, target=None):
         return name
 
 def counter_reuse(A, g): return grad_cam(A, -g)
-
 def counter_clamp(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1).clamp(max=0).abs()
 
 def every_class_mapped(head, A):
@@ -171,7 +176,6 @@ def alike_normed(other):
     return lambda out: torch.einsum('nd,d->n', F.normalize(out, dim=1), unit)
 
 def cam_gradient_sum(A, g): return (g.sum((2, 3), keepdim=True)*A).sum(1)
-
 def cam_gradient_any_place(A, g): return torch.einsum('nc,nchw->nhw', g[:, :, 0, 0]*A[0, 0].numel(), A)
 
 ANSWERS = {
@@ -179,7 +183,7 @@ ANSWERS = {
     '3.2': (grad_cam_broadcast, grad_cam_matmul, grad_cam_loop),
     '3.3': (class_score_gather, class_score_mask),
     '3.4': (gradients_ones, gradients_one_hot),
-    '3.5': (capture_context, lambda model, x, layers, target=None: engine(model, x, layers, target)),
+    '3.5': (capture_context, capture_mean),
     '3.6': (unwrap_recursive, unwrap_type),
     '3.7': (maps_einsum, maps_transposed),
     '3.8': (cam_maps_retain, cam_maps_start),

@@ -28,9 +28,7 @@ def signed_flat(g, clip=99):
     return ((torch.minimum(torch.maximum(a, -end), end)/end + 1)/2).view_as(g)
 
 def strength_both(g): return torch.maximum(g.amax(1), -g.amin(1))
-
 def strength_stack(g): return torch.stack([c.abs() for c in g.unbind(1)]).max(0).values
-
 def backprop_where(g, A): return torch.where(A > 0, g, 0.)
 
 def backprop_autograd(g, A):
@@ -38,11 +36,8 @@ def backprop_autograd(g, A):
     return torch.autograd.grad(A.relu(), A, g)[0]
 
 def deconvnet_relu(g, A): return F.relu(g)
-
 def deconvnet_mask(g, A): return g*(g > 0)
-
 def guided_mask(g, A): return g*((g > 0) & (A > 0))
-
 def guided_where(g, A): return torch.where(A > 0, g, torch.zeros_like(g)).relu()
 
 class RuledByHand(Function):
@@ -192,12 +187,6 @@ def scramble_numpy(module, seed=0):
     for p in module.parameters():
         numbers = rng.permutation(p.detach().numpy().ravel())*rng.choice([-1, 1], p.numel())
         p.data.copy_(torch.from_numpy(numbers).float().view(p.shape))
-
-def scramble_each(module, change, seed=0):
-    "In place, each parameter becomes what `change(p, gen)` gives; for the wrong versions below."
-    gen = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in module.parameters(): p.copy_(change(p, gen))
 
 def cascade_list(model, layers=None, seed=0):
     found = [(None, deepcopy(model))]

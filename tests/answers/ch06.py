@@ -69,9 +69,7 @@ def spectrum_waves(w, size=16):
     return torch.einsum('kcij,ui,vj->kcuv', w + 0j, waves(w.shape[2]), waves(w.shape[3])).abs().sum(1)
 
 def dead_all(A, eps=1e-6): return (A <= eps).all(3).all(2).all(0)
-
 def dead_flat(A, eps=1e-6): return ~(A.transpose(0, 1).flatten(1) > eps).any(1)
-
 def similarity_corrcoef(A): return torch.corrcoef(A.movedim(1, 0).reshape(A.shape[1], -1)).nan_to_num(0.)
 
 def similarity_pairs(A):
