@@ -615,8 +615,9 @@ def grads_add_up(answer):
                for a, b in zip(*found))
 
 LOOKED_AT = ('losses in it', 'the type of a loss', 'the weights of the body are as before',
-             'its batch norm is as before', 'pictures that went through the body', 'the loss at a step size of 0', 'the gradient of each step',
-             'the Linear of the network has changed', 'the last loss', 'the loss of the network now')
+             'its batch norm is as before', 'pictures that went through the body', 'the loss at a step size of 0',
+             'the gradient of each step', 'the Linear of the network has changed', 'the last loss',
+             'the loss of the network now')
 
 def learns(answer):
     net, data = to_learn()
