@@ -21,7 +21,7 @@ $(READY): settings.ini setup.py pyproject.toml constraints.txt
 	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (camtutor)"
 	touch $@
 
-step: setup       # notebooks clean, package and README in step with them
+step: setup       # notebooks clean, package and README in step with them; widths, branches, imports
 	$(BIN)/python tools/in_step.py
 
 notebooks: setup  # every notebook runs

@@ -46,7 +46,7 @@ MAKERS = {PLAIN: plain, SALIENCY: saliency, OURS: camtutor, 'pytorch-grad-cam': 
 
 def build(name):
     if name != 'pets': return network(name)
-    from camtutor.pets import load_pets
+    from camtutor.networks import load_pets
     return load_pets()
 
 def agree(name, size=64):

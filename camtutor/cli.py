@@ -1,33 +1,59 @@
 "The `camtutor` command."
-import argparse, errno, os, re, socket, subprocess, sys
+import argparse, errno, os, re, shlex, shutil, socket, subprocess, sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
-from camtutor.errors import CamError
+from camtutor.errors import CamError, doing
+
+# ---- The course in JupyterLab
 
 def course_dir()->Path:
     "The folder of the course's notebooks: beside the package in a checkout."
     nbs = Path(__file__).resolve().parent.parent/'nbs'
-    if not (nbs/'index.ipynb').exists():
-        raise CamError('camtutor lab: the notebooks are not beside the package. Run it from a clone of the repository.')
-    return nbs
+    if (nbs/'index.ipynb').exists(): return nbs
+    raise CamError('the notebooks are not beside the package. Run it from a clone of the repository.')
+
+def notebooks(folder:Path)->list:
+    "The notebooks in and below `folder`, as paths from there."
+    found = (p.relative_to(folder) for p in folder.rglob('*.ipynb'))
+    return sorted(p.as_posix() for p in found if '.ipynb_checkpoints' not in p.parts)
+
+def own_page(what:str): # a folder that holds notebooks, or a notebook -> (folder to serve, page in it), or None
+    "A workspace, or one of its notebooks."
+    path = Path(what).expanduser()
+    if path.is_file() and path.suffix == '.ipynb': return path.resolve().parent, path.name
+    if not path.is_dir() or not any(path.glob('*.ipynb')): return None
+    return path.resolve(), 'index.ipynb' if (path/'index.ipynb').exists() else ''
+
+def course_page(chapter:str): # how a chapter begins; '' is the front page -> (folder to serve, page in it)
+    "A page of the course."
+    nbs = course_dir() # the folder above it is served: pages show pictures from docs/
+    for name in notebooks(nbs):
+        if name.startswith(chapter or 'index'): return nbs.parent, f'{nbs.name}/{name}'
+    raise CamError(f'there is no chapter {chapter!r} in {nbs}, and no folder of notebooks of that name. '
+                   f'Chapters are {", ".join(sorted(p.stem for p in nbs.glob("[0-9]*.ipynb")))}.')
 
 def lab(args):
-    "Open the course in JupyterLab."
-    nbs = course_dir()
-    names = sorted(p.relative_to(nbs).as_posix() for p in nbs.rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
-    found = [n for n in names if n.startswith(args.chapter or 'index')]
-    if not found: raise CamError(f'camtutor lab: no chapter {args.chapter!r} in {nbs}; there are '
-                                 f'{", ".join(sorted(p.stem for p in nbs.glob("[0-9]*.ipynb")))}.')
+    "Open the course, or a workspace of your own, in JupyterLab."
+    folder, page = args.what and own_page(args.what) or course_page(args.what or '')
     as_root = ['--allow-root'] if hasattr(os, 'geteuid') and os.geteuid() == 0 else []
-    return subprocess.call([sys.executable, '-m', 'jupyterlab', f'--LabApp.default_url=/lab/tree/{nbs.name}/{found[0]}', *as_root], cwd=nbs.parent)   # also the address that is printed; pages show pictures from docs/
+    address = f'--LabApp.default_url=/lab/tree/{quote(page)}' # also the address that is printed
+    return subprocess.call([sys.executable, '-m', 'jupyterlab', address, *as_root], cwd=folder)
 
 def start(args):
     "Make a workspace of your own: the chapters with the exercises' bodies taken out."
     from camtutor import workspace
-    for done, name in workspace.start(Path(args.dir), course_dir(), args.fresh): print(f'{name}: {done}')
-    print(f'Your workspace is {Path(args.dir).resolve()}. Open it with: jupyter lab {args.dir}')
+    folder = Path(args.dir)
+    for done, name in workspace.start(folder, course_dir(), args.fresh): print(f'{name}: {done}')
+    print(f'Your workspace is {folder.resolve()}. Open it with: {own_name()} lab {shlex.quote(args.dir)}')
+
+def own_name()->str:
+    "How this command can be called again from the same shell."
+    return 'camtutor' if shutil.which('camtutor') else f'{shlex.quote(sys.executable)} -m camtutor.cli'
+
+# ---- Exercises
 
 def progress(args):
     "Show how far you are with the exercises."
@@ -39,117 +65,161 @@ def check(args):
     from camtutor.exercises import author
     return min(author.check(args.ids), 1)
 
+# ---- The explorer as a page
+
 LOOPBACK = '127.0.0.1'
-WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8'   # all that the page needs of JupyterLab's extensions
+# all that the page needs of JupyterLab's extensions
+WIDGETS = '@jupyter-widgets/jupyterlab-manager', '@voila-dashboards/widgets-manager8', 'anywidget'
 
 def is_loopback(host): return host == 'localhost' or host == '::1' or host.startswith('127.')
 
-def check_free(host, port):
-    "Can a page be served there?"
+def try_address(host, port):
+    "`CamError` if a page cannot be served there: Voilà would say so late, and not what to do."
     try:
-        with socket.socket() as s:
+        with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind((host, port))
     except (OSError, OverflowError) as e:
         elsewhere = isinstance(e, socket.gaierror) or getattr(e, 'errno', None) == errno.EADDRNOTAVAIL
-        raise CamError(f'camtutor app: nothing can be served at {host}:{port} ({getattr(e, "strerror", None) or e}). ' +
-                       (f'Give an address of this computer with --host, such as {LOOPBACK}.' if elsewhere else 'Give another port with --port, such as 8867.')) from e
+        advice = (f'an address of this computer with --host, such as {LOOPBACK}' if elsewhere
+                  else 'another port with --port, such as 8867')
+        why = getattr(e, 'strerror', None) or e
+        raise CamError(f'nothing can be served at {host}:{port} ({why}). Give {advice}.') from e
+
+def page_options(args):
+    "How Voilà is to serve the page: only the page, only to whom it is meant for."
+    voila = dict(ip=args.host, port=args.port, port_retries=0, open_browser=not args.no_browser, log_level='WARN')
+    if is_loopback(args.host): # or a web page could reach it by a name of its own
+        voila['tornado_settings'] = {'allow_remote_access': False}
+    page = dict(template='camtutor', strip_sources=True, show_tracebacks=False, file_allowlist='no file^')
+    kernels = dict(cull_idle_timeout=600, cull_interval=60) # a page that is left gives its memory back
+    groups = dict(Voila=voila, VoilaConfiguration=page, MappingKernelManager=kernels)
+    options = [f'--{group}.{name}={value}' for group, named in groups.items() for name, value in named.items()]
+    return options + [f'--VoilaConfiguration.extension_allowlist={e}' for e in WIDGETS]
 
 def app(args):
     "Serve the explorer as a page of its own, for this computer alone."
-    from importlib.util import find_spec
-    if find_spec('voila') is None: raise CamError("camtutor app: Voilà is not installed. Install it with: pip install 'camtutor[course]'.")
-    check_free(args.host, args.port)
-    page = Path(__file__).resolve().parent/'data'/'explorer.ipynb'
-    options = [('Voila.ip', args.host), ('Voila.port', args.port), ('Voila.port_retries', 0), ('Voila.open_browser', not args.no_browser), ('Voila.log_level', 'WARN'),
-               ('VoilaConfiguration.template', 'camtutor'), ('VoilaConfiguration.strip_sources', True), ('VoilaConfiguration.show_tracebacks', False),
-               ('VoilaConfiguration.file_allowlist', 'no file^'), *(('VoilaConfiguration.extension_allowlist', e) for e in WIDGETS),
-               ('MappingKernelManager.cull_idle_timeout', 600), ('MappingKernelManager.cull_interval', 60)]   # a page that is left gives its memory back
-    if is_loopback(args.host): options.append(('Voila.tornado_settings', {'allow_remote_access': False}))   # or a web page could reach it by a name of its own
-    os.environ['JUPYTER_PATH'] = os.pathsep.join([str(page.parent.parent), os.environ.get('JUPYTER_PATH', '')])   # the page's template
-    from voila.app import Voila
+    try: from voila.app import Voila
+    except ImportError as e:
+        raise CamError("Voilà is not installed. Install it with: pip install 'camtutor[course]'.") from e
+    try_address(args.host, args.port)
+    here = Path(__file__).resolve().parent
+    os.environ['JUPYTER_PATH'] = os.pathsep.join([str(here), os.environ.get('JUPYTER_PATH', '')]) # its template
     print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)
-    Voila.launch_instance([str(page), *(f'--{name}={value}' for name, value in options)])
+    Voila.launch_instance([str(here/'data'/'explorer.ipynb'), *page_options(args)])
+
+# ---- Photos
+
+SHIPPED = ('The shipped network knows drawn animals only ({}). '
+           'For photographs say --model, such as --model resnet50 --weights DEFAULT.')
 
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
+    from camtutor.explanation import explain, explain_all
+    from camtutor.networks import load_network
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    from camtutor.explain import explain
-    from camtutor.zoo import load_network
-    out, lines, failed = Path(args.out).expanduser(), {}, []
+    out, lines, failed, read = Path(args.out).expanduser(), {}, [], []
     files = [f for p in map(Path, args.photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
-    net, how = load_network(args.model, args.weights), (args.method, args.layer, int(args.target) if args.target.isdecimal() else args.target or None)
-    explain(net, Image.new('RGB', (256, 256), 'grey'), *how)   # a wrong method, layer or target is said before any work is done
-    named = '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)   # so that another layer or target has files of its own
-    if args.model == 'pets': print(f"The shipped network knows drawn animals only ({', '.join(net.vocab)}). For photographs say --model, such as --model resnet50 --weights DEFAULT.", file=sys.stderr)
+    net, how = load_network(args.model, args.weights), (args.method, args.layer, wanted(args.target))
+    explain(net, Image.new('RGB', (256, 256), 'grey'), *how) # a wrong argument is said before any work
+    if args.model == 'pets': print(SHIPPED.format(', '.join(net.vocab)), file=sys.stderr)
     try:
-        with redirect_stdout(sys.stderr):   # the bar; stdout is for the list
-            for f in progress_bar(files, leave=False):
-                try: e = explain(net, f, *how)
-                except CamError as err: failed.append(f'{f}: {err}')
-                else:
-                    path = unused(made(out)/f'{f.stem}-{named}.png', lines)
-                    lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
-    finally:   # what is done is said, also after Ctrl-C
-        for line in lines.values(): print(line)
-        if failed: print(f'{len(failed)} of {len(files)} failed:', *failed, sep='\n', file=sys.stderr)
+        with redirect_stdout(sys.stderr): # the bar; stdout is for the list
+            pictures = opened(progress_bar(files, leave=False), read, failed)
+            for e, f in zip(explain_all(net, pictures, *how, progress=False), read):
+                path = unused(made(out)/f'{f.stem}-{suffix(args)}.png', lines)
+                lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
+    finally: report(lines, failed, len(files)) # what is done is said, also after Ctrl-C
     return int(bool(failed))
+
+def wanted(target): return int(target) if target.isdecimal() else target or None
+
+def suffix(args):
+    "What the files' names say about the maps, so that another layer or target has files of its own."
+    return '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)
+
+def opened(files, read, failed):
+    "The pictures of `files`, one after the other; notes in `read` which it opened, in `failed` why it could not."
+    from camtutor.images import open_image
+    for f in files:
+        try: image = open_image(f)
+        except CamError as e: failed.append(f'{f}: {e}')
+        else:
+            read.append(f)
+            yield image
+
+def report(lines, failed, n):
+    for line in lines.values(): print(line)
+    if failed: print(f'{len(failed)} of {n} failed:', *failed, sep='\n', file=sys.stderr)
 
 def photos_in(folder, out):
     "The pictures of `folder`; of a folder `out` below it none, since they are an earlier run's."
-    from camtutor.explain import sources_of
-    found, own = sources_of(folder), out.resolve()
+    from camtutor.explanation import pictures_in
+    found, own = pictures_in(folder), out.resolve()
     if folder.resolve() not in own.parents: return found
     kept = [f for f in found if not f.parent.resolve().is_relative_to(own)]
-    if not kept: raise CamError(f"camtutor explain: '{folder}' holds no picture but the maps in '{out}'. Give other photos, or another folder with --out.")
-    return kept
+    if kept: return kept
+    raise CamError(f"'{folder}' holds no picture but the maps in '{out}'. "
+                   'Give other photos, or another folder with --out.')
 
 def made(out):
     "The folder `out`, made if it is missing."
     try: out.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise CamError(f"camtutor explain: there can be no folder '{out}' ({e.strerror}). Give another one with --out.") from e
+    except OSError as e:
+        raise CamError(f"there can be no folder '{out}' ({e.strerror}). Give another one with --out.") from e
     return out
 
 def unused(path, taken):
     "`path`, or with a number after it if this run has used the name already."
-    return next(p for p in [path, *(path.with_stem(f'{path.stem}-{i}') for i in range(2, len(taken) + 3))] if p not in taken)
+    numbered = (path.with_stem(f'{path.stem}-{i}') for i in range(2, len(taken) + 3))
+    return next(p for p in [path, *numbered] if p not in taken)
+
+# ---- The command line
+
+def arg(*names, **options): return names, options
+
+COMMANDS = dict(
+    lab=(lab,
+         arg('what', nargs='?', help='how a chapter begins, such as 02; or a workspace, or a notebook in it; '
+                                     'the front page if left out')),
+    start=(start,
+           arg('dir', nargs='?', default='my-camtutor',
+               help='the folder, made if it is missing; %(default)s if left out'),
+           arg('--fresh', default='', metavar='NAME',
+               help='set your NAME aside under a dated name, and begin it again')),
+    progress=(progress,),
+    check=(check, arg('ids', nargs='*', help='chapters or exercises, such as 3 or 3.2; all if left out')),
+    app=(app,
+         arg('--port', type=int, default=8866, help='%(default)s if left out'),
+         arg('--host', default=LOOPBACK, help='%(default)s if left out: nobody else can reach it'),
+         arg('--no-browser', action='store_true', help='do not open a browser')),
+    explain=(explain_photos,
+             arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
+             arg('--model', default='pets',
+                 help='a torchvision name such as resnet50; the shipped pets network if left out'),
+             arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+             arg('--method', default='grad_cam', help='%(default)s if left out'),
+             arg('--layer', help='a name; the last with places if left out'),
+             arg('--target', default='', help='class name or number; the top class if left out'),
+             arg('--out', default='explained', metavar='DIR',
+                 help='the folder for the results; %(default)s if left out')),
+)
 
 def parser():
     p = argparse.ArgumentParser(prog='camtutor', description='See what a convolutional network looks at.')
     p.add_argument('--version', action='version', version=f"camtutor {version('camtutor')}")
     sub = p.add_subparsers(dest='command', required=True, metavar='command')
-    c = sub.add_parser('lab', help=lab.__doc__)
-    c.add_argument('chapter', nargs='?', help='how the chapter begins, such as 02; the front page if left out')
-    c.set_defaults(run=lab)
-    c = sub.add_parser('start', help=start.__doc__)
-    c.add_argument('dir', nargs='?', default='my-camtutor', help='the folder, made if it is missing; my-camtutor if left out')
-    c.add_argument('--fresh', default='', metavar='NAME', help='set your NAME aside under a dated name, and begin it again')
-    c.set_defaults(run=start)
-    c = sub.add_parser('progress', help=progress.__doc__)
-    c.set_defaults(run=progress)
-    c = sub.add_parser('check', help=check.__doc__)
-    c.add_argument('ids', nargs='*', help='chapters or exercises, such as 3 or 3.2; all if left out')
-    c.set_defaults(run=check)
-    c = sub.add_parser('app', help=app.__doc__)
-    c.add_argument('--port', type=int, default=8866, help='8866 if left out')
-    c.add_argument('--host', default=LOOPBACK, help=f'{LOOPBACK} if left out: nobody else can reach it')
-    c.add_argument('--no-browser', action='store_true', help='do not open a browser')
-    c.set_defaults(run=app)
-    c = sub.add_parser('explain', help=explain_photos.__doc__)
-    c.add_argument('photos', nargs='+', metavar='PHOTO', help='files, or folders of them')
-    c.add_argument('--model', default='pets', help='a torchvision name such as resnet50; the shipped pets network if left out')
-    c.add_argument('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's")
-    c.add_argument('--method', default='grad_cam', help='grad_cam if left out')
-    c.add_argument('--layer', help='a name; the last with places if left out')
-    c.add_argument('--target', default='', help='class name or number; the top class if left out')
-    c.add_argument('--out', default='explained', metavar='DIR', help="the folder for the results; 'explained' if left out")
-    c.set_defaults(run=explain_photos)
+    for name, (run, *arguments) in COMMANDS.items():
+        command = sub.add_parser(name, help=run.__doc__)
+        command.set_defaults(run=run)
+        for names, options in arguments: command.add_argument(*names, **options)
     return p
 
 def main(argv=None):
     args = parser().parse_args(argv)
-    try: return args.run(args)
+    try:
+        with doing(f'camtutor {args.command}'): return args.run(args)
     except CamError as e:
         print(e, file=sys.stderr)
         return 1

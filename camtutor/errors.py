@@ -18,7 +18,9 @@ class CamError(ValueError):
     def __str__(self): return f'{self.doing}: {self.reason}' if self.doing else self.reason
 
     def _render_traceback_(self):
-        "What a notebook shows: the lines of the reader's own code that led here, and the message. Plain Python shows everything."
+        """What a notebook shows: the lines of the reader's own code that led here, and the message.
+
+        Plain Python shows everything."""
         others = str(Path(__file__).parent), *(get_paths()[k] for k in ('stdlib', 'purelib', 'platlib'))
         own = [f for f in extract_tb(self.__traceback__) if f.line and not f.filename.startswith(others)]
         return [*(f'line {f.lineno}:  {f.line}' for f in own[-4:]), f'CamError: {self}']

@@ -19,7 +19,7 @@ from camtutor.gradcam import last_layer, map_layers, saying
 from camtutor.images import open_image
 from camtutor.panel import (MAX_UPLOAD, SECTIONS, Panel, alert_html, code_html, files_html, grid_html, picture_tag, scale_html, show_when,
                             small, truth_html)
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets
 from camtutor.scenes import BACKGROUNDS, PARTS, PATTERNS, POSES, SPECIES, Scene, scene
 from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, to_png, upsample
 

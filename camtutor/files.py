@@ -6,13 +6,17 @@ import os
 
 PART = '.part-' # how the name of a file begins that is still being written
 
-def write_whole(path, *data): # bytes, or texts to be written as UTF-8 with '\n'
-    "Write `data`, one after the other, beside `path` and to disk, then move it there: a reader never sees half a file. Its permissions are those of any new file."
+def write_whole(path, *data): # bytes; texts to be written as UTF-8 with '\n'; functions that write into the open file
+    """Write `data`, one after the other, beside `path` and to disk, then move it there: nobody reads half a file.
+
+    Its permissions are those of any new file."""
     path = Path(path)
     part = path.with_name(PART + token_hex(6))
     try:
         with open(part, 'xb') as f:
-            for d in data: f.write(d.encode() if isinstance(d, str) else d)
+            for d in data:
+                if callable(d): d(f)
+                else: f.write(d.encode() if isinstance(d, str) else d)
             f.flush()
             os.fsync(f.fileno())
         os.replace(part, path)

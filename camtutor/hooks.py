@@ -5,17 +5,15 @@
 # %% auto #0
 __all__ = ['Hook', 'eval_mode', 'Hooks', 'get_layer', 'feature_layers', 'HookBwd']
 
-# %% ../nbs/01_hooks.ipynb #00031fd7
-from collections import Counter, namedtuple
+# %% ../nbs/01_hooks.ipynb #000341ce
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
-from functools import partial
-from itertools import groupby
-from threading import Lock, get_ident
+from threading import Lock
 from weakref import WeakKeyDictionary
 import torch
 from torch import nn, Tensor
-from .errors import CamError, nearest
+from .errors import CamError, describe, doing, expect_module, nearest
 
 # %% ../nbs/01_hooks.ipynb #00038e77
 def _copy(o):
@@ -24,12 +22,13 @@ def _copy(o):
     if isinstance(o, dict): return {k: _copy(v) for k, v in o.items()}
     return type(o)(map(_copy, o)) if type(o) in (tuple, list) else o
 
-# %% ../nbs/01_hooks.ipynb #004b4369
+# %% ../nbs/01_hooks.ipynb #004b8e1c
 class Hook:
     "While in place, `stored` is a detached copy of the last output of `module`, and `fired` counts its outputs."
     def __init__(self, module:nn.Module): # any layer of a network, see `get_layer`
         if not isinstance(module, nn.Module):
-            raise CamError(f"{type(self).__name__}: wants a module, got {module!r}. `get_layer(model, name)` finds one by its name.")
+            raise CamError(f"wants a module, got {module!r}. `get_layer(model, name)` finds one by its "
+                           "name.", type(self).__name__)
         self.on, self.fired, self._kept = type(module).__name__, 0, None
         self.handles = [module.register_forward_hook(self.see)]
 
@@ -37,9 +36,10 @@ class Hook:
     def keep(self, value): self.stored = _copy(value)
     @property
     def stored(self):
-        if not self.fired: raise CamError(f"{type(self).__name__} on {self.on}: nothing has come by yet. Run the model while the hook is in place "
-                                          "(for a gradient, `.backward()` too), and check that it calls this layer.")
-        return self._kept
+        if self.fired: return self._kept
+        raise CamError("nothing has come by yet. Run the model while the hook is in place (for a gradient, "
+                       "`.backward()` too), "
+                       "and check that it calls this layer.", f"{type(self).__name__} on {self.on}")
     @stored.setter
     def stored(self, value): self._kept, self.fired = value, self.fired + 1
 
@@ -49,12 +49,14 @@ class Hook:
     def __exit__(self, *exc): self.remove()
 
 # %% ../nbs/01_hooks.ipynb #005c32ec
-_evaluating, _lock = WeakKeyDictionary(), Lock() # module -> how many want it in evaluation mode, of those that were in training
+# module -> how many want it in evaluation mode, of those that were in training
+_evaluating, _lock = WeakKeyDictionary(), Lock()
 
 # %% ../nbs/01_hooks.ipynb #005de627
 @contextmanager
 def eval_mode(model:nn.Module): # a network
-    "All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the last thread leaves."
+    """All of `model` in evaluation mode inside the `with`; afterwards each module has its own mode back, when the
+    last thread leaves."""
     with _lock:
         mine = [m for m in model.modules() if m.training or m in _evaluating]
         for m in mine: _evaluating[m], m.training = _evaluating.get(m, 0) + 1, False
@@ -67,7 +69,7 @@ def eval_mode(model:nn.Module): # a network
                     del _evaluating[m]
                     m.training = True
 
-# %% ../nbs/01_hooks.ipynb #0069e7f5
+# %% ../nbs/01_hooks.ipynb #0069c4f7
 class Hooks:
     "One hook for each of `modules`; `stored` is the list of what they caught, in the same order."
     def __init__(self,
@@ -76,7 +78,7 @@ class Hooks:
         if isinstance(modules, nn.Module) and not isinstance(modules, nn.ModuleList): modules = [modules]
         modules = list(modules) if isinstance(modules, Iterable) else [modules]
         for m in modules:
-            if not isinstance(m, nn.Module): raise CamError(f"Hooks: wants modules, got {m!r} among them.")
+            if not isinstance(m, nn.Module): raise CamError(f"wants modules, got {m!r} among them.", 'Hooks')
         self.hooks = [kind(m) for m in modules]
 
     @property
@@ -88,152 +90,70 @@ class Hooks:
     def __enter__(self): return self
     def __exit__(self, *exc): self.remove()
 
-# %% ../nbs/01_hooks.ipynb #0083a02d
+# %% ../nbs/01_hooks.ipynb #0086f12a
+@doing('get_layer')
 def get_layer(model:nn.Module, # a network
               layer):          # a name as in `model.named_modules()`, or a module of it
     "The module of `model` that `layer` names; an `nn.Sequential` is one layer."
-    if not isinstance(model, nn.Module): raise CamError(f"get_layer: the model is a {type(model).__name__}, not a torch module.")
+    expect_module(model)
     if isinstance(layer, str) and layer:
         with suppress(AttributeError): return model.get_submodule(layer)
     names = dict(model.named_modules(remove_duplicate=False))
     if isinstance(layer, nn.Module):
         if any(layer is m for m in names.values()): return layer
-        raise CamError(f"get_layer: this {type(layer).__name__} is not part of the {type(model).__name__}. "
+        raise CamError(f"this {type(layer).__name__} is not part of the {type(model).__name__}. "
                        "It may belong to a copy of it; give its name instead.")
     if not isinstance(layer, str):
-        raise CamError(f"get_layer: {layer!r} is neither a name nor a module. Give one layer, such as {list(names)[-1]!r}.")
-    raise CamError(f"get_layer: {type(model).__name__} has no layer {layer!r}. {nearest(layer, [n for n in names if n])}")
+        raise CamError(f"{layer!r} is neither a name nor a module. Give one layer, such as {list(names)[-1]!r}.")
+    raise CamError(f"{type(model).__name__} has no layer {layer!r}. {nearest(layer, filter(None, names))}")
 
-# %% ../nbs/01_hooks.ipynb #009588c4
-def _is_grid(h, w, size, slack=.4):
-    "Is (h,w) more than one place, of about the aspect of a picture of `size` (H,W)?"
-    want = h * size[1] / size[0]
-    return h * w > 1 and abs(w - want) <= max(1, slack * want)
-
-# %% ../nbs/01_hooks.ipynb #00970578
-def in_doubt(
-    shape, # of a layer's output
-    size,  # (H,W) of the picture
-)->bool:
-    "Could this be (N,h,w,C) as well as (N,C,h,w)?"
-    if len(shape) != 4 or shape[2] * shape[3] == 1: return False
-    return _is_grid(*shape[1:3], size, 0) or not _is_grid(*shape[2:], size, 0)
-
-# %% ../nbs/01_hooks.ipynb #00990711
-@contextmanager
-def _looking(model, x):
-    "Evaluation mode, no graph, and afterwards the random numbers as before."
-    cuda = [x.device] if x.is_cuda else []
-    with eval_mode(model), torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(cuda): yield
-
-# %% ../nbs/01_hooks.ipynb #009a4be4
-def _doubled(x): return torch.cat([x[:1]] * 2, 3)   # the first picture beside itself
-
-def _shapes(model, x, modules):
-    "Shapes of what `modules` put out for `x`; of those that ran before an error, if the network refuses it."
-    seen, me = {}, get_ident()
-    def note(m, args, out):
-        if get_ident() == me and isinstance(out, Tensor): seen[m] = out.shape
-    handles = [m.register_forward_hook(note) for m in modules]
+# %% ../nbs/01_hooks.ipynb #00947676
+def outputs(model, x):
+    """(name, module, output, mark) of every module that runs, for the first picture; one tensor, unchanged, has one
+    mark."""
+    expect_module(model)
+    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x): raise CamError(f"got {describe(x)}, not a batch "
+                                                                              "(N,3,H,W).")
+    seen, handles = [], []
+    def note(n): return lambda m, args, out: seen.append((n, m, out, (id(out), getattr(out, '_version', 0))))
     try:
-        with _looking(model, x), suppress(Exception): model(x)
+        for n, m in model.named_modules(): handles.append(m.register_forward_hook(note(n)))
+        with eval_mode(model), torch.no_grad(): model(x[:1])
     finally:
         for h in handles: h.remove()
     return seen
 
-# %% ../nbs/01_hooks.ipynb #009b3b6b
-_known_last = WeakKeyDictionary()
+def is_map(out): return isinstance(out, Tensor) and out.ndim == 4 and out.shape[2:].numel() > 1
 
-def channels_last(
-    model:nn.Module, # a network
-    x:Tensor,        # a batch (N,3,H,W)
-    shapes:dict,     # module -> shape (N,…) of its output for `x`
-)->dict:             # module -> True or False; None where neither axis grows
-    "Which of these modules put out (N,h,w,C) and not (N,C,h,w)? Each is asked once."
-    new = [m for m in shapes if m not in _known_last]
-    wide = _shapes(model, _doubled(x), new) if new else {}
-    for m in new:
-        grown = [i for i in (2, 3) if m in wide and len(wide[m]) == 4 and wide[m][i] != shapes[m][i]]
-        _known_last[m] = grown == [2] if grown else None
-    return {m: _known_last[m] for m in shapes}
-
-# %% ../nbs/01_hooks.ipynb #009dab9e
-_Output = namedtuple('_Output', 'name module came shape nr')
-
-def _shape(o): return tuple(o.shape) if isinstance(o, Tensor) else ()
-
-def _outputs(model, x):
-    "What each module of `model` takes and puts out for `x`, in order; outputs that are one and the same tensor share a `nr`."
-    seen, last, handles, me = [], (None, 0), [], get_ident()
-    def note(name, m, args, out):
-        nonlocal last
-        if get_ident() != me: return   # another thread runs the same network
-        same = out is last[0] and out._version == last[1]
-        if isinstance(out, Tensor): last = out, out._version
-        seen.append(_Output(name, m, _shape(args[0]) if args else (), _shape(out), seen[-1].nr if same else len(seen)))
-    try:
-        for name, m in model.named_modules(): handles.append(m.register_forward_hook(partial(note, name)))
-        model(x)
-    finally:
-        for h in handles: h.remove()
-    return seen
-
-# %% ../nbs/01_hooks.ipynb #009f37e8
-_Layer = namedtuple('_Layer', 'name module shape last shrink nr') # shape (C,h,w), or None if it has no places
-
-def _height(shape, size):
-    "The height of a grid in either layout."
-    return next((shape[i] for i in (2, 1) if len(shape) == 4 and _is_grid(*shape[i:i+2], size)), None)
-
-def _layer(o, size, last):
-    "An output as a layer; `last` is None where its shape has to tell."
-    grid = len(o.shape) == 4 and o.shape[0] == 1 and o.shape[2] * o.shape[3] > 1 and (last is not None or _is_grid(*o.shape[2:], size))
-    shape = None if not grid else (o.shape[3], *o.shape[1:3]) if last else o.shape[1:]
-    came = _height(o.came, size)
-    return _Layer(o.name, o.module, shape, bool(last), came / shape[1] if shape and came else None, o.nr)
-
-# %% ../nbs/01_hooks.ipynb #000bd167
-def _is_block(o):
-    "A layer, block or stage shrinks the map by two at most. What shrinks it more is a whole body."
-    return o.name and o.shrink is not None and o.shrink < 3
-
-def _pick(outs):
-    "One of several modules with the same output: the outermost block around the first."
-    first, *rest = outs
-    return [first, *(o for o in rest if _is_block(o) and first.name.startswith(o.name + '.'))][-1]
-
-# %% ../nbs/01_hooks.ipynb #00a218c8
-def _seen_layers(model, x):
-    "Every output of the network for the picture `x` (1,3,H,W), as a layer."
-    with _looking(model, x): outs = _outputs(model, x.clone())
-    size = x.shape[2:]
-    asked = channels_last(model, x, {o.module: o.shape for o in outs if in_doubt(o.shape, size)})
-    return [_layer(o, size, asked.get(o.module)) for o in outs]
-
-# %% ../nbs/01_hooks.ipynb #00a3005a
+# %% ../nbs/01_hooks.ipynb #0095e3c6
+@doing('feature_layers')
 def feature_layers(
     model:nn.Module, # a network
     x:Tensor,        # a batch (N,3,H,W); only its first picture is used
-    last=False,      # also the layers with channels last (N,h,w,C)?
 )->dict:             # name -> (C,h,w), in the order of execution
-    "The layers whose output is a stack of maps: each output once, blocks from outside, none that runs twice."
-    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x):
-        raise CamError(f"feature_layers: wants a batch (N,3,H,W), got {tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__}.")
-    outs = _seen_layers(model, x[:1])
-    runs = Counter(o.module for o in outs)
-    blocks = tuple(o.name + '.' for o in outs if _is_block(o) and type(o.module).forward is not nn.Sequential.forward)
-    outs = [o for o in outs if o.name and o.shape and (last or not o.last) and runs[o.module] == 1 and not o.name.startswith(blocks)]
-    if not outs: raise CamError(f"feature_layers: no layer of this {type(model).__name__} gave maps (N,C,h,w) of more than one place "
-                                f"for a batch {tuple(x.shape)}, or all of them ran more than once.")
-    return {o.name: o.shape for o in (_pick(list(g)) for _, g in groupby(outs, key=lambda o: o.nr))}
+    """The layers whose output is a stack of maps: each output once, blocks from outside, none that runs twice.
 
-# %% ../nbs/01_hooks.ipynb #00b08bb8
+    `CamError` if none."""
+    seen, layers = outputs(model, x), {}
+    runs = Counter(n for n, *_ in seen)
+    blocks = tuple(n + '.' for n, m, *_ in seen if n and len(m._modules) and not isinstance(m, nn.Sequential))
+    for n, m, out, mark in seen:
+        if not n or runs[n] > 1 or n.startswith(blocks) or not is_map(out): continue
+        if mark not in layers or layers[mark][0].startswith(n + '.'): layers[mark] = n, tuple(out.shape[1:])
+    if layers: return dict(layers.values())
+    raise CamError(f"no layer of this {type(model).__name__} gave maps (N,C,h,w) of more than one place for a batch "
+                   f"{tuple(x.shape)}, or all of them ran more than once.")
+
+# %% ../nbs/01_hooks.ipynb #00a27e5e
 class HookBwd(Hook):
     "While in place, `stored` is a copy of the last gradient that came back to the output of `module`."
     def see(self, module, args, out):
-        if not isinstance(out, Tensor):
-            raise CamError(f"HookBwd on {self.on}: its output is a {type(out).__name__}, not a tensor. Hook a layer inside it.")
-        if not out.requires_grad:
-            raise CamError(f"HookBwd on {self.on}: its output {tuple(out.shape)} needs no gradient, so none will come back. "
-                           "Leave `no_grad`, and unfreeze a parameter or call `x.requires_grad_()`.")
+        with doing(f"HookBwd on {self.on}"): self.check(out)
         self.handles.append(out.register_hook(self.keep))
+
+    def check(self, out):
+        if not isinstance(out, Tensor):
+            raise CamError(f"its output is a {type(out).__name__}, not a tensor. Hook a layer inside it.")
+        if not out.requires_grad:
+            raise CamError(f"its output {tuple(out.shape)} needs no gradient, so none will come back. "
+                           "Leave `no_grad`, and unfreeze a parameter or call `x.requires_grad_()`.")

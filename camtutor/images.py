@@ -3,33 +3,33 @@ import io, os, struct, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from camtutor.errors import CamError, nearest
+from camtutor.errors import CamError, describe, doing, nearest
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
 MAX_PIXELS = 80_000_000   # one picture of this size takes 240 MB as RGB
 MAX_BYTES = 256 * 2**20   # of the file itself
-ACTION = 'Opening an image'
 BROKEN = OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError   # what Pillow's decoders raise
 
 def _from_path(path):
     path, text = Path(path).expanduser(), str(path)
     if '://' in text or text.startswith('data:'):
-        raise CamError(f'{ACTION}: {text[:80]!r} is an address, and this library never goes on the network. Save the picture first and give its path.')
-    if path.is_dir(): raise CamError(f"{ACTION}: '{path}' is a folder. Give one file in it.")
+        raise CamError(f'{text[:80]!r} is an address, and this library never goes on the network. Save the picture '
+                       'first and give its path.')
+    if path.is_dir(): raise CamError(f"'{path}' is a folder. Give one file in it.")
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         hint = nearest(path.name, beside) if beside else f"The folder '{path.parent}' holds no files."
-        raise CamError(f"{ACTION}: there is no file '{path}'. {hint}")
+        raise CamError(f"there is no file '{path}'. {hint}")
     try:
         with open(path, 'rb') as f: return f.read(MAX_BYTES + 1), f"'{path}'"
-    except OSError as e: raise CamError(f"{ACTION}: '{path}' cannot be read ({e.strerror}).") from e
+    except OSError as e: raise CamError(f"'{path}' cannot be read ({e.strerror}).") from e
 
 def _from_file(f):
     name = f"'{f.name}'" if isinstance(getattr(f, 'name', None), str) else f'a {type(f).__name__}'
     data = f.read(MAX_BYTES + 1)
-    if isinstance(data, str): raise CamError(f"{ACTION}: {name} was opened as text. Open it with mode 'rb'.")
+    if isinstance(data, str): raise CamError(f"{name} was opened as text. Open it with mode 'rb'.")
     if not data and f.seekable() and f.tell():
-        raise CamError(f'{ACTION}: {name} has been read to its end already. Call .seek(0) on it first.')
+        raise CamError(f'{name} has been read to its end already. Call .seek(0) on it first.')
     return data, name
 
 def _read(src):
@@ -37,18 +37,20 @@ def _read(src):
     if isinstance(src, (bytes, bytearray, memoryview)): return bytes(src), f'{len(src)} bytes'
     if isinstance(src, (str, os.PathLike)): return _from_path(src)
     if hasattr(src, 'read'): return _from_file(src)
-    raise CamError(f'{ACTION}: a {type(src).__name__} is none of path, bytes, open file. For a PIL image use it as it is; for an array, Image.fromarray.')
+    raise CamError(f'{describe(src)} is none of path, bytes, open file. For a PIL image use it as it is; for an array, '
+                   'Image.fromarray.')
 
 def _check_data(data, name):
-    if not data: raise CamError(f'{ACTION}: {name} is empty (0 bytes). Copy or download it again.')
-    if len(data) > MAX_BYTES: raise CamError(f'{ACTION}: {name} is larger than {MAX_BYTES >> 20} MB. Save a smaller copy.')
+    if not data: raise CamError(f'{name} is empty (0 bytes). Copy or download it again.')
+    if len(data) > MAX_BYTES: raise CamError(f'{name} is larger than {MAX_BYTES >> 20} MB. Save a smaller copy.')
     if any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1')):
-        raise CamError(f'{ACTION}: {name} is a HEIC photo. Save it as JPEG first.')
+        raise CamError(f'{name} is a HEIC photo. Save it as JPEG first.')
 
 def _check_size(size, name):
     w, h = size
     if w * h > MAX_PIXELS:
-        raise CamError(f'{ACTION}: {name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is {MAX_PIXELS / 1e6:.0f}. '
+        raise CamError(f'{name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is '
+                       f'{MAX_PIXELS / 1e6:.0f}. '
                        'That would fill the memory when unpacked. Save a smaller copy.')
 
 def _decode(data, name):
@@ -61,15 +63,17 @@ def _decode(data, name):
         im.load()
         return im
     except Image.DecompressionBombError as e:
-        raise CamError(f'{ACTION}: {name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
+        raise CamError(f'{name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
-        raise CamError(f'{ACTION}: {name} is no image that can be read here: it starts with {data[:8]!r}. Readable are {", ".join(FORMATS)}.') from e
+        raise CamError(f'{name} is no image that can be read here: it starts with {data[:8]!r}. Readable are '
+                       f'{", ".join(FORMATS)}.') from e
     except CamError: raise
     except BROKEN as e:
-        raise CamError(f'{ACTION}: {name} is damaged or cut short ({e}). Copy or download it again.') from e
+        raise CamError(f'{name} is damaged or cut short ({e}). Copy or download it again.') from e
 
 def _to8bit(im):
-    "One channel of 16 or 32 bits, or of floats, as 8 bits: 16-bit by its full range, others by their own lowest and highest value."
+    """One channel of 16 or 32 bits, or of floats, as 8 bits: 16-bit by its full range, others by their own lowest
+    and highest value."""
     a = np.asarray(im).astype(np.float64)
     if im.mode == 'F' or a.min() < 0 or a.max() > 65535:
         a = np.nan_to_num(a)
@@ -79,10 +83,11 @@ def _to8bit(im):
 
 def as_seen(im)->Image.Image: # a PIL image of any mode
     "Upright 8-bit RGB, transparent places white. `CamError` for one that is closed, cut short or of no size."
-    if 0 in im.size: raise CamError(f'{ACTION}: the picture has {im.width}×{im.height} pixels, so there is nothing to see in it.')
+    if 0 in im.size: raise CamError(f'the picture has {im.width}×{im.height} pixels, so there is nothing to see in it.')
     try: im.load()   # an image that was opened lazily meets its file here
     except BROKEN as e:
-        raise CamError(f'{ACTION}: the PIL image cannot be unpacked ({e}). Its file is damaged or cut short, or it was closed. Open it again, or give its path.') from e
+        raise CamError(f'the PIL image cannot be unpacked ({e}). Its file is damaged or cut short, or it was closed. '
+                       'Open it again, or give its path.') from e
     im = ImageOps.exif_transpose(im)
     if im.mode.startswith('I') or im.mode == 'F': im = _to8bit(im)
     if im.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in im.info:
@@ -90,15 +95,46 @@ def as_seen(im)->Image.Image: # a PIL image of any mode
         return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
     return im.convert('RGB')
 
+@doing('Opening an image')
 def open_image(
     src, # a path, bytes, or a file opened with mode 'rb'
 ): # PIL image of mode RGB, upright
     """Read a photograph as upright 8-bit RGB, transparent places white.
 
-    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its EXIF data say.
+    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its EXIF
+    data say.
     Raises `CamError` for an address, a missing, empty, cut, foreign or unreasonably large file."""
     data, name = _read(src)
     _check_data(data, name)
     im = as_seen(_decode(data, name))
     im.info = {}   # where and when it was taken stays in the file
     return im
+
+# ---- anything that a person calls a picture
+
+def picture(image)->Image.Image: # mode RGB, upright
+    """A path, bytes, an open file, a PIL image, a Scene, an array or tensor of bytes or of floats from 0 to 1.
+
+    `CamError` for what is none."""
+    if isinstance(image, Image.Image): return as_seen(image)
+    if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image)
+    a = getattr(image, 'image', image)  # a Scene keeps its array there
+    if not hasattr(a, 'dtype') or not hasattr(a, 'shape'):
+        raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL image, an array (H,W,3) or a tensor "
+                       "(N,3,H,W).")
+    return as_seen(Image.fromarray(as_bytes(a)))
+
+def as_bytes(a)->np.ndarray: # (H,W,3), (H,W,4) or (H,W)
+    "An array or tensor of one picture, in either layout, as bytes with the colours last."
+    given, tensor = describe(a), hasattr(a, 'cpu')
+    a = colours_last(a.detach().cpu().numpy() if tensor else np.asarray(a), (0, 2) if tensor else (2, 0))
+    if a.dtype.kind == 'f' and a.size and 0 <= a.min() and a.max() <= 1: a = (a * 255).round().astype(np.uint8)
+    if a.dtype == np.uint8 and 0 not in a.shape and (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (3, 4)): return a
+    raise CamError(f"{given} is not a picture. Give (H,W,3) bytes, or floats from 0 to 1; "
+                   "what is normalised already, as a float tensor: torch.from_numpy(a).")
+
+def colours_last(a, axes):
+    "(H,W,C), or (H,W) if C is 1, of an array that has its colours along the first of `axes` that can be it."
+    if a.ndim != 3: return a
+    a = np.moveaxis(a, next((i for i in axes if a.shape[i] in (1, 3, 4)), 2), 2)
+    return a[..., 0] if a.shape[2] == 1 else a

@@ -5,96 +5,123 @@
 # %% auto #0
 __all__ = ['upsample', 'normalize', 'as_images', 'colorize', 'overlay', 'to_png', 'to_jpeg', 'show_cam', 'show_grid', 'shaded']
 
-# %% ../nbs/tools/show.ipynb #0003e094
-import io
+# %% ../nbs/tools/show.ipynb #0003b030
+import io, re
 from functools import lru_cache
-from html import escape
-from IPython.display import HTML
+from operator import index
 import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from .errors import CamError, nearest
+from .errors import CamError, describe, doing, expect_choice
 
-# %% ../nbs/tools/show.ipynb #0005b480
-def _maps(m, doing, dims=(2, 3)):
-    "`m` as a finite floating tensor, or a `CamError` that begins with what was being done."
-    m = torch.as_tensor(m).detach()
+# %% ../nbs/tools/show.ipynb #00051dc4
+def _maps(m, dims=(2, 3)):
+    "`m` as a finite floating tensor."
+    try: m = torch.as_tensor(m).detach()
+    except (TypeError, ValueError, RuntimeError) as e:
+        raise CamError(f"{describe(m)} is no map (N,h,w) or (h,w).") from e
     if m.ndim not in dims or 0 in m.shape:
-        raise CamError(f"{doing}: got shape {tuple(m.shape)}, but a map is (N,h,w) or (h,w) and not empty. "
+        raise CamError(f"got shape {tuple(m.shape)}, but a map is (N,h,w) or (h,w) and not empty. "
                        "Pick one class of a (N,K,h,w) stack with m[:, k].")
     if not m.is_floating_point(): m = m.float()
     if not m.isfinite().all():
-        raise CamError(f"{doing}: {int((~m.isfinite()).sum())} of {m.numel()} values are NaN or infinite, so there is "
-                       "nothing to draw. Look for a division by zero, or half precision overflowing, where the map was made.")
+        raise CamError(f"{int((~m.isfinite()).sum())} of {m.numel()} values are NaN or infinite, so there is nothing "
+                       "to draw. Look for a division by zero, or half precision overflowing, where the map was made.")
     return m
 
-# %% ../nbs/tools/show.ipynb #00067e82
-def _stack(m, doing):
+# %% ../nbs/tools/show.ipynb #0006d7bb
+def _stack(m):
     "One map (h,w) or several (N,h,w) as (N,h,w), single precision."
-    m = _maps(m, doing).float()
+    m = _maps(m).float()
     return m[None] if m.ndim == 2 else m
 
-# %% ../nbs/tools/show.ipynb #0009166e
+# %% ../nbs/tools/show.ipynb #000921ed
 def _size(size):
-    "An int or (H,W) as (H,W)."
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    if len(size) == 2 and min(size) >= 1: return size
-    raise CamError(f"Upsampling a map: size {size} must be an int or (H,W), both at least 1.")
+    "An int as (H,W); otherwise one to three numbers, as a tuple."
+    try: sizes = (size, size) if isinstance(size, int) else tuple(map(index, size))
+    except TypeError: sizes = ()
+    if 1 <= len(sizes) <= 3 and min(sizes) >= 1: return sizes
+    raise CamError(f"size {size!r} must be an int, (L,), (H,W) or (D,H,W), each at least 1.")
 
-_MODES = dict(nearest='nearest-exact', bilinear='bilinear', bicubic='bicubic')
+_MODES = { # by the number of places; the first is the one that is meant if none is said
+    1: dict(linear='linear', nearest='nearest-exact'),
+    2: dict(bilinear='bilinear', nearest='nearest-exact', bicubic='bicubic'),
+    3: dict(trilinear='trilinear', nearest='nearest-exact')}
 
-# %% ../nbs/tools/show.ipynb #000ae3f6
+# %% ../nbs/tools/show.ipynb #000a6b6e
+@doing('Upsampling a map')
 def upsample(
-    m:Tensor,        # maps (…,h,w), any number of leading axes
-    size,            # the wanted size, an int or (H,W)
-    mode='bilinear', # 'nearest', 'bilinear' or 'bicubic'
-)->Tensor:           # maps (…,H,W), same dtype and device
-    "Resize maps (…,h,w) to (…,H,W) by their pixel areas (corners not aligned). Raises `CamError` on a bad size, mode or NaN."
-    m, size = _maps(m, 'Upsampling a map', range(2, 9)), _size(size)
-    if mode not in _MODES: raise CamError(f"Upsampling a map: unknown mode {mode!r}. {nearest(mode, _MODES)}")
-    big = F.interpolate(m.reshape(-1, 1, *m.shape[-2:]), size, mode=_MODES[mode])
-    return big.reshape(*m.shape[:-2], *size)
+    m:Tensor,  # maps (…,L), (…,h,w) or (…,d,h,w), any number of leading axes
+    size,      # the wanted size: an int for both sides of a picture, (L,), (H,W) or (D,H,W)
+    mode=None, # None = 'linear', 'bilinear' or 'trilinear', as the size says; or 'nearest', 'bicubic'
+)->Tensor:     # maps (…,*size), same dtype and device
+    "Resize maps by their pixel areas (corners not aligned). Raises `CamError` on a bad size, mode or NaN."
+    size = _size(size)
+    m, modes = _maps(m, range(len(size), 9)), _MODES[len(size)]
+    mode = expect_choice(next(iter(modes)) if mode is None else mode, modes, 'mode')
+    lead, places = m.shape[:-len(size)], m.shape[-len(size):]
+    return F.interpolate(m.reshape(-1, 1, *places), size, mode=modes[mode]).reshape(*lead, *size)
 
-# %% ../nbs/tools/show.ipynb #000f1d21
+# %% ../nbs/tools/show.ipynb #00146722
+@doing('Normalising a map')
 def normalize(
     m:Tensor,     # maps (…,h,w)
     signed=False, # keep negative values?
     vmax=None,    # the value that becomes 1; None = each map's own largest
 )->Tensor:        # same shape; in [0,1], or in [-1,1] if signed
-    "Scale each map to [0,1] by its positive part, or to [-1,1] around zero. A flat map becomes 0 (signed: only an all-zero one)."
-    m = _maps(m, 'Normalising a map', range(2, 9))
-    if vmax is not None and not vmax > 0: raise CamError(f"Normalising a map: vmax is {vmax}, but the top of the scale must be above 0.")
+    "Scale maps to [0,1] by their positive part, or to [-1,1] around zero; a flat map becomes 0 (signed: if all zero)."
+    m = _maps(m, range(2, 9))
+    if vmax is not None and not vmax > 0: raise CamError(f"vmax is {vmax}, but the top of the scale must be above 0.")
     if not signed: m = m.clamp(min=0)
     if vmax is not None: return (m / vmax).clamp(-1, 1)
     low = 0 if signed else m.amin((-2, -1), keepdim=True)
     top = (m.abs() if signed else m - low).amax((-2, -1), keepdim=True)
     return torch.where(top > 0, (m - low) / top.where(top > 0, 1), torch.zeros_like(m))
 
-# %% ../nbs/tools/show.ipynb #001a136c
-def as_images(img)->Tensor: # float pictures (N,3,H,W) in [0,1]
-    "Scenes, PIL images, uint8 arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
-    if isinstance(img, (list, tuple)): return torch.cat([as_images(i) for i in img])
-    img = img.convert('RGB') if isinstance(img, Image.Image) else getattr(img, 'image', img)
-    t = img.detach() if isinstance(img, Tensor) else torch.from_numpy(np.array(img))
+# %% ../nbs/tools/show.ipynb #001da061
+def _pixels(img):
+    "The numbers of one picture, or of a batch, as they are."
+    img = np.array(img.convert('RGB')) if isinstance(img, Image.Image) else getattr(img, 'image', img)
+    if isinstance(img, Tensor): return img.detach()
+    if isinstance(img, np.ndarray) and img.dtype.kind in 'buif': return torch.from_numpy(np.array(img))
+    raise CamError(f"{describe(img)} is not a picture. For a file use camtutor.images.open_image(path).")
+
+def _channels_first(t):
+    "Pictures (N,3,H,W) of one or several, whose colours may stand last."
     shape = tuple(t.shape)
     if t.ndim in (3, 4) and t.shape[-3] != 3 and t.shape[-1] == 3: t = t.movedim(-1, -3)
     t = t[None] if t.ndim == 3 else t
-    if t.ndim != 4 or t.shape[1] != 3 or 0 in t.shape:
-        raise CamError(f"Reading a picture: got shape {shape}, expected (3,H,W), (N,3,H,W), or (H,W,3) bytes.")
+    if t.ndim == 4 and t.shape[1] == 3 and 0 not in t.shape: return t
+    raise CamError(f"got shape {shape}, expected (3,H,W), (N,3,H,W), or (H,W,3) bytes.")
+
+def _all_images(imgs):
+    "A list of pictures as one batch."
+    found = [as_images(i) for i in imgs]
+    sizes = sorted({tuple(f.shape[-2:]) for f in found})
+    if len(sizes) == 1: return torch.cat(found)
+    raise CamError(f"pictures of different sizes {sizes[:3]} make no batch. Resize them first." if found
+                   else "there is no picture.")
+
+# %% ../nbs/tools/show.ipynb #001e36bb
+@doing('Reading a picture')
+def as_images(img)->Tensor: # float pictures (N,3,H,W) in [0,1]
+    "Scenes, PIL images, arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
+    if isinstance(img, (list, tuple)): return _all_images(img)
+    t = _channels_first(_pixels(img))
     t = t.float() / 255 if t.dtype == torch.uint8 else t.float()
     low, high = t.min().item(), t.max().item()
-    if not (low >= -.01 and high <= 1.01):
-        raise CamError(f"Reading a picture: values run from {low:.2f} to {high:.2f}, not from 0 to 1. If it is a normalised "
-                       "batch, undo that first: x * std + mean.")
-    return t.clamp(0, 1)
+    if low >= -.01 and high <= 1.01: return t.clamp(0, 1)
+    raise CamError(f"values run from {low:.2f} to {high:.2f}, not from 0 to 1. If it is a normalised batch, "
+                   "undo that first: x * std + mean.")
 
-# %% ../nbs/tools/show.ipynb #001dd41a
+# %% ../nbs/tools/show.ipynb #00230843
 @lru_cache
 def _table(cmap):
     "The colour map called `cmap` as a (256,3) tensor."
-    if cmap not in mpl.colormaps: raise CamError(f"Colouring a map: there is no colour map {cmap!r}. {nearest(cmap, mpl.colormaps)}")
-    return torch.tensor(mpl.colormaps[cmap](range(256)), dtype=torch.float32)[:, :3]
+    colours = mpl.colormaps[expect_choice(cmap, mpl.colormaps, 'colour map')]
+    return torch.tensor(colours(range(256)), dtype=torch.float32)[:, :3]
 
+@doing('Colouring a map')
 def colorize(
     m:Tensor,     # maps (N,h,w), already in [0,1], or in [-1,1] if signed
     cmap=None,    # a matplotlib colour map; None = 'magma', or 'RdBu_r' if signed
@@ -105,7 +132,7 @@ def colorize(
     m = m.float() / 2 + .5 if signed else m.float()
     return table[(m * 255).round().long().clamp(0, 255)].movedim(-1, -3)
 
-# %% ../nbs/tools/show.ipynb #0025872d
+# %% ../nbs/tools/show.ipynb #0028da35
 def _faded(img, fade):
     "Pictures mixed with their own darker grey: 0 = as they are, 1 = grey."
     grey = (img * img.new_tensor([.30, .59, .11])[:, None, None]).sum(1, keepdim=True)
@@ -113,9 +140,10 @@ def _faded(img, fade):
 
 def _unit(**values):
     for name, v in values.items():
-        if not 0 <= v <= 1: raise CamError(f"Laying a map over a picture: {name} is {v}, but it runs from 0 to 1.")
+        if not 0 <= v <= 1: raise CamError(f"{name} is {v}, but it runs from 0 to 1.")
 
-# %% ../nbs/tools/show.ipynb #00265b80
+# %% ../nbs/tools/show.ipynb #00299123
+@doing('Laying a map over a picture')
 def overlay(
     img,          # pictures, see `as_images`: as many as maps, or one for all of them
     m:Tensor,     # maps (N,h,w) or (h,w), raw; they are upsampled and normalised here
@@ -125,20 +153,21 @@ def overlay(
     vmax=None,    # the value at the top of the scale; None = each map's own largest
     fade=.4,      # how grey the picture becomes, 0 to 1
 )->Tensor:        # pictures (N,3,H,W) in [0,1]
-    "Blend each map over its picture, opacity growing with the map's absolute value. Raises `CamError` if counts do not fit."
+    "Blend each map over its picture, opacity growing with the map's absolute value. `CamError` if counts do not fit."
     _unit(alpha=alpha, fade=fade)
-    img, m = as_images(img), _stack(m, 'Laying a map over a picture')
+    img, m = as_images(img), _stack(m)
     if len(img) != len(m) and 1 not in (len(img), len(m)):
-        raise CamError(f"Laying maps over pictures: {len(m)} maps but {len(img)} pictures. Give one picture for all maps, or as many as maps.")
+        raise CamError(f"{len(m)} maps but {len(img)} pictures. Give one picture for all maps, or as many as maps.")
     m = normalize(upsample(m, img.shape[-2:]), signed, vmax)
     a = alpha * m.abs()[:, None] ** (.7 if signed else 1) # diverging colours are pale near zero
     return _faded(img.to(m.device), fade) * (1 - a) + colorize(m, cmap, signed) * a
 
-# %% ../nbs/tools/show.ipynb #002b8862
+# %% ../nbs/tools/show.ipynb #002fd5b3
+@doing('Encoding a picture')
 def _pil(img):
     "One picture (3,H,W) in [0,1] as a PIL image."
     img = as_images(img)
-    if len(img) != 1: raise CamError(f"Encoding a picture: got {len(img)} of them. Encode one at a time.")
+    if len(img) != 1: raise CamError(f"got {len(img)} of them. Encode one at a time.")
     return Image.fromarray((img[0] * 255).round().byte().movedim(0, -1).contiguous().cpu().numpy())
 
 # %% ../nbs/tools/show.ipynb #002c954a
@@ -168,7 +197,8 @@ def _bar(ax, m, text, cmap, signed, vmax):
     ax.figure.colorbar(bar, ax=ax, fraction=.046, pad=.03)
     ax.text(.5, -.03, text, transform=ax.transAxes, ha='center', va='top', fontsize='small')
 
-# %% ../nbs/tools/show.ipynb #0032f8a5
+# %% ../nbs/tools/show.ipynb #00367099
+@doing('Showing a map')
 def show_cam(
     img,            # one picture, see `as_images`; None = the map alone, as tiles
     m:Tensor,       # its map (h,w) or (1,h,w), raw
@@ -177,9 +207,9 @@ def show_cam(
     colorbar=False, # a bar with raw values, and the raw range below the picture
     cmap=None, signed=False, vmax=None, **kw, # see `overlay`
 ):                  # the matplotlib axes
-    "Draw one map over its picture. Returns the axes; raises `CamError` for several maps, NaN or a picture out of range."
-    m = _stack(m, 'Showing a map')
-    if len(m) != 1: raise CamError(f"Showing a map: got {len(m)} of them. Show one, or use show_grid(overlay(img, maps)).")
+    "Draw one map over its picture, return the axes. `CamError` for several maps, NaN or a picture out of range."
+    m = _stack(m)
+    if len(m) != 1: raise CamError(f"got {len(m)} of them. Show one, or use show_grid(overlay(img, maps)).")
     big = m if img is None else upsample(m, (img := as_images(img)).shape[-2:])
     if img is None: pic, how = colorize(normalize(m, signed, vmax), cmap, signed), 'nearest'
     else: pic, how = overlay(img, big, cmap=cmap, signed=signed, vmax=vmax, **kw), 'bicubic'
@@ -196,7 +226,8 @@ def _axes(n, ncols, size):
     for a in axs.flat: a.axis('off')
     return list(axs.flat[:n])
 
-# %% ../nbs/tools/show.ipynb #0035ada1
+# %% ../nbs/tools/show.ipynb #0039bb42
+@doing('Showing a grid')
 def show_grid(
     imgs,         # pictures, see `as_images`: a batch or a list
     titles=None,  # one for each picture
@@ -205,11 +236,11 @@ def show_grid(
     ax=None,      # axes for a single picture
     interpolation='bicubic', # 'nearest' to see the pixels
 ):                # list of axes, one for each picture
-    "Draw pictures (N,3,H,W) in a grid. Returns the list of axes; raises `CamError` if titles and pictures differ in number."
+    "Draw pictures (N,3,H,W) in a grid, return the list of axes. `CamError` if titles and pictures differ in number."
     imgs = list(imgs) if isinstance(imgs, (list, tuple)) else list(as_images(imgs))
-    if not imgs: raise CamError("Showing a grid: there is no picture to show.")
+    if not imgs: raise CamError("there is no picture to show.")
     titles = [None] * len(imgs) if titles is None else list(titles)
-    if len(titles) != len(imgs): raise CamError(f"Showing a grid: {len(imgs)} pictures but {len(titles)} titles.")
+    if len(titles) != len(imgs): raise CamError(f"{len(imgs)} pictures but {len(titles)} titles.")
     axs = _axes(len(imgs), ncols, size) if ax is None else [ax]
     for a, i, t in zip(axs, imgs, titles):
         a.imshow(_pil(i), interpolation=interpolation)
@@ -217,13 +248,29 @@ def show_grid(
         if t is not None: a.set_title(t)
     return axs
 
-# %% ../nbs/tools/show.ipynb #003b597d
-def _coloured_cell(text, colour):
-    r, g, b = (round(255 * c) for c in colour[:3])
-    ink = 'black' if .3 * r + .59 * g + .11 * b > 140 else 'white'
-    return f'<td style="background-color: rgb({r}, {g}, {b}); color: {ink}; text-align: right">{text}</td>'
+# %% ../nbs/tools/show.ipynb #003eeaba
+def _table_of(table):
+    "A DataFrame of numbers from whatever holds rows and columns of them."
+    import pandas as pd
+    frame = table if hasattr(table, 'columns') else None
+    try: values = np.asarray(table.detach().cpu() if isinstance(table, Tensor) else table, dtype=float)
+    except (TypeError, ValueError) as e: raise CamError(f"{describe(table)} does not hold numbers.") from e
+    if values.ndim != 2 or not values.size:
+        raise CamError(f"got shape {values.shape}; it needs rows and columns (h,w).")
+    names = dict(index=frame.index, columns=frame.columns) if frame is not None else {}
+    return pd.DataFrame(values + 0., **names) # -0.0 becomes 0.0
 
-# %% ../nbs/tools/show.ipynb #003c0a5b
+# %% ../nbs/tools/show.ipynb #003fc0e2
+def _inlined(html):
+    "A Styler's table with its style sheet written into the cells."
+    sheet, table = re.search('<style[^>]*>(.*)</style>(.*)', html, re.S).groups()
+    rules = re.findall('([^{}]+){([^{}]*)}', sheet)
+    look = {id: ' '.join(props.split()) for ids, props in rules for id in re.findall(r'#(\w+)', ids)}
+    def style(m): return f' style="{look[m[1]]}"' if m[1] in look else ''
+    return re.sub(r' id="(\w+)"| class="[^"]*"', style, table).replace(' >', '>')
+
+# %% ../nbs/tools/show.ipynb #0040e588
+@doing('Shading a table')
 def shaded(
     table,        # a DataFrame, or numbers (h,w) of any kind
     fmt='{:.2f}', # how a number is written
@@ -233,12 +280,12 @@ def shaded(
     head=True,    # write a DataFrame's column names?
 ):                # shows itself in a notebook
     "A table of numbers, each on its colour."
-    names = [escape(str(i)) for i in table.index] if hasattr(table, 'columns') else []
-    values = np.asarray(table.detach().cpu() if isinstance(table, Tensor) else table, dtype=float)
-    if values.ndim != 2 or not values.size: raise CamError(f"Shading a table: got shape {values.shape}; it needs rows and columns (h,w).")
-    low, high = (float(edge) if given is None else float(given) for given, edge in ((low, values.min()), (high, values.max())))
-    colours = mpl.colormaps[cmap](((values - low) / ((high - low) or 1)).clip(0, 1))
-    rows = [''.join(_coloured_cell(fmt.format(v + 0.), c) for v, c in zip(*row)) for row in zip(values, colours)]
-    if names: rows = [f'<th>{n}</th>{r}' for n, r in zip(names, rows)]
-    if names and head: rows = ['<th></th>' + ''.join(f'<th>{escape(str(c))}</th>' for c in table.columns)] + rows
-    return HTML('<table>' + ''.join(f'<tr>{r}</tr>' for r in rows) + '</table>')
+    from IPython.display import HTML
+    frame = _table_of(table)
+    expect_choice(cmap, mpl.colormaps, 'colour map')
+    shown = frame.style.format(fmt, escape='html').format_index(escape='html').format_index(escape='html', axis=1)
+    shown.background_gradient(cmap, axis=None, vmin=low, vmax=high).set_properties(**{'text-align': 'right'})
+    named = hasattr(table, 'columns')
+    if not named: shown.hide(axis=0)
+    if not (named and head): shown.hide(axis=1)
+    return HTML(_inlined(shown.to_html()))

@@ -6,58 +6,101 @@
 #     #| first 3.1     exercise 3.1, which blanks no cell, is best done here: its text and stub come before this cell
 #
 # The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
+import ast, copy, json, re
 from hashlib import sha256
 from pathlib import Path
-import ast, copy, json, re
 
-from camtutor.errors import CamError, nearest
+from camtutor.errors import CamError, doing, nearest
 from camtutor.exercises.stubs import blank
 from camtutor.files import dated, write_whole
 
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
-WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, and each is '
-           'checked the moment its cell runs. A docstring may promise more than that, such as messages for wrong input: the text '
-           'above the cell says what is asked. The cells below go on with the library\'s version all the same, so a chapter runs to its end '
-           'unsolved; `ex.use("…")` puts yours in its place. `ex.hint("…")`, `ex.next()` and `ex.progress()` help.')
+FRONT = """# Your copies of the course
 
-def chapters(nbs:Path)->dict: # file name -> path
-    "The notebooks that a workspace holds: the front page and the numbered chapters."
-    return {p.name: p for p in [nbs/'index.ipynb', *sorted(nbs.glob('[0-9]*.ipynb'))] if p.exists()}
+Open a chapter: {links}.
+
+The functions that it builds are yours to write, and each is checked the moment its cell runs. Change what you like.
+
+`%run -m camtutor.cli start .` in a cell brings in new chapters and leaves alone what you changed. How far you are:"""
+WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, '
+           'and each is checked the moment its cell runs. A docstring may promise more than that, such as messages for '
+           'wrong input: the text above the cell says what is asked. The cells below go on with the library\'s version '
+           'all the same, so a chapter runs to its end unsolved; `ex.use("…")` puts yours in its place. '
+           '`ex.hint("…")`, `ex.next()` and `ex.progress()` help.')
+METADATA = dict(kernelspec=dict(display_name='python3', language='python', name='python3'))
+
+def pages(nbs:Path)->dict: # file name -> its text
+    "What a workspace holds: a front page, and the learner's copies of the numbered chapters."
+    chapters = sorted(nbs.glob('[0-9]*.ipynb'))
+    return {'index.ipynb': front_page(chapters)} | {p.name: workspace_text(p) for p in chapters}
+
+def front_page(chapters:list)->str: # paths of notebooks
+    "The text of a front page that links them."
+    links = ' · '.join(f'[{p.stem.replace("_", " ")}]({p.name})' for p in chapters)
+    cells = [new_cell('markdown', FRONT.format(links=links), 'front'),
+             new_cell('code', 'from camtutor.exercises import ex\nex.progress()', 'front-progress')]
+    return notebook_text(dict(cells=by_lines(cells), metadata=METADATA, nbformat=4, nbformat_minor=5))
 
 def workspace_text(path:Path)->str:
     "The text of a learner's copy of the notebook at `path`."
     nb = json.loads(path.read_text(encoding='utf8'))
-    nb['cells'] = workspace_cells(nb['cells'])
-    return json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True) + '\n'
+    return notebook_text(nb | dict(cells=workspace_cells(nb['cells'])))
+
+def notebook_text(nb:dict)->str: return json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True) + '\n'
+
+# ---- What becomes of a chapter's cells
 
 def workspace_cells(cells:list)->list: # of notebook cells, new ones
     "The cells of a learner's copy: exercises blanked, solutions and nbdev's directives gone."
     cells = [dict(copy.deepcopy(c), source=''.join(c['source'])) for c in cells]
-    blanked = [id for c in cells for id, _ in directives(c, 'ex')]
-    early = [id for c in cells for id, _ in directives(c, 'first')]
-    asked = {id: c for id in blanked + early for c in cells if c['cell_type'] == 'markdown' and c['source'].startswith(f'**Exercise {id}**')}
-    stubs = {id: c for id in blanked + early for c in cells if is_stub_cell(c, id)}
-    out = []
-    for c in cells:
-        if directives(c, 'solution') or c in asked.values() or c in stubs.values(): continue
-        for id, _ in directives(c, 'first'): out += [asked[id], stubs[id]]
-        if here := directives(c, 'ex'):
-            out += [asked[id] for id, _ in here if id in asked]
-            c = blanked_cell(c, here)
-        out.append(without_directives(c))
-    out = [c for c in out if c['source'].strip()]
-    if blanked: out[1:1] = [new_cell('markdown', WELCOME, 'welcome'), new_cell('code', 'from camtutor.exercises import ex', 'welcome-ex')]
-    return [dict(c, source=c['source'].splitlines(keepends=True)) for c in out]
+    blanked, early = named(cells, 'ex'), named(cells, 'first')
+    texts, stubs = found(cells, blanked + early, is_text), found(cells, blanked + early, is_stub)
+    kept = without(cells, [*texts.values(), *stubs.values()])
+    placed = [new for c in kept for new in in_place(c, texts, stubs)]
+    clean = [c for c in map(without_directives, placed) if c['source'].strip()]
+    return by_lines(welcomed(clean) if blanked else clean)
+
+def named(cells, what):
+    "The exercises that the directives `what` of these cells name."
+    return [id for c in cells for id, _ in directives(c, what)]
+
+def found(cells, ids, is_it): # -> exercise: cell
+    return {id: c for id in ids for c in cells if is_it(c, id)}
+
+def is_text(cell, id): return begins(cell, 'markdown', f'**Exercise {id}**')
+
+def is_stub(cell, id): return begins(cell, 'code', f'@ex("{id}")', f'ex.answer("{id}"')
+
+def begins(cell, kind, *texts): return cell['cell_type'] == kind and cell['source'].startswith(texts)
+
+def without(cells, moved):
+    "The cells that stay where they are: no solution, and none that is moved."
+    return [c for c in cells if not directives(c, 'solution') and c not in moved]
+
+def in_place(cell, texts, stubs)->list:
+    "A cell as the learner gets it, after the exercises that its directives put before it."
+    first = [c for id, _ in directives(cell, 'first') for c in (texts[id], stubs[id])]
+    here = directives(cell, 'ex')
+    first += [texts[id] for id, _ in here if id in texts]
+    return [*first, blanked_cell(cell, here) if here else cell]
+
+def welcomed(cells):
+    "With a word on what is what, below the title."
+    hello = new_cell('markdown', WELCOME, 'welcome')
+    tools = new_cell('code', 'from camtutor.exercises import ex', 'welcome-ex')
+    return [*cells[:1], hello, tools, *cells[1:]]
+
+def by_lines(cells): return [dict(c, source=c['source'].splitlines(keepends=True)) for c in cells]
+
+# ---- One cell
 
 def directives(cell, what)->list: # of (exercise, name of a function or '')
     "The exercises that a cell's directives `#| ex` or `#| solution` name."
-    found = re.findall(rf'^#\|\s*{what}\s+([\d.]+)[ \t]*(\w*)', cell['source'], re.M) if cell['cell_type'] == 'code' else []
-    return [tuple(f) for f in found]
-
-def is_stub_cell(cell, id): return cell['cell_type'] == 'code' and cell['source'].startswith((f'@ex("{id}")', f'ex.answer("{id}"'))
+    if cell['cell_type'] != 'code': return []
+    return re.findall(rf'^#\|\s*{what}\s+([\d.]+)[ \t]*(\w*)', cell['source'], re.M)
 
 def blanked_cell(cell, here):
-    "A cell of exercises: `@ex` above the stub of each function; no output, and no private helpers, which would tell half of it."
+    "`@ex` above the stub of each function; no output, and no private helpers, which would tell half of it."
     source = without_private('\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|')))
     for id, name in here:
         source = blank(source, name).strip('\n')
@@ -70,8 +113,10 @@ def without_private(source):
     lines = source.splitlines()
     for n in reversed(ast.parse(source).body):
         names = [n.name] if hasattr(n, 'name') else [t.id for t in getattr(n, 'targets', []) if isinstance(t, ast.Name)]
-        if names and all(m.startswith('_') for m in names): del lines[min([n.lineno] + [d.lineno for d in getattr(n, 'decorator_list', [])])-1:n.end_lineno]
+        if names and all(m.startswith('_') for m in names): del lines[first_line(n)-1:n.end_lineno]
     return '\n'.join(lines)
+
+def first_line(node): return min([node.lineno] + [d.lineno for d in getattr(node, 'decorator_list', [])])
 
 def without_directives(cell):
     "A cell without the lines that only the author's tools read; `#| eval: false` stays, since it warns."
@@ -80,30 +125,42 @@ def without_directives(cell):
     return dict(cell, source='\n'.join(lines).strip('\n'))
 
 def new_cell(kind, source, id):
-    return dict(cell_type=kind, id=id, metadata={}, source=source) | (dict(outputs=[], execution_count=None) if kind == 'code' else {})
+    cell = dict(cell_type=kind, id=id, metadata={}, source=source)
+    return cell if kind == 'markdown' else cell | dict(outputs=[], execution_count=None)
 
-# Writing them where a learner works
+# ---- Writing them where a learner works
 
+@doing('Making a workspace')
 def start(folder:Path, # the workspace; made if it is missing
           nbs:Path, # the course's notebooks
           fresh:str='' # how a notebook's name begins: set the learner's own aside and write a new one
          )->list: # (what was done, file name)
     "Write or complete a workspace. A file that the learner changed is never touched."
-    sources = chapters(nbs)
-    if folder.is_file(): raise CamError(f'camtutor start: {folder} is a file; give a folder.')
-    if folder.resolve() == nbs.resolve() or nbs.resolve() in folder.resolve().parents:
-        raise CamError(f'camtutor start: {folder} is where the course itself is kept. Give another folder.')
-    renew = [n for n in sources if fresh and n.startswith(fresh.removesuffix('.ipynb'))]
-    if fresh and len(renew) != 1: raise CamError(f'camtutor start: --fresh {fresh} fits {len(renew)} notebooks. ' + nearest(fresh, map(stem, sources)))
+    check_place(folder, nbs)
+    sources = pages(nbs)
+    renew = renewed(fresh, sources)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        ours = read_note(folder)
-        done = []
-        for name, path in sources.items():
-            done.append(place(folder/name, workspace_text(path), ours, name in renew))
-            write_whole(folder/NOTE, json.dumps(ours, indent=1))
-        return done
-    except OSError as e: raise CamError(f'camtutor start: {folder} cannot be written ({e.strerror}).') from e
+        return list(write_all(folder, sources, renew))
+    except OSError as e: raise CamError(f'{folder} cannot be written ({e.strerror}).') from e
+
+def check_place(folder, nbs):
+    if folder.is_file(): raise CamError(f'{folder} is a file; give a folder.')
+    if folder.resolve().is_relative_to(nbs.resolve()):
+        raise CamError(f'{folder} is where the course itself is kept. Give another folder.')
+
+def renewed(fresh, names): # -> the name, '' for none
+    "The one notebook whose name begins with `fresh`."
+    fit = [n for n in names if fresh and n.startswith(fresh.removesuffix('.ipynb'))]
+    if len(fit) == 1 or not fresh: return ''.join(fit)
+    raise CamError(f'--fresh {fresh} fits {len(fit)} notebooks. ' + nearest(fresh, map(stem, names)))
+
+def write_all(folder, sources, renew):
+    "Write one notebook after the other, and after each what is ours."
+    ours = read_note(folder)
+    for name, text in sources.items():
+        yield place(folder/name, text, ours, name == renew)
+        write_whole(folder/NOTE, json.dumps(ours, indent=1))
 
 def stem(name): return name.removesuffix('.ipynb')
 

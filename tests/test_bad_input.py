@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 
 from camtutor.errors import CamError
-from camtutor.explain import explain, explain_all
+from camtutor.explanation import explain, explain_all
 from camtutor.gradcam import capture, grad_cam
 
 class Net(nn.Module):

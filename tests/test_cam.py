@@ -4,7 +4,8 @@ import pytest, torch
 from torch import nn
 import torch.nn.functional as F
 import torchvision.models as tvm
-from camtutor.cam import best_energy, cam, energy, find_head, gap_head, head_weight, peak_inside, retrain_head
+from camtutor.cam import best_energy, cam, energy, gap_head, peak_inside, retrain_head
+from camtutor.engine.head import find_head, head_weight
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.show import upsample
@@ -280,7 +281,7 @@ def test_measures_on_half_precision():
 
 # ---- the shipped network
 def test_shipped_network_maps_its_own_animal():
-    from camtutor.pets import load_pets
+    from camtutor.networks import load_pets
     from camtutor.scenes import scene
     net = load_pets()
     scenes = [scene(940_000 + i) for i in range(24)]

@@ -5,10 +5,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
-from camtutor.explain import explain
-from camtutor.pets import load_pets
+from camtutor.explanation import explain
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
-from camtutor.zoo import built, load_network, read_state
+from camtutor.networks.by_name import build, load_network, read_state
 from camtutor.errors import CamError
 
 @pytest.fixture
@@ -28,8 +28,10 @@ def run(capsys, *args):
 def test_a_folder_of_photos(photos, tmp_path, capsys):
     out = tmp_path/'new'/'maps'
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
-    assert status == 0 and err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1 and said.count('\n') == 3
-    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-0.6-cat-2.png', 'cat-grad_cam-0.6-cat.png', 'dog-grad_cam-0.6-cat.png']
+    assert status == 0 and said.count('\n') == 3
+    assert err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1
+    names = [f'{name}.png' for name in ('cat-grad_cam-0.6-cat-2', 'cat-grad_cam-0.6-cat', 'dog-grad_cam-0.6-cat')]
+    assert sorted(p.name for p in out.iterdir()) == names
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
     assert (out/'dog-grad_cam-0.6-cat.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
@@ -37,12 +39,13 @@ def test_a_folder_of_photos(photos, tmp_path, capsys):
 def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
     for more in ([], ['--target', 'cat'], ['--target', 'dog'], ['--target', 'dog', '--layer', '0.5']):
         assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', *more)[0] == 0
-    assert {p.name for p in (tmp_path/'out').iterdir()} == {f'cat-grad_cam{s}.png' for s in ('', '-cat', '-dog', '-0.5-dog')}
+    names = {f'cat-grad_cam{s}.png' for s in ('', '-cat', '-dog', '-0.5-dog')}
+    assert {p.name for p in (tmp_path/'out').iterdir()} == names
 
 def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
     net = load_pets()
     net.vocab = ['a/b: ..\\c?', *net.vocab[1:]]
-    monkeypatch.setattr('camtutor.zoo.load_pets', lambda: net)
+    monkeypatch.setattr('camtutor.networks.by_name.load_pets', lambda: net)
     assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', '--target', net.vocab[0])[0] == 0
     assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.png']
 
@@ -54,12 +57,20 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     for name in ('bad.jpg', 'empty.png', 'gone.jpg'): assert name in err
     assert len(list((tmp_path/'out').iterdir())) == 3 and 'cat.png: cat' in said
 
-@pytest.mark.parametrize('args, why', [(['--method', 'gradcam'], "'grad_cam'"), (['--layer', '0.66'], "'0.6'"), (['--target', 'cta'], "'cat'"),
-    (['--target', '99'], 'out of range'), (['--target', '²'], "no class '²'"), (['--model', 'resnet5o'], "'resnet50'"), (['--model', 'resnet18'], '--weights'),
-    (['--weights', 'gone.safetensors'], 'no file')])
+@pytest.mark.parametrize('args, why', [
+    (['--method', 'gradcam'], "'grad_cam'"),
+    (['--layer', '0.66'], "'0.6'"),
+    (['--target', 'cta'], "'cat'"),
+    (['--target', '99'], 'out of range'),
+    (['--target', '²'], "no class '²'"),
+    (['--model', 'resnet5o'], "'resnet50'"),
+    (['--model', 'resnet18'], '--weights'),
+    (['--weights', 'gone.safetensors'], 'no file'),
+])
 def test_wrong_arguments_end_it_before_any_work(photos, tmp_path, capsys, args, why):
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out', *args)
     assert status == 1 and why in err and 'Traceback' not in err and not (tmp_path/'out').exists()
+    assert err.startswith('camtutor explain: ')
 
 def test_where_all_fails_no_folder_is_made(tmp_path, capsys):
     status, said, err = run(capsys, 'explain', tmp_path/'gone.jpg', '--out', tmp_path/'out')
@@ -82,7 +93,7 @@ def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
     assert status == 1 and "'.' holds no picture but the maps in 'again'" in err
 
 def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, monkeypatch):
-    from camtutor.explain import Explanation
+    from camtutor.explanation import Explanation
     save, saved = Explanation.save, []
     def second(self, path):
         if saved: raise KeyboardInterrupt
@@ -101,9 +112,11 @@ def test_app_where_nothing_can_be_served(capsys):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen()
-        for args in (('--port', taken.getsockname()[1]), ('--port', 99999), ('--host', '203.0.113.1'), ('--host', '256.1.1.1')):
+        port = taken.getsockname()[1]
+        for args in (('--port', port), ('--port', 99999), ('--host', '203.0.113.1'), ('--host', '256.1.1.1')):
             status, said, err = run(capsys, 'app', *args)
-            assert status == 1 and 'nothing can be served at' in err and f'with {args[0]}, such as' in err and not said
+            assert status == 1 and 'nothing can be served at' in err and not said
+            assert f'with {args[0]}, such as' in err
 
 def test_an_empty_folder(tmp_path, capsys):
     status, _, err = run(capsys, 'explain', tmp_path)
@@ -134,9 +147,10 @@ def test_weights_from_a_file(small, name):
 
 @pytest.mark.parametrize('name', ['googlenet', 'inception_v3'])
 def test_published_weights_in_a_file_make_torchvisions_network(tmp_path, name):
-    "With the heads that help to train, as the files that torchvision publishes, and without them, as it saves a network that it has filled."
+    "With the heads that help to train, as in its files, and without them, as it saves a network that it has filled."
     torch.manual_seed(0)
-    theirs, x = get_model(name, weights=None, init_weights=False, transform_input=True).eval(), torch.randn(1, 3, 96, 96)
+    theirs = get_model(name, weights=None, init_weights=False, transform_input=True).eval()
+    x = torch.randn(1, 3, 96, 96)
     with torch.no_grad():
         torch.save(theirs.state_dict(), tmp_path/'with.pth')
         for head in ('aux1', 'aux2', 'AuxLogits'): setattr(theirs, head, None)
@@ -158,10 +172,12 @@ def test_densenet_file_with_torchvisions_old_names(tmp_path):
 
 def test_a_vision_transformer_has_the_picture_size_of_its_published_weights():
     official = get_model_weights('vit_h_14').DEFAULT
-    with torch.device('meta'): assert built('vit_h_14', 1000, official).image_size == official.transforms().crop_size[0] == 518
+    with torch.device('meta'): size = build('vit_h_14', 1000, official).image_size
+    assert size == official.transforms().crop_size[0] == 518
 
 def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
-    status, said, _ = run(capsys, 'explain', photos/'cat.png', '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--target', 3, '--out', tmp_path)
+    net = '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt'
+    status, said, _ = run(capsys, 'explain', photos/'cat.png', *net, '--target', 3, '--out', tmp_path)
     assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam-3.png').exists()
 
 class Trap:
@@ -183,13 +199,15 @@ def test_weights_that_do_not_fit(small):
     for name in ('list.pt', 'numbered.pt'):
         with pytest.raises(CamError, match='no state dict'): read_state(small[0]/name)
     save_file({**small[1].state_dict(), 'classifier.1.bias': torch.tensor(1.)}, small[0]/'flat.safetensors')
-    with pytest.raises(CamError, match=r"'classifier.1.bias' should have shape"): load_network('squeezenet1_1', small[0]/'flat.safetensors')
+    with pytest.raises(CamError, match=r"'classifier.1.bias' should have shape"):
+        load_network('squeezenet1_1', small[0]/'flat.safetensors')
 
 def test_default_weights_without_a_network(monkeypatch):
     from torchvision.models import _api
     def offline(*a, **k): raise OSError('no route')
     monkeypatch.setattr(_api, 'load_state_dict_from_url', offline)
-    with pytest.raises(CamError, match='cannot be downloaded.*no route.*--weights FILE'): load_network('squeezenet1_1', 'DEFAULT')
+    with pytest.raises(CamError, match='cannot be downloaded.*no route.*--weights FILE'):
+        load_network('squeezenet1_1', 'DEFAULT')
 
 def test_app_stays_on_this_computer(monkeypatch, capsys):
     from voila.app import Voila
@@ -198,30 +216,74 @@ def test_app_stays_on_this_computer(monkeypatch, capsys):
     monkeypatch.setenv('JUPYTER_PATH', '')
     assert not cli.main(['app', '--port', '9123', '--no-browser'])
     command = calls[0]
-    assert {'--Voila.ip=127.0.0.1', '--Voila.port=9123', '--Voila.open_browser=False', '--VoilaConfiguration.strip_sources=True',
-            '--VoilaConfiguration.file_allowlist=no file^'} <= set(command) and command[0].endswith('data/explorer.ipynb')
-    refuses = "--Voila.tornado_settings={'allow_remote_access': False}"   # requests under another name than this computer's
+    assert {'--Voila.ip=127.0.0.1', '--Voila.port=9123', '--Voila.open_browser=False',
+            '--VoilaConfiguration.strip_sources=True', '--VoilaConfiguration.file_allowlist=no file^'} <= set(command)
+    assert command[0].endswith('data/explorer.ipynb')
+    refuses = "--Voila.tornado_settings={'allow_remote_access': False}" # requests under another name
     assert 'http://127.0.0.1:9123' in capsys.readouterr().out and refuses in command
     for host, alone in (('localhost', True), ('0.0.0.0', False)):
         assert not cli.main(['app', '--host', host, '--port', '9123', '--no-browser'])
         assert (refuses in calls[-1]) == alone and f'--Voila.ip={host}' in calls[-1]
 
-@pytest.mark.parametrize('chapter, opened', [(None, 'index.ipynb'), ('02', '02_cam.ipynb'), ('tools/show', 'tools/show.ipynb')])
-def test_lab_opens_a_notebook_that_is_there(monkeypatch, chapter, opened):
+@pytest.fixture
+def opened(monkeypatch):
+    "What `camtutor lab` opens instead of JupyterLab: (address, folder that is served), one a call."
     calls = []
     monkeypatch.setattr(cli.subprocess, 'call', lambda command, cwd: calls.append((command[3], cwd)))
+    return calls
+
+@pytest.mark.parametrize('chapter, name', [
+    (None, 'index.ipynb'),
+    ('02', '02_cam.ipynb'),
+    ('tools/show', 'tools/show.ipynb'),
+])
+def test_lab_opens_a_notebook_that_is_there(opened, chapter, name):
     cli.main(['lab', chapter] if chapter else ['lab'])
-    [(address, root)] = calls
-    page = root/'nbs'/opened
-    assert address == f'--LabApp.default_url=/lab/tree/nbs/{opened}' and page.is_file()
-    shown = re.findall(r'!\[[^]]*\]\(([^)#:]+)\)', page.read_text())   # JupyterLab shows nothing from outside of its folder
+    [(address, root)] = opened
+    page = root/'nbs'/name
+    assert address == f'--LabApp.default_url=/lab/tree/nbs/{name}' and page.is_file()
+    shown = re.findall(r'!\[[^]]*\]\(([^)#:]+)\)', page.read_text()) # what lies outside is not shown
     assert all((page.parent/p).is_file() and (page.parent/p).resolve().is_relative_to(root) for p in shown)
-    assert shown or opened != 'index.ipynb'
+    assert shown or name != 'index.ipynb'
+
+@pytest.mark.parametrize('what, page', [
+    ('my course', 'index.ipynb'),
+    ('my course/02_cam.ipynb', '02_cam.ipynb'),
+    ('my course/sub/a b.ipynb', 'a%20b.ipynb'),
+    ('my course/sub', ''),
+])
+def test_lab_opens_a_workspace(opened, tmp_path, monkeypatch, what, page):
+    (tmp_path/'my course'/'sub').mkdir(parents=True)
+    for name in ('index', '02_cam', 'sub/a b'): (tmp_path/'my course'/f'{name}.ipynb').write_text('{}')
+    monkeypatch.chdir(tmp_path)
+    cli.main(['lab', what])
+    folder = (tmp_path/what).parent if page and what.endswith('.ipynb') else tmp_path/what
+    assert opened == [(f'--LabApp.default_url=/lab/tree/{page}', folder)]
+
+def test_lab_opens_a_workspace_where_there_is_no_course(opened, tmp_path, monkeypatch, capsys):
+    def gone(): raise CamError('the notebooks are not beside the package.')
+    monkeypatch.setattr(cli, 'course_dir', gone)
+    (tmp_path/'index.ipynb').write_text('{}')
+    assert not cli.main(['lab', str(tmp_path)]) and len(opened) == 1
+    status, _, err = run(capsys, 'lab', '02')
+    assert status == 1 and err == 'camtutor lab: the notebooks are not beside the package.\n'
+
+def test_lab_in_a_workspace_takes_its_own_notebook(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'02_cam.ipynb').write_text('{}')
+    for what in ('02_cam.ipynb', '02'): cli.main(['lab', what])
+    assert [root for _, root in opened] == [tmp_path, cli.course_dir().parent]
 
 @pytest.mark.parametrize('chapter', ['/etc', '99', '*', '../tests', '[0-'])
 def test_lab_without_such_a_chapter(capsys, chapter):
+    "A folder without notebooks is none to open."
     status, said, err = run(capsys, 'lab', chapter)
     assert status == 1 and 'no chapter' in err and '02_cam' in err
+
+def test_every_command_has_help(capsys):
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit) as end: cli.main([name, '--help'])
+        assert end.value.code == 0 and f'usage: camtutor {name}' in capsys.readouterr().out
 
 def test_help_is_quick_and_needs_no_torch():
     code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"

@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, load_plain, look, project, receptive_field,
+from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project, receptive_field,
                                 strongest, swap_switches, unpool)
 from camtutor.errors import CamError
-from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit_mask
-from camtutor.pets import load_pets
+from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit, unit_mask
+from camtutor.networks import load_pets, load_plain
 from camtutor.scenes import scene
 from test_state import OUTER, Net, state, unchanged
 
@@ -102,7 +102,7 @@ def agree(net, x, layer, channel, whole):
     out = machine(x, layer)
     want = machine.project(out * unit_mask(out, channel, whole))
     assert want.any()
-    check_tensor(deconvnet(net, x, layer=layer, channel=channel, whole=whole), want, rtol=1e-5, atol=1e-5 * want.abs().max().item())
+    check_tensor(deconvnet(net, x, unit(layer, channel, whole=whole)), want, rtol=1e-5, atol=1e-5 * want.abs().max().item())
 
 @pytest.mark.parametrize('pool', POOLS, ids=str)
 @pytest.mark.parametrize('inplace', [False, True])
@@ -159,11 +159,11 @@ def test_a_channel_is_weighed_by_its_activations():
     x = X.clone().requires_grad_()
     with ReLURule('deconvnet'): a = net[0][:6](x)
     want = torch.autograd.grad(a[:, 5], x, a[:, 5].detach())[0]
-    check_tensor(deconvnet(net, X, layer='0.5', channel=5, whole=True), want)
+    check_tensor(deconvnet(net, X, unit('0.5', 5, whole=True)), want)
 
 def test_batch_equals_loop():
     net = plain(POOLS[1])
-    check_tensor(deconvnet(net, X, layer='0.5', channel=2), torch.cat([deconvnet(net, x[None], layer='0.5', channel=2) for x in X]))
+    check_tensor(deconvnet(net, X, unit('0.5', 2)), torch.cat([deconvnet(net, x[None], unit('0.5', 2)) for x in X]))
 
 def test_skip_connections_need_the_backward_pass():
     net = load_pets()
@@ -187,7 +187,7 @@ def test_hygiene(outer, training):
     torch.manual_seed(0)
     net, x = Net().train(training), rand(2, 3, 12, 12)
     with OUTER[outer]():
-        unchanged(net, x, lambda: (deconvnet(net, x, 1), deconvnet(net, x, layer='b', channel=2)))
+        unchanged(net, x, lambda: (deconvnet(net, x, 1), deconvnet(net, x, unit('b', 2))))
         assert not deconvnet(net, x, 1).requires_grad
 
 @pytest.mark.parametrize('error', [RuntimeError('blown'), KeyboardInterrupt()], ids=lambda e: type(e).__name__)
@@ -195,7 +195,7 @@ def test_forward_that_raises(error):
     net, x = Net().train(), rand(2, 3, 12, 12)
     net.fuse = error
     before = state(net, x)
-    for call in (lambda: deconvnet(net, x, 1), lambda: deconvnet(net, x, layer='a', channel=1)):
+    for call in (lambda: deconvnet(net, x, 1), lambda: deconvnet(net, x, unit('a', 1))):
         with pytest.raises(type(error)): call()
         assert state(net, x) == before
 
@@ -238,7 +238,7 @@ def test_a_projection_stays_inside():
     x = net.transform(scene(900_200))[None]
     for layer in ('3', '6', '9'):
         f = receptive_field(net, layer)
-        d = strength(guided_backprop(net, x, layer=layer, channel=(0, 3, 3)) if layer != '3' else pixel_grad(net, x, layer=layer, channel=(0, 3, 3)))
+        d = strength(guided_backprop(net, x, unit(layer, (0, 3, 3))) if layer != '3' else pixel_grad(net, x, unit(layer, (0, 3, 3))))
         low = max(f.start + 3 * f.step, 0)
         inside = d[:, low:f.start + 3 * f.step + f.size, low:f.start + 3 * f.step + f.size]
         assert inside.any() and inside.count_nonzero() == d.count_nonzero()
@@ -286,14 +286,14 @@ def test_without_switches_a_deconvnet_does_not_see_the_picture():
     x = torch.stack([net.transform(scene(900_400 + i)) for i in range(6)])
     averaging = nn.Sequential(*[nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in net])
     def alike(model, rule):
-        d = pixel_grad(model, x, rule=rule, layer='9', channel=(0, 4, 4)).flatten(1)
+        d = pixel_grad(model, x, unit('9', (0, 4, 4)), rule).flatten(1)
         return F.cosine_similarity(d, d.roll(1, 0)).mean()
     assert alike(averaging, 'deconvnet') > .99 and alike(averaging, 'guided') < .6 and alike(net, 'deconvnet') < .6
 
 def test_project_is_drawn_from_the_machine():
     net = load_plain()
     x = torch.stack([net.transform(scene(900_500 + i)) for i in range(2)])
-    check_tensor(project(net, x, '7', 3), signed_image(deconvnet(net, x, layer='7', channel=3, whole=True), 99.5), atol=1e-3)
+    check_tensor(project(net, x, '7', 3), signed_image(deconvnet(net, x, unit('7', 3, whole=True)), 99.5), atol=1e-3)
     assert not torch.equal(project(net, x, '7', 3, switches='other'), project(net, x, '7', 3))
 
 # ---- the shipped network

@@ -9,8 +9,10 @@ from torchvision.transforms import v2 as T
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import METHODS, Explanation, batch_of, explain, explain_all
-from camtutor.explorer import Explorer, drive
+from camtutor.engine.inputs import batch_of
+from camtutor.explanation import Explanation, explain, explain_all
+from camtutor.methods import METHODS
+from camtutor.ui.explorer import Explorer, drive
 from camtutor.gradcam import capture, grad_cam
 from camtutor.scenes import scene
 from camtutor.show import upsample
@@ -347,7 +349,7 @@ def test_a_folder_without_a_transform_is_an_error(tmp_path):
     with pytest.raises(CamError, match='transform='): list(explain_all(Many(), tmp_path, progress=False))
 
 def test_the_function_is_not_hidden_by_its_module():
-    for lines in ('from camtutor.explain import METHODS', 'import camtutor.explorer', 'from camtutor import Explorer'):
+    for lines in ('import camtutor.explanation', 'import camtutor.ui.explorer', 'from camtutor import Explorer'):
         subprocess.run([sys.executable, '-W', 'ignore', '-c', f'{lines}\nfrom camtutor import explain\nassert explain.__name__ == "explain", explain'], check=True)
 
 # ---- one rule for every way in

@@ -13,7 +13,8 @@ from camtutor.explain import METHODS, Method, explain
 from camtutor.explorer import CamCache, Explorer, drive
 from camtutor.gradcam import capture, grad_cam, map_layers
 from camtutor.panel import MAX_UPLOAD
-from camtutor.pets import load_pets, pets_dls, pets_learner
+from camtutor.networks import load_pets
+from camtutor.pets import pets_dls, pets_learner
 from camtutor.scenes import scene
 from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, upsample
 

@@ -6,7 +6,7 @@ import numpy as np, psutil, pytest
 from PIL import Image
 from camtutor.explorer import Explorer, drive
 from camtutor.panel import MAX_UPLOAD
-from camtutor.pets import load_pets
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from lab import free_port, open_notebook, run_cell, serving, set_theme, shoot, violations
 

@@ -6,6 +6,8 @@ from camtutor.files import dated, write_whole
 def test_all_of_it(tmp_path):
     write_whole(tmp_path/'a', 'grün\n', b'\r\n', memoryview(b'xyz'))
     assert (tmp_path/'a').read_bytes() == 'grün\n\r\nxyz'.encode()
+    write_whole(tmp_path/'a', 'x', lambda f: f.write(b'yz'))
+    assert (tmp_path/'a').read_text() == 'xyz'
     write_whole(str(tmp_path/'a'), 'new')
     assert (tmp_path/'a').read_text() == 'new' and [p.name for p in tmp_path.iterdir()] == ['a']
 

@@ -7,10 +7,20 @@ from torch import nn
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.hooks import HookBwd
-from camtutor import gradcam
-from camtutor.gradcam import Forward, as_maps, capture, class_score, grad_cam, grad_cam_maps, last_layer, map_layers, unwrap
+from camtutor.engine.forward import Forward
+from camtutor.engine.inputs import unwrap
+from camtutor.engine.layers import last_layer, map_layers
+from camtutor.engine.layout import as_maps
+from camtutor.engine.targets import class_score
+from camtutor.engine.trace import forget
+from camtutor.gradcam import capture, grad_cam, grad_cam_maps
 
 X = torch.tensor([[[[1., 2], [3, 4]]]])
+
+def raw(kept, target, layers=None, again=False):
+    "Raw gradients of one pass kept at each layer, rows of scores together."
+    parts = list(kept.grads(target, layers, again))
+    return parts[0] if len(parts) == 1 else [torch.cat(p) for p in zip(*parts)]
 
 def hand_net():
     "One channel in, two channels x and 3 - x behind a ReLU, pooled, two classes."
@@ -351,10 +361,10 @@ def test_one_pass_asked_again():
     kept = Forward(net, x, ['1', '4'])
     for target in (3, 0, [1, 2], lambda out: out[:, :2].T, 3):
         seen = capture(net, x, ['1', '4'], target)
-        for got, g in zip(kept.each(lambda name, g: g, target, again=True), seen.grads): check_tensor(got, g)
+        for got, g in zip(raw(kept, target, again=True), seen.grads): check_tensor(got, g)
     check_tensor(kept.at('1'), seen.acts[0])
-    check_tensor(kept.each(lambda name, g: g, 3, ['4'], again=True)[0], capture(net, x, '4', 3).grads)
-    with pytest.raises(CamError, match='Capturing at .*out of range'): kept.each(lambda name, g: g, 5)
+    check_tensor(raw(kept, 3, ['4'], again=True)[0], capture(net, x, '4', 3).grads)
+    with pytest.raises(CamError, match='out of range'): raw(kept, 5)
 
 def test_hooks_of_somebody_else_see_plain_gradients():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
@@ -401,7 +411,7 @@ def test_looking_for_layers_beside_another_thread():
     try:
         for _ in range(60):
             assert list(map_layers(net, x)) == want
-            gradcam._last.clear()
+            forget(net)
             assert last_layer(net, x) == '4'
     finally:
         stop.set()
@@ -427,16 +437,15 @@ def test_swin_stages_are_laid_out_as_they_are(size):
 def test_a_way_back_that_is_used_up_says_so():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
     kept = Forward(net, x, ['2', '4'])
-    def fn(name, g): return g.mean((2, 3))
-    first = kept.each(fn, 1, again=True)
-    check_tensor(kept.each(fn, 1, net[2])[0], first[0])
-    with pytest.raises(CamError, match=r"Capturing at '2', '4': the way back was freed .* again=True"): kept.each(fn, 1)
+    first = raw(kept, 1, again=True)
+    check_tensor(raw(kept, 1, [net[2]])[0], first[0])
+    with pytest.raises(CamError, match=r"the way back was freed .* again=True"): raw(kept, 1)
 
 def test_layers_that_were_not_kept():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
     kept = Forward(net, x, ['2', '4'])
     check_tensor(kept.at(net[4]), kept.at('4'))
-    for ask in (lambda: kept.at('0'), lambda: kept.at(net[0]), lambda: kept.each(lambda n, g: g, 1, '0'), lambda: kept.pair('0', None)):
+    for ask in (lambda: kept.at('0'), lambda: kept.at(net[0]), lambda: raw(kept, 1, ['0']), lambda: kept.pair('0', None)):
         with pytest.raises(CamError, match="no layer '0' was kept"): ask()
 
 def test_scores_with_a_row_for_each_image_are_refused():
@@ -462,8 +471,8 @@ class TwoHeads(nn.Module):
 
 def test_the_last_layer_that_the_target_depends_on():
     net, x = seeded(TwoHeads), torch.randn(2, 3, 16, 16)
-    assert last_layer(net, x) == 'side'
-    assert last_layer(net, x, lambda out: out[0][:, 1]) == 'conv' and last_layer(net, x, lambda out: out[1][:, 1].mean((1, 2))) == 'side'
+    for target in (None, lambda out: out[0][:, 1], lambda out: out[1][:, 1].mean((1, 2))):   # where its encoder ends, not the map itself
+        assert last_layer(net, x, target) == 'conv'
 
 def test_the_last_layer_of_a_network_that_has_grown():
     net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)), torch.randn(1, 3, 16, 16)
@@ -478,7 +487,7 @@ def test_many_rows_go_back_a_few_at_a_time():
     "No more gradients stand in memory together than a few megabytes, however many scores there are."
     net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 20)).eval()
     kept, rows = Forward(net, torch.randn(1, 3, 64, 64), '1'), []   # 1 MB of activations
-    kept.each(lambda name, g: rows.append(len(g)) or g.mean((-2, -1)), lambda out: out.T)
+    for g, in kept.grads(lambda out: out.T): rows.append(len(g))
     assert sum(rows) == 20 and 1 < max(rows) <= 4
 
 # ---- where the places are

@@ -12,8 +12,8 @@ from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.guided import (RULES, ReLURule, cascade, guided_backprop, guided_grad_cam, paint, pixel_grad, rank_correlation, relu_top,
-                             saliency, scramble, signed_image, ssim, strength, unit_mask)
-from camtutor.pets import load_pets
+                             saliency, scramble, signed_image, ssim, strength, unit, unit_mask)
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import colorize, normalize, upsample
 from test_parity import build
@@ -211,7 +211,7 @@ def test_an_activation_that_no_rule_reaches_is_named(other, name):
 def test_a_network_without_relus(make):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), make(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     before = state(net, XS)
-    for call in (lambda: guided_backprop(net, XS, 1), lambda: guided_grad_cam(net, XS, 1, '0')):
+    for call in (lambda: guided_backprop(net, XS, 1), lambda: guided_grad_cam(net, XS, '0', 1)):
         with pytest.raises(CamError, match='met no ReLU') as e: call()
         said = str(e.value)
         assert "the 'guided' rule" in said and 'saliency' in said and 'grad_cam' in said and '`with`' not in said
@@ -307,7 +307,7 @@ def test_a_channel_may_be_whatever_a_target_may_be(kind):
     check_tensor(unit_mask(A, kind(1)), unit_mask(A, 1))
     check_tensor(unit_mask(A, kind(1), whole=True), unit_mask(A, 1, whole=True))
     check_tensor(unit_mask(A, (kind(1), kind(1), 0)), unit_mask(A, (1, 1, 0)))
-    check_tensor(saliency(small(), XS, layer='2', channel=kind(3)), saliency(small(), XS, layer='2', channel=3))
+    check_tensor(saliency(small(), XS, unit('2', kind(3))), saliency(small(), XS, unit('2', 3)))
     check_tensor(guided_backprop(small(), XS, kind(3)), guided_backprop(small(), XS, 3))
 
 @pytest.mark.parametrize('channel', [True, 1.5, 'a', np.bool_(True), np.float32(1), torch.tensor(1.), torch.tensor(True), [0, 1], torch.tensor([0, 1]), (0, True, 1), (0, 1.5, 1), (0, 'a', 1)])
@@ -321,28 +321,28 @@ def test_channel_equals_plain_autograd(method):
     scores = {(): a.flatten(2).amax(2).amax(1), (5,): a[:, 5].amax((1, 2)), ((5, 2, 3),): a[:, 5, 2, 3]}
     for channel, score in scores.items():
         want = torch.autograd.grad(score.sum(), x, retain_graph=True)[0]
-        check_tensor(method(small(), XS, layer='2', channel=channel[0] if channel else None), want)   # behind it an in-place ReLU
-    check_tensor(method(small(), XS, layer='2', channel=5, whole=True), torch.autograd.grad(a[:, 5].sum(), x)[0])
+        check_tensor(method(small(), XS, unit('2', channel[0] if channel else None)), want)   # behind it an in-place ReLU
+    check_tensor(method(small(), XS, unit('2', 5, whole=True)), torch.autograd.grad(a[:, 5].sum(), x)[0])
 
 def test_a_channel_of_the_scores_is_a_class():
     net = small()
-    check_tensor(guided_backprop(net, XS, layer='6', channel=2), guided_backprop(net, XS, 2))
+    check_tensor(guided_backprop(net, XS, unit('6', 2)), guided_backprop(net, XS, 2))
 
 def test_guided_grad_cam_is_the_product():
     net = small()
     _, acts, g = capture(net, XS, '2', [0, 1, 2])
     m = F.interpolate(grad_cam(acts, g)[:, None], XS.shape[2:], mode='bilinear', align_corners=False)
     assert m.any()
-    check_tensor(guided_grad_cam(net, XS, [0, 1, 2], '2'), m * guided_backprop(net, XS, [0, 1, 2]))
+    check_tensor(guided_grad_cam(net, XS, '2', [0, 1, 2]), m * guided_backprop(net, XS, [0, 1, 2]))
 
 @pytest.mark.parametrize('method', [saliency, guided_backprop, guided_grad_cam])
 def test_batch_equals_loop(method):
     net = small()
-    want = torch.cat([method(net, x[None], t) for x, t in zip(XS, (0, 4, 2))])
-    check_tensor(method(net, XS, [0, 4, 2]), want)
-    for target in (torch.tensor([0, 4, 2]), lambda out: out[range(3), [0, 4, 2]]): check_tensor(method(net, XS, target), want)
+    want = torch.cat([method(net, x[None], target=t) for x, t in zip(XS, (0, 4, 2))])
+    check_tensor(method(net, XS, target=[0, 4, 2]), want)
+    for target in (torch.tensor([0, 4, 2]), lambda out: out[range(3), [0, 4, 2]]): check_tensor(method(net, XS, target=target), want)
     top = net(XS).argmax(1)
-    check_tensor(method(net, XS), method(net, XS, top))
+    check_tensor(method(net, XS), method(net, XS, target=top))
 
 def test_target_function_of_two_classes():
     net = small()
@@ -350,8 +350,8 @@ def test_target_function_of_two_classes():
 
 # ---- nothing is left behind
 def calls(net, x):
-    for method in (saliency, guided_backprop, guided_grad_cam): method(net, x, 1)
-    guided_backprop(net, x, layer='b', channel=2, whole=True)
+    for method in (saliency, guided_backprop, guided_grad_cam): method(net, x, target=1)
+    guided_backprop(net, x, unit('b', 2, whole=True))
     paint(net, x, target=1, scrambled=1)
 
 @pytest.fixture
@@ -391,7 +391,7 @@ def test_forward_that_raises(net, x, error):
     net.train()
     net.fuse = error
     before = state(net, x)
-    for call in (lambda: guided_backprop(net, x, 1), lambda: guided_backprop(net, x, layer='a'), lambda: guided_grad_cam(net, x, 1, 'a')):
+    for call in (lambda: guided_backprop(net, x, 1), lambda: guided_backprop(net, x, unit('a')), lambda: guided_grad_cam(net, x, 'a', 1)):
         with pytest.raises(type(error)): call()
         assert state(net, x) == before and not torch.overrides._get_current_function_mode_stack()
 
@@ -407,18 +407,15 @@ BAD = [
     ('unknown rule',              lambda n, x: ReLURule('gided'),                                    ["'gided'", "'guided'"]),
     ('class out of range',        lambda n, x: guided_backprop(n, x, 5),                             ['Guided backprop', 'class 5', '0 to 4']),
     ('one target for two images', lambda n, x: saliency(n, x, [1]),                                  ['Saliency', '2 images', '1 target']),
-    ('unknown layer',             lambda n, x: guided_backprop(n, x, layer='aa'),                    ["'aa'", "'a'"]),
-    ('layer that runs twice',     lambda n, x: guided_backprop(n, x, layer='relu'),                  ["'relu'", '2 times']),
-    ('channel without a layer',   lambda n, x: saliency(n, x, channel=3),                            ['channel 3', 'of which layer']),
-    ('whole without a layer',     lambda n, x: saliency(n, x, whole=True),                           ['of which layer']),
-    ('target and layer',          lambda n, x: saliency(n, x, 1, layer='a'),                         ['class 1', "'a'", 'not both']),
-    ('channel out of range',      lambda n, x: saliency(n, x, layer='a', channel=6),                 ['channel 6', '(2, 6, 6, 6)']),
-    ('negative channel',          lambda n, x: saliency(n, x, layer='a', channel=-1),                ['channel -1', 'out of range']),
-    ('neuron out of range',       lambda n, x: saliency(n, x, layer='a', channel=(0, 6, 0)),         ['(0, 6, 0)', 'out of range']),
-    ('half a neuron',             lambda n, x: saliency(n, x, layer='a', channel=(0, 1)),            ['(0, 1)', '(channel, row, column)']),
-    ('channel is no number',      lambda n, x: saliency(n, x, layer='a', channel=1.5),               ['1.5', 'int']),
-    ('channel is a bool',         lambda n, x: saliency(n, x, layer='a', channel=True),              ['True', 'int']),
-    ('whole map of a neuron',     lambda n, x: saliency(n, x, layer='a', channel=(0, 1, 1), whole=True), ['whole=True']),
+    ('unknown layer',             lambda n, x: guided_backprop(n, x, unit('aa')),                    ["'aa'", "'a'"]),
+    ('layer that runs twice',     lambda n, x: guided_backprop(n, x, unit('relu')),                  ["'relu'", 'more than once']),
+    ('channel out of range',      lambda n, x: saliency(n, x, unit('a', 6)),                 ['channel 6', '(2, 6, 6, 6)']),
+    ('negative channel',          lambda n, x: saliency(n, x, unit('a', -1)),                ['channel -1', 'out of range']),
+    ('neuron out of range',       lambda n, x: saliency(n, x, unit('a', (0, 6, 0))),         ['(0, 6, 0)', 'out of range']),
+    ('half a neuron',             lambda n, x: saliency(n, x, unit('a', (0, 1))),            ['(0, 1)', '(channel, row, column)']),
+    ('channel is no number',      lambda n, x: saliency(n, x, unit('a', 1.5)),               ['1.5', 'int']),
+    ('channel is a bool',         lambda n, x: saliency(n, x, unit('a', True)),              ['True', 'int']),
+    ('whole map of a neuron',     lambda n, x: saliency(n, x, unit('a', (0, 1, 1), whole=True)), ['whole=True']),
     ('no batch axis',             lambda n, x: guided_backprop(n, x[0]),                             ['(3, 12, 12)', 'x[None]']),
     ('not a tensor',              lambda n, x: guided_backprop(n, 'cat.jpg'),                        ['str', 'not a tensor']),
     ('whole numbers',             lambda n, x: guided_backprop(n, x.long()),                         ['int64', 'float']),
@@ -428,7 +425,7 @@ BAD = [
     ('drawing a map',             lambda n, x: signed_image(x[0]),                                   ['(3, 12, 12)']),
     ('percentile 0',              lambda n, x: signed_image(x, 0),                                   ['clip is 0', 'percentile']),
     ('percentile 101',            lambda n, x: signed_image(x, 101),                                 ['101']),
-    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'),                        ["'gided_backprop'", "'guided_backprop'"]),
+    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'),                        ['a str', 'not a function']),
     ('negative layers',           lambda n, x: paint(n, x, scrambled=-1),                            ['-1', '0 or more']),
     ('cascade of no such layer',  lambda n, x: list(cascade(n, ['zz'])),                             ["'zz'"]),
 ]

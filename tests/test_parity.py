@@ -10,7 +10,8 @@ from pytorch_grad_cam import GradCAM as PgcGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torchcam.methods import GradCAM as TorchCamGradCAM
 
-from camtutor.gradcam import capture, grad_cam, last_layer
+from camtutor.engine.layers import last_layer
+from camtutor.gradcam import capture, grad_cam
 
 def build(name, **kw):
     torch.manual_seed(0)

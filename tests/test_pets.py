@@ -1,5 +1,5 @@
-"Data, network, weights and pictures of chapter 00."
-import copy, io, pickle, tarfile, threading
+"Data and learner of chapter 00."
+import io, tarfile, threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import URLError
@@ -11,9 +11,10 @@ from torchvision.models import resnet34
 from camtutor import pets
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.pets import (Gallery, Prepare, contact_sheet, gallery, load_body, load_pets, load_weights, pets_dls,
-                           pets_learner, small_resnet)
+from camtutor.networks import load_body, load_pets, picture_transform
+from camtutor.pets import Gallery, contact_sheet, gallery, pets_dls, pets_learner
 from camtutor.scenes import SPECIES, scene
+from test_networks import identity, same_head
 
 @pytest.fixture(autouse=True, scope='module')
 def folder(tmp_path_factory):
@@ -44,15 +45,18 @@ def test_dls_normalise_and_decode():
     mean, std = (torch.tensor(t)[:, None, None] for t in imagenet_stats)
     first = torch.tensor(scene(58, 'cat', 32).image).permute(2, 0, 1) / 255
     check_tensor(torch.Tensor(x[0].cpu()), (first - mean) / std)
-    check_tensor(dls.decode((x, y))[0][0].cpu().float().as_subclass(torch.Tensor) / 255, first, atol=1.01/255)   # fastai cuts to whole numbers
+    decoded = dls.decode((x, y))[0][0].cpu().float().as_subclass(torch.Tensor)
+    check_tensor(decoded / 255, first, atol=1.01/255)   # fastai cuts to whole numbers
 
 def test_dls_show_and_fixed_arguments():
     dls = pets_dls(background='grey', **small)
     assert (dls.pictures.images[0] == scene(100_000, 'cat', 32, background='grey').image).all()
     dls.show_batch(max_n=2)
 
-@pytest.mark.parametrize('kw,word', [(dict(species='cat'), 'two or more'), (dict(species=('cat',)), 'two or more'), (dict(species=('cat', 'cat')), 'different'),
-                                     (dict(n=3), 'n >= bs'), (dict(n_valid=0), 'n_valid'), (dict(species=('cat', 'unicorn')), 'unicorn'), (dict(size=0), 'size')])
+@pytest.mark.parametrize('kw,word', [
+    (dict(species='cat'), 'two or more'), (dict(species=('cat',)), 'two or more'), (dict(n=3), 'n >= bs'),
+    (dict(species=('cat', 'cat')), 'different'), (dict(species=('cat', 'unicorn')), 'unicorn'),
+    (dict(n_valid=0), 'n_valid'), (dict(size=0), 'size')])
 def test_dls_refuse(kw, word):
     with pytest.raises(CamError, match=word): pets_dls(**{**small, **kw})
 
@@ -60,7 +64,8 @@ def test_unknown_source():
     with pytest.raises(CamError, match="'oxford'"): pets_dls('oxfrd')
 
 # ---- photographs, on a tiny archive of the Oxford pets' layout
-NAMES = ['Abyssinian_1', 'Bombay_12', 'Egyptian_Mau_3', 'Persian_4', 'beagle_1', 'pug_22', 'great_pyrenees_3', 'boxer_4', 'boxer_5', 'Birman_9']
+NAMES = ['Abyssinian_1', 'Bombay_12', 'Egyptian_Mau_3', 'Persian_4', 'beagle_1', 'pug_22', 'great_pyrenees_3',
+         'boxer_4', 'boxer_5', 'Birman_9']
 
 def archive(path):
     with tarfile.open(path, 'w:gz') as tar:
@@ -111,53 +116,12 @@ def test_oxford_without_network(served, monkeypatch):
     monkeypatch.setattr(pets.URLs, 'PETS', 'http://127.0.0.1:9/oxford-iiit-pet.tgz')
     with pytest.raises(CamError, match='cannot be reached'): pets_dls('oxford')
 
-# ---- the network and its weights
-def same_head(net, nf, n_out):
-    kinds = [type(m).__name__ for m in net[1]]
-    assert kinds == ['AdaptiveAvgPool2d', 'Flatten', 'Linear'] and net[1][-1].weight.shape == (n_out, nf)
-
-def identity(net, x):
-    net.eval()
-    with torch.no_grad(): acts, out = net[0](x), net(x)
-    linear = net[1][-1]
-    check_tensor(torch.einsum('kc,ncij->nkij', linear.weight.detach(), acts).mean((2, 3)) + linear.bias.detach(), out, atol=1e-4)
-
-def test_small_resnet():
-    net = small_resnet(5).eval()
-    same_head(net, 128, 5)
-    assert net[0](torch.rand(2, 3, 128, 128)).shape == (2, 128, 8, 8) and net(torch.rand(2, 3, 64, 96)).shape == (2, 5)
-    identity(net, torch.rand(2, 3, 64, 64))
-
-def test_load_pets(monkeypatch):
-    monkeypatch.setattr(torch, 'load', lambda *a, **k: pytest.fail('a pickle was loaded'))
-    monkeypatch.setattr(pickle, 'load', lambda *a, **k: pytest.fail('a pickle was loaded'))
-    net = load_pets()
-    assert not net.training and net.vocab == list(SPECIES) and net.transform.size == 128
-    assert all(p.dtype == torch.float32 for p in net.parameters())
-    same_head(net, 128, len(SPECIES))
-    torch.manual_seed(0)
-    identity(net, torch.randn(2, 3, 128, 128))
-
+# ---- a learner
 def test_load_pets_knows_the_shipped_gallery():
     net, g = load_pets(), Gallery(s for s in gallery() if len(s.species) == 1)
     with torch.no_grad(): top = net(g.batch(net.transform)).argmax(1)
     right = sum(net.vocab[i] == s.species[0] for i, s in zip(top, g))
     assert right >= len(g) - 1, f'{right} of {len(g)}'
-
-def test_body_never_saw_cat_or_dog():
-    body = load_body()
-    assert set(body.vocab) == set(SPECIES) - {'cat', 'dog'}
-    assert body.eval()(torch.rand(1, 3, 128, 128)).shape == (1, 128, 8, 8)
-
-@pytest.mark.parametrize('name', ['pets', 'backbone'])
-def test_weights_files(name):
-    state, meta = load_weights(name)
-    assert set(meta) == {'vocab', 'size', 'mean', 'std', 'made'} and 'make_weights' in meta['made']
-    assert (pets.files('camtutor')/'data'/f'{name}.safetensors').stat().st_size <= 2_000_000
-    assert any('running_mean' in k for k in state) and all(t.isfinite().all() for t in state.values())
-
-def test_no_such_weights():
-    with pytest.raises(CamError, match="'pets'"): load_weights('pet')
 
 def test_learner():
     dls = pets_dls(**small)
@@ -175,7 +139,8 @@ def test_learner_learns():
     assert learn.validate()[1] < .25
 
 def test_imagenet_body(monkeypatch):
-    monkeypatch.setattr(pets, 'resnet34', lambda weights: resnet34(weights=None) if weights == 'DEFAULT' else pytest.fail('no weights asked for'))
+    def made(weights): return resnet34(weights=None) if weights == 'DEFAULT' else pytest.fail('no weights asked for')
+    monkeypatch.setattr(pets, 'resnet34', made)
     learn = pets_learner(pets_dls(**small), 'imagenet')
     same_head(learn.model, 512, 2)
     identity(learn.model.cpu(), torch.rand(1, 3, 64, 64))
@@ -188,46 +153,15 @@ def test_imagenet_without_network(monkeypatch):
 def test_unknown_body():
     with pytest.raises(CamError, match="'imagenet'"): pets_learner(pets_dls(**small), 'imagnet')
 
-# ---- pictures in and out
-def prepare(size=128): return Prepare(size, *imagenet_stats)
-
-def test_prepare_by_hand():
-    x = Prepare(1, (.5, .25, 0.), (.5, .25, 1.))(np.array([[[255, 0, 51]]], np.uint8))
-    check_tensor(x, torch.tensor([1., -1., .2])[:, None, None])
-
-def test_prepare_sources_agree():
-    s = scene(3, 'pig')
-    want = prepare()(s)
-    for other in (s.image, Image.fromarray(s.image)): check_tensor(prepare()(other), want)
-    check_tensor(load_pets().transform(s), want)
-
-def test_prepare_round_trip():
-    s = scene(3, 'pig')
-    assert (prepare().decode(prepare()(s)) == s.image).all()
-    assert prepare().decode(torch.stack([prepare()(s)] * 2)).shape == (2, 128, 128, 3)
-
-def test_prepare_crops_the_middle():
-    a = np.zeros((40, 120, 3), np.uint8); a[:, 40:80] = 255
-    assert np.asarray(prepare(40).crop(Image.fromarray(a))).min() == 255
-
-def test_prepare_grey_and_transparent(): assert prepare(8)(Image.new('LA', (8, 9))).shape == (3, 8, 8)
-
-@pytest.mark.parametrize('bad', [np.zeros((3, 8, 8), np.uint8), np.zeros((8, 8, 3)), torch.zeros(3, 8, 8), 'cat.jpg', None])
-def test_prepare_refuses(bad):
-    with pytest.raises(CamError, match='Scene'): prepare()(bad)
-
-def test_network_can_be_copied():
-    net = copy.deepcopy(load_pets())
-    assert net.vocab == list(SPECIES) and net.transform.size == 128
-    assert pickle.loads(pickle.dumps(net.transform)).size == 128
-
 # ---- galleries
 def test_gallery():
     g = Gallery([scene(1, ('cat', 'dog'), 32), scene(2, ('pig', 'fox'), 32), scene(3, ('bear', 'mouse'), 32)])
-    assert len(g) == 3 and isinstance(g[:2], Gallery) and g[1].species == ('pig', 'fox') and [s.seed for s in g] == [1, 2, 3]
+    assert len(g) == 3 and isinstance(g[:2], Gallery)
+    assert g[1].species == ('pig', 'fox') and [s.seed for s in g] == [1, 2, 3]
     assert g.mask().shape == (3, 32, 32) and g.mask().dtype == torch.bool
-    assert (g.mask() == (g.mask(instance=1) | g.mask(instance=2))).all() and not (g.mask(instance=1) & g.mask(instance=2)).any()
-    assert g.batch(prepare(16)).shape == (3, 3, 16, 16)
+    one, two = g.mask(instance=1), g.mask(instance=2)
+    assert (g.mask() == (one | two)).all() and not (one & two).any()
+    assert g.batch(picture_transform(16, *imagenet_stats)).shape == (3, 3, 16, 16)
     assert Image.open(io.BytesIO(g._repr_jpeg_())).size == (3 * 32 + 2 * 3, 32)
 
 def test_gallery_refuses():
@@ -238,7 +172,8 @@ def test_contact_sheet_by_hand():
     a = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     got = np.asarray(contact_sheet(a, cols=3, gap=1))[..., 0]
     w = 255
-    assert got.tolist() == [[0, 0, w, 1, 1, w, 2, 2], [0, 0, w, 1, 1, w, 2, 2], [w] * 8, [3, 3, w, 4, 4, w, w, w], [3, 3, w, 4, 4, w, w, w]]
+    above, below = [0, 0, w, 1, 1, w, 2, 2], [3, 3, w, 4, 4, w, w, w]
+    assert got.tolist() == [above, above, [w] * 8, below, below]
 
 def test_shipped_gallery():
     g = gallery()

@@ -8,7 +8,8 @@ from PIL import Image
 from types import SimpleNamespace
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.show import as_images, colorize, normalize, overlay, shaded, show_cam, show_grid, to_jpeg, to_png, upsample
+from camtutor.show import (as_images, colorize, normalize, overlay, shaded, show_cam, show_grid, to_jpeg, to_png,
+                           upsample)
 
 T = torch.tensor
 
@@ -34,7 +35,8 @@ def test_upsample_keeps_axes_dtype_and_rectangles():
     assert upsample(torch.rand(1, 3, 4, dtype=torch.float64), 8).dtype == torch.float64
 
 def test_upsample_one_place_is_constant():
-    for mode in ('nearest', 'bilinear', 'bicubic'): check_tensor(upsample(T([[[7.]]]), 5, mode), torch.full((1, 5, 5), 7.))
+    for mode in ('nearest', 'bilinear', 'bicubic'):
+        check_tensor(upsample(T([[[7.]]]), 5, mode), torch.full((1, 5, 5), 7.))
 
 def test_nearest_tiles_are_centred_for_any_factor():
     check_tensor(upsample(T([[[0., 1., 2.]]]), (1, 4), 'nearest')[0, 0], T([0., 1., 1., 2.]))
@@ -46,7 +48,13 @@ def test_upsample_takes_bytes_and_drops_the_graph():
 
 @pytest.mark.parametrize('call, says', [
     (lambda: upsample(torch.rand(1, 2, 2), 0), 'at least 1'),
-    (lambda: upsample(torch.rand(1, 2, 2), (4, 4, 4)), r'\(H,W\)'),
+    (lambda: upsample(torch.rand(1, 2, 2), (4, 4, 4, 4)), r'\(H,W\)'),
+    (lambda: upsample(torch.rand(2, 2), (4, 4, 4)), r'shape \(2, 2\)'),
+    (lambda: upsample(torch.rand(1, 2, 2), 4.5), r'\(H,W\)'),
+    (lambda: upsample(torch.rand(1, 2, 2), ()), r'\(H,W\)'),
+    (lambda: upsample(torch.rand(1, 2), (4,), 'bilinear'), "'linear'"),
+    (lambda: upsample('map', 4), 'a str is no map'),
+    (lambda: upsample(None, 4), 'a NoneType is no map'),
     (lambda: upsample(torch.rand(1, 2, 2), 4, 'bilinaer'), "'bilinear'"),
     (lambda: upsample(torch.rand(4), 4), r'\(4,\)'),
     (lambda: upsample(torch.rand(0, 2, 2), 4), 'not empty'),
@@ -54,6 +62,20 @@ def test_upsample_takes_bytes_and_drops_the_graph():
 ])
 def test_upsample_refuses(call, says):
     with pytest.raises(CamError, match=says): call()
+
+def test_upsample_a_signal_by_hand():
+    m = T([[0., 4.]])
+    check_tensor(upsample(m, (4,)), T([[0., 1., 3., 4.]]))
+    check_tensor(upsample(m[0], (4,), 'nearest'), T([0., 0., 4., 4.]))
+
+def test_upsample_a_volume_by_hand():
+    "What varies along one axis only is a signal along that axis."
+    line = T([0., 4.])
+    for axis, shape in enumerate([(2, 1, 1), (1, 2, 1), (1, 1, 2)]):
+        big = upsample(line.view(1, 1, *shape).expand(1, 1, 2, 2, 2), (4, 4, 4))
+        want = T([0., 1., 3., 4.]).view([4 if i == axis else 1 for i in range(3)]).expand(4, 4, 4)
+        check_tensor(big[0, 0], want.contiguous())
+    assert upsample(torch.rand(2, 3, 2, 4, 4), (5, 6, 7), 'nearest').shape == (2, 3, 5, 6, 7)
 
 # ---- normalize
 def test_normalize_by_hand():
@@ -118,6 +140,12 @@ def test_as_images_does_not_touch_its_input():
     (torch.rand(5, 4, 4), r'\(5, 4, 4\)'),
     (torch.rand(4, 4), r'\(4, 4\)'),
     (torch.rand(0, 3, 4, 4), 'expected'),
+    ('p.jpg', 'Reading a picture: a str is not a picture. For a file use camtutor.images.open_image'),
+    (None, 'a NoneType is not a picture'),
+    (3, 'an int is not a picture'),
+    (np.array(['a']), 'is not a picture'),
+    ([], 'no picture'),
+    ([torch.rand(3, 4, 4), torch.rand(3, 5, 4)], 'different sizes'),
 ])
 def test_as_images_refuses(img, says):
     with pytest.raises(CamError, match=says): as_images(img)
@@ -158,7 +186,7 @@ def test_overlay_negative_places_only_when_signed():
 
 def test_overlay_counts():
     img, m = torch.rand(2, 3, 8, 8), torch.rand(2, 2, 2)
-    assert overlay(img, m).shape == overlay(img[:1], m).shape == overlay(img, m[:1]).shape == overlay(img, m[0]).shape == (2, 3, 8, 8)
+    for i, n in (img, m), (img[:1], m), (img, m[:1]), (img, m[0]): assert overlay(i, n).shape == (2, 3, 8, 8)
     check_tensor(overlay(img, m)[1:], overlay(img[1:], m[1:]), name='a batch and one by one')
     with pytest.raises(CamError, match='3 maps but 2 pictures'): overlay(img, torch.rand(3, 2, 2))
 
@@ -171,9 +199,22 @@ def test_overlay_range_half_and_gradients():
     out = overlay(torch.rand(1, 3, 16, 16), torch.randn(1, 4, 4, requires_grad=True).bfloat16())
     assert out.dtype == torch.float32 and not out.requires_grad and 0 <= out.min() and out.max() <= 1
 
-@pytest.mark.parametrize('kw, says', [(dict(alpha=1.2), 'alpha is 1.2'), (dict(fade=-1), 'fade is -1'), (dict(alpha=float('nan')), 'alpha is nan')])
+@pytest.mark.parametrize('kw, says', [
+    (dict(alpha=1.2), 'alpha is 1.2'),
+    (dict(fade=-1), 'fade is -1'),
+    (dict(alpha=float('nan')), 'alpha is nan'),
+])
 def test_overlay_refuses(kw, says):
     with pytest.raises(CamError, match=says): overlay(torch.rand(3, 4, 4), torch.rand(2, 2), **kw)
+
+@pytest.mark.parametrize('img', ['p.jpg', None, 3])
+def test_overlay_refuses_what_is_no_picture(img):
+    says = 'Laying a map over a picture: .* is not a picture'
+    with pytest.raises(CamError, match=says): overlay(img, torch.rand(2, 2))
+
+def test_overlay_refuses_what_is_no_map():
+    for m in (None, 'm.png', [[None]]):
+        with pytest.raises(CamError, match='Laying a map over a picture: .* is no map'): overlay(torch.rand(3, 4, 4), m)
 
 def test_overlay_refuses_a_stack_of_classes():
     with pytest.raises(CamError, match=r'm\[:, k\]'): overlay(torch.rand(3, 4, 4), torch.rand(1, 5, 2, 2))
@@ -237,13 +278,29 @@ def test_show_grid_refuses():
 # ---- numbers on their colours
 
 def test_shaded_numbers_carry_their_colour_in_each_cell():
+    "A style sheet would be dropped from a notebook that is opened and not run."
     import pandas as pd
     html = shaded(pd.DataFrame([[0., 1.], [.5, -0.]], ['a<b', 'c'], ['x', 'y']), '{:.1f}', 'gray', 0, 1).data
-    assert html.count('<td') == 4 and '<style' not in html and 'a&lt;b' in html and '<th>y</th>' in html
-    assert 'rgb(0, 0, 0); color: white; text-align: right">0.0<' in html and 'rgb(255, 255, 255); color: black; text-align: right">1.0<' in html and '-0.0' not in html
+    assert html.count('<td') == 4 and 'a&lt;b' in html and '<th>y</th>' in html
+    assert '<style' not in html and 'id=' not in html and 'class=' not in html and '-0.0' not in html
+    assert 'background-color: #000000; color: #f1f1f1; text-align: right;">0.0<' in html
+    assert 'background-color: #ffffff; color: #000000; text-align: right;">1.0<' in html
+
+def test_shaded_numbers_without_names():
+    import pandas as pd
     plain = shaded(torch.tensor([[2., 2.]]), '{:.0f}').data
-    assert plain.count('<tr>') == 1 and '<th>' not in plain and '<th>x' not in shaded(pd.DataFrame([[1.]], ['a'], ['x']), head=False).data
+    assert plain.count('<td') == 2 and '<th>' not in plain
+    headless = shaded(pd.DataFrame([[1.]], ['a'], ['x']), head=False).data
+    assert '<th>a' in headless and '<th>x' not in headless
+
+def test_shaded_is_the_same_each_time():
+    m = torch.rand(2, 2)
+    assert shaded(m).data == shaded(m).data
 
 @pytest.mark.parametrize('bad', [torch.zeros(3), np.zeros((0, 2)), 1.])
 def test_shaded_wants_rows_and_columns(bad):
     with pytest.raises(CamError, match='rows and columns'): shaded(bad)
+
+def test_shaded_wants_numbers_and_a_colour_map():
+    with pytest.raises(CamError, match='Shading a table: a list of 1 does not hold numbers'): shaded([['a']])
+    with pytest.raises(CamError, match="Did you mean 'magma'"): shaded(torch.zeros(1, 1), cmap='magna')

@@ -6,8 +6,10 @@ from torch import nn
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import METHODS, explain
-from camtutor.gradcam import capture, grad_cam, last_layer
+from camtutor.explanation import explain
+from camtutor.methods import METHODS
+from camtutor.engine.layers import last_layer
+from camtutor.gradcam import capture, grad_cam
 
 class Net(nn.Module):
     "Batch norm, dropout, in-place ReLU, a ReLU that runs twice, and a fuse that blows in the middle of a forward."

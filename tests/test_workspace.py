@@ -1,11 +1,11 @@
-"A learner's workspace: nothing of the solutions in it, nothing of the learner's lost, and it runs, solved and unsolved."
-import ast, itertools, json, re
+"A learner's workspace: nothing of the solutions in it, nothing of the learner's lost; it runs, solved and unsolved."
+import ast, itertools, json, re, shlex, subprocess, sys
 from pathlib import Path
 
 import nbformat, pytest
 from nbclient import NotebookClient
 
-from camtutor import workspace
+from camtutor import cli, workspace
 from camtutor.cli import main
 from camtutor.errors import CamError
 from camtutor.exercises import author, exercises, find
@@ -17,22 +17,27 @@ CHAPTERS = sorted((ROOT/'nbs').glob('0[0-6]_*.ipynb'))
 ids = (f'c{i}' for i in itertools.count())
 def md(source): return dict(cell_type='markdown', id=next(ids), metadata={}, source=source)
 def printed(text): return dict(output_type='stream', name='stdout', text=text)
-def code(source, *outputs): return dict(cell_type='code', id=next(ids), metadata={}, source=source, outputs=list(map(printed, outputs)), execution_count=3)
+def code(source, *outputs):
+    return dict(cell_type='code', id=next(ids), metadata={}, source=source, outputs=list(map(printed, outputs)),
+                execution_count=3)
 def sources(cells): return [''.join(c['source']) for c in cells]
 def squeezed(text): return re.sub(r'\s', '', text)
 
 # What becomes of a cell
 
 SMALL = [md('# Title'), md('Prose.'),
-         code('#| export\n#| ex 9.1\ndef f(x, # in\n     ): # out\n    "Doc"\n    secret = x\n    return secret', 'an output'),
+         code('#| export\n#| ex 9.1\ndef f(x, # in\n     ): # out\n    "Doc"\n    secret = x\n    return secret', '0'),
          code('#| solution 9.1\nsecret = 1'), code('#| hide\nf(2)', 'kept'), code('#| default_exp cam'),
-         md('## Exercises'), md('**Exercise 9.1** Write f.'), code('@ex("9.1")\ndef f(x): ...'), md('**Exercise 9.2** More.'), code('@ex("9.2")\ndef g(x): ...')]
+         md('## Exercises'), md('**Exercise 9.1** Write f.'), code('@ex("9.1")\ndef f(x): ...'),
+         md('**Exercise 9.2** More.'), code('@ex("9.2")\ndef g(x): ...')]
 
 def test_cells():
     cells = workspace_cells(SMALL)
-    assert sources(cells)[1].startswith('This is your own copy') and sources(cells)[2] == 'from camtutor.exercises import ex'
-    assert sources(cells)[3:] == ['Prose.', '**Exercise 9.1** Write f.', '@ex("9.1")\ndef f(x, # in\n     ): # out\n    "Doc"\n    ...', 'f(2)',
-                                  '## Exercises', '**Exercise 9.2** More.', '@ex("9.2")\ndef g(x): ...']
+    assert sources(cells)[1].startswith('This is your own copy')
+    stub = '@ex("9.1")\ndef f(x, # in\n     ): # out\n    "Doc"\n    ...'
+    assert sources(cells)[2] == 'from camtutor.exercises import ex'
+    assert sources(cells)[3:] == ['Prose.', '**Exercise 9.1** Write f.', stub, 'f(2)', '## Exercises',
+                                  '**Exercise 9.2** More.', '@ex("9.2")\ndef g(x): ...']
     blanked = next(c for c in cells if ''.join(c['source']).startswith('@ex("9.1")'))
     assert blanked['outputs'] == [] and blanked['execution_count'] is None
     assert next(c for c in cells if ''.join(c['source']) == 'f(2)')['outputs'] == [printed('kept')]
@@ -42,7 +47,8 @@ def test_a_chapter_without_exercises_stays_as_it_is():
     assert workspace_cells(cells) == [dict(c, source=[c['source']]) for c in cells]
 
 def test_a_cell_that_no_test_runs_keeps_saying_so():
-    assert sources(workspace_cells([md('# T'), code('#| hide\n#| eval: false\nslow()'), code('#| export\nf()')]))[1:] == ['#| eval: false\nslow()', 'f()']
+    cells = [md('# T'), code('#| hide\n#| eval: false\nslow()'), code('#| export\nf()')]
+    assert sources(workspace_cells(cells))[1:] == ['#| eval: false\nslow()', 'f()']
 
 def test_the_source_is_not_changed():
     before = json.dumps(SMALL)
@@ -54,11 +60,14 @@ def test_one_function_of_several():
     assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
 
 def test_several_exercises_in_one_cell():
-    cell = code('#| export\n#| ex 9.3 g\n#| ex 9.4 h\ndef g(x): return 2*x\ndef k(x): return x\ndef h(x):\n    "Doc"\n    return 3*x')
-    assert sources(workspace_cells([md('# T'), cell]))[-1] == '@ex("9.3")\ndef g(x): ...\ndef k(x): return x\n@ex("9.4")\ndef h(x):\n    "Doc"\n    ...'
+    cell = code('#| export\n#| ex 9.3 g\n#| ex 9.4 h\n'
+                'def g(x): return 2*x\ndef k(x): return x\ndef h(x):\n    "Doc"\n    return 3*x')
+    got = sources(workspace_cells([md('# T'), cell]))[-1]
+    assert got == '@ex("9.3")\ndef g(x): ...\ndef k(x): return x\n@ex("9.4")\ndef h(x):\n    "Doc"\n    ...'
 
 def test_private_helpers_go_with_the_body():
-    cell = code('#| ex 9.3 g\n_HOW = {1: 2}\ndef _help(x):\n    return x\ndef f(x): return x\ndef g(x): return _help(x)')
+    cell = code('#| ex 9.3 g\n_HOW = {1: 2}\n@cache\ndef _help(x):\n    return x\n'
+                'def f(x): return x\ndef g(x): return _help(x)')
     assert sources(workspace_cells([md('# T'), cell]))[-1] == 'def f(x): return x\n@ex("9.3")\ndef g(x): ...'
 
 def test_directives_survive_cleaning_and_stay_out_of_the_package(tmp_path):
@@ -76,7 +85,7 @@ def test_directives_survive_cleaning_and_stay_out_of_the_package(tmp_path):
 
 @pytest.mark.parametrize('path', CHAPTERS, ids=lambda p: p.stem)
 def test_chapter_and_exercises_are_in_step(path):
-    "The section of exercises is the one that the exercises' module makes, and every directive names an exercise of this chapter."
+    "The section of exercises is the one that their module makes; every directive names an exercise of this chapter."
     cells = json.loads(path.read_text(encoding='utf8'))['cells']
     pairs = [(c['cell_type'], ''.join(c['source'])) for c in cells]
     first = pairs.index(('markdown', '## Exercises')) + 1
@@ -85,20 +94,25 @@ def test_chapter_and_exercises_are_in_step(path):
     assert set(author.asked(path.name[:2])) <= set(pairs[first + len(made):])
     for c in cells:
         for name in ('ex', 'solution'):
-            for id, _ in workspace.directives(dict(c, source=''.join(c['source'])), name): assert find(id).chapter == path.name[:2]
+            for id, _ in workspace.directives(dict(c, source=''.join(c['source'])), name):
+                assert find(id).chapter == path.name[:2]
 
 def test_warm_ups_come_before_what_they_lead_up_to():
-    asked = [id for c in workspace_cells(json.loads(CHAPTERS[1].read_text(encoding='utf8'))['cells']) if c['cell_type'] == 'code'
+    cells = workspace_cells(json.loads(CHAPTERS[1].read_text(encoding='utf8'))['cells'])
+    asked = [id for c in cells if c['cell_type'] == 'code'
              for id in re.findall(r'^(?:@ex|ex\.answer|ex\.ask)\("([\d.]+)"', ''.join(c['source']), re.M)]
-    assert asked[:11] == [f'1.{i}' for i in range(1, 12)] and len(set(asked)) == len(asked) == sum(e.chapter == '01' for e in exercises().values())
+    assert asked[:11] == [f'1.{i}' for i in range(1, 12)]
+    assert len(set(asked)) == len(asked) == sum(e.chapter == '01' for e in exercises().values())
 
 def test_every_exercise_of_the_library_is_blanked_somewhere():
     "What a chapter exports and an exercise asks for is taken out of the learner's copy."
-    named = {i for p in CHAPTERS for i in re.findall(r'^#\| ex ([\d.]+)', '\n'.join(sources(json.loads(p.read_text())['cells'])), re.M)}
+    texts = ['\n'.join(sources(json.loads(p.read_text(encoding='utf8'))['cells'])) for p in CHAPTERS]
+    named = {i for text in texts for i in re.findall(r'^#\| ex ([\d.]+)', text, re.M)}
     assert {e.id for e in exercises().values() if e.library} == named
 
 TAUGHT = { # lines that earlier steps of a ladder show, and that are not what the exercise asks for
-    '1.3': ['def __init__(self, module): self.handle = module.register_forward_hook(self.see)', 'def see(self, module, args, out): self.stored = out.detach().clone()'],
+    '1.3': ['def __init__(self, module): self.handle = module.register_forward_hook(self.see)',
+            'def see(self, module, args, out): self.stored = out.detach().clone()'],
     '4.7': ['return func(*args, **(kwargs or {}))'], # the mode that only listens does it, too
     '3.5': ['model, keys, names, many = _asked(model, layers)'], # reads the arguments, as its neighbour does
 }
@@ -112,32 +126,39 @@ def test_nothing_of_the_solutions_is_left(path):
         c = dict(c, source=''.join(c['source']))
         if here := workspace.directives(c, 'ex'):
             kept = {squeezed(l) for l in workspace.blanked_cell(c, here)['source'].splitlines()}
-            gone = [l for l in c['source'].splitlines() if len(squeezed(l)) > 30 and squeezed(l) not in kept and not l.startswith('#|')]
-            assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out and l.strip() not in TAUGHT.get(here[0][0], [])] == []
+            lines = [l for l in c['source'].splitlines() if len(squeezed(l)) > 30 and not l.startswith('#|')]
+            gone = [l for l in lines if squeezed(l) not in kept and l.strip() not in TAUGHT.get(here[0][0], [])]
+            assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out] == []
 
 def run(path, folder, monkeypatch):
     "Run a notebook as a learner does; its progress goes to a file beside it."
     monkeypatch.setenv('CAMTUTOR_PROGRESS', str(folder/'progress.json'))
     nb = nbformat.read(path, 4)
     nb.cells = [c for c in nb.cells if not c.source.startswith('#| eval: false')]
-    NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(folder)))).execute()
+    execute(nb, folder)
     return nb
+
+def execute(nb, folder):
+    where = dict(metadata=dict(path=str(folder)))
+    return NotebookClient(nb, timeout=600, kernel_name='python3', resources=where).execute()
 
 @pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS])
 def test_runs_unsolved(stem, tmp_path, monkeypatch):
     start(tmp_path, ROOT/'nbs')
     nb = run(tmp_path/f'{stem}.ipynb', tmp_path, monkeypatch)
-    shown = '\n'.join(o.data.get('text/plain', '') for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o)
+    outputs = [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o]
+    shown = '\n'.join(o.data.get('text/plain', '') for o in outputs)
     asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"', '\n\n'.join(c.source for c in nb.cells), re.M)
-    assert set(asked) == {e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind != 'choice'} and all(re.search(rf'○ (Exercise|Question) {i} ·', shown) for i in asked)
+    assert set(asked) == {e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind != 'choice'}
+    assert all(re.search(rf'○ (Exercise|Question) {i} ·', shown) for i in asked)
     assert not (tmp_path/'progress.json').exists() # looking is no try
 
 def solved(source):
     "A cell with the references, as a learner is shown them, in the place of its stubs."
     lines = source.splitlines()
     for d in reversed(ast.parse(source).body):
-        if m := re.match(r'@ex\("([\d.]+)"\)', lines[start := min([d.lineno, *(e.lineno for e in getattr(d, 'decorator_list', []))]) - 1]):
-            lines[start+1:d.end_lineno] = find(m[1]).solution.splitlines()
+        at = workspace.first_line(d)
+        if m := re.match(r'@ex\("([\d.]+)"\)', lines[at-1]): lines[at:d.end_lineno] = find(m[1]).solution.splitlines()
     return '\n'.join(lines)
 
 @pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS[1:]])
@@ -151,7 +172,8 @@ def test_runs_solved(stem, tmp_path, monkeypatch):
     nbformat.write(nb, path)
     run(path, tmp_path, monkeypatch)
     done = json.loads((tmp_path/'progress.json').read_text())['exercises']
-    assert {i: d['state'] for i, d in done.items()} == {e.id: 'correct' for e in exercises().values() if e.chapter == stem[:2] and e.kind == 'function'}
+    functions = [e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind == 'function']
+    assert {i: d['state'] for i, d in done.items()} == dict.fromkeys(functions, 'correct')
 
 # Writing them where a learner works
 
@@ -165,15 +187,18 @@ def course(tmp_path):
     write(nbs/'02_two.ipynb', md('# Two'), code('2'))
     return nbs, tmp_path/'mine'
 
-def write(path, *cells): path.write_text(json.dumps(dict(cells=list(cells), metadata={}, nbformat=4, nbformat_minor=5)))
+def write(path, *cells):
+    path.write_text(json.dumps(dict(cells=list(cells), metadata={}, nbformat=4, nbformat_minor=5)))
+
 def said(done): return {name.split('.')[0]: what for what, name in done}
 
 def test_start_and_again(course):
     nbs, mine = course
     assert set(said(start(mine, nbs)).values()) == {'new'}
     texts = {p.name: p.read_bytes() for p in mine.glob('*.ipynb')}
-    assert set(said(start(mine, nbs)).values()) == {'as it was'} and texts == {p.name: p.read_bytes() for p in mine.glob('*.ipynb')}
-    nbformat.validate(nbformat.read(mine/'01_one.ipynb', 4))
+    assert set(said(start(mine, nbs)).values()) == {'as it was'}
+    assert texts == {p.name: p.read_bytes() for p in mine.glob('*.ipynb')}
+    for p in mine.glob('*.ipynb'): nbformat.validate(nbformat.read(p, 4))
 
 def test_a_changed_file_is_never_touched(course):
     nbs, mine = course
@@ -204,13 +229,15 @@ def test_fresh_keeps_the_old(course):
     (mine/'01_one.ipynb').write_text('second try')
     start(mine, nbs, '01_one.ipynb')
     kept = [p.read_text() for p in mine.glob('01_one-*.ipynb')]
-    assert sorted(kept) == ['first try', 'second try'] and '@ex("9.1")' in (mine/'01_one.ipynb').read_text().replace('\\"', '"')
+    assert sorted(kept) == ['first try', 'second try']
+    assert '@ex("9.1")' in (mine/'01_one.ipynb').read_text().replace('\\"', '"')
 
 def test_a_file_that_was_there_before_is_the_learners(course):
     nbs, mine = course
     mine.mkdir()
     (mine/'02_two.ipynb').write_text('mine already')
-    assert said(start(mine, nbs))['02_two'] == 'yours, left alone' and (mine/'02_two.ipynb').read_text() == 'mine already'
+    assert said(start(mine, nbs))['02_two'] == 'yours, left alone'
+    assert (mine/'02_two.ipynb').read_text() == 'mine already'
 
 def test_a_damaged_note_makes_everything_the_learners(course):
     nbs, mine = course
@@ -247,3 +274,32 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert '01_hooks.ipynb: new' in capsys.readouterr().out
     monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'p.json'))
     assert not main(['progress']) and f'0 of {len(exercises())} exercises done' in capsys.readouterr().out
+
+# The front page
+
+def test_front_page_has_no_dead_link_and_its_command_works(tmp_path, monkeypatch):
+    start(tmp_path, ROOT/'nbs')
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'progress.json'))
+    nb = nbformat.read(tmp_path/'index.ipynb', 4)
+    text, cell = (c.source for c in nb.cells)
+    assert '![' not in text and '<' not in text and len([l for l in text.splitlines() if l]) + 1 == 5
+    links = re.findall(r'\]\(([^)]+)\)', text)
+    assert links == [p.name for p in CHAPTERS] and all((tmp_path/link).is_file() for link in links)
+    nb.cells += [nbformat.v4.new_code_cell(command) for command in re.findall(r'`([^`]+)`', text)]
+    execute(nb, tmp_path)
+    assert f'0 of {len(exercises())} exercises done' in json.dumps(nb.cells[1].outputs) and len(nb.cells) == 3
+    said = ''.join(o.text for o in nb.cells[2].outputs)
+    assert said.count('as it was') == len(CHAPTERS) + 1 and 'new' not in said
+
+def test_a_started_workspace_opens_as_printed(tmp_path, monkeypatch):
+    "Also where the command is not on the path, and the folder's name has a space."
+    env = {k: v for k, v in cli.os.environ.items() if k != 'PATH'} | dict(PYTHONPATH=str(ROOT), PATH=str(tmp_path))
+    command = [sys.executable, '-m', 'camtutor.cli']
+    out = subprocess.check_output([*command, 'start', 'my course'], text=True, cwd=tmp_path, env=env)
+    printed = shlex.split(out.strip().rpartition('Open it with: ')[2])
+    assert printed == [*command, 'lab', 'my course']
+    opened = []
+    monkeypatch.setattr(cli.subprocess, 'call', lambda command, cwd: opened.append((command[3], cwd)))
+    monkeypatch.chdir(tmp_path)
+    main(printed[3:])
+    assert opened == [('--LabApp.default_url=/lab/tree/index.ipynb', tmp_path/'my course')]

@@ -2,8 +2,8 @@
 import tempfile
 from pathlib import Path
 from PIL import Image
-from camtutor.explain import explain
-from camtutor.pets import load_pets
+from camtutor.explanation import explain
+from camtutor.networks import load_pets
 from camtutor.scenes import scene
 
 PATH = Path(__file__).resolve().parents[1]/'docs'/'explain.jpg'

@@ -1,25 +1,27 @@
-"Notebooks from the command line: build one from a percent script, run it and save its outputs, export it."
+"Notebooks from the command line: build one from a percent script, run it and save its outputs, tell its shape."
 import argparse, time
 from pathlib import Path
-from zlib import crc32
 import nbformat
 from nbclient import NotebookClient
 
 WIDGET = 'application/vnd.jupyter.widget-view+json'
+METADATA = dict(kernelspec=dict(display_name='python3', language='python', name='python3'))
 
 def build(script:Path, nb_path:Path):
-    "Write `nb_path` from a jupytext percent `script`; a cell whose source did not change keeps its id and outputs."
+    "Write `nb_path` from a percent `script`; a cell keeps its id, and its outputs if its source did not change."
     import jupytext
-    new, old = jupytext.read(script), nbformat.read(nb_path, 4).cells if nb_path.exists() else []
-    known = {(c.cell_type, c.source): c for c in old}
-    new.metadata = nbformat.from_dict(dict(kernelspec=dict(display_name='python3', language='python', name='python3')))
-    seen = set()
-    for i, c in enumerate(new.cells):
-        kept = known.get((c.cell_type, c.source))
-        c.id = kept.id if kept and kept.id not in seen else f'{i:04x}{crc32(c.source.encode()) % 16**4:04x}'
-        seen.add(c.id)
-        if kept and c.cell_type == 'code': c.outputs = kept.outputs
+    new = jupytext.read(script, fmt='py:percent')
+    if nb_path.exists(): new = with_outputs(new, nbformat.read(nb_path, 4))
+    new.metadata = nbformat.from_dict(METADATA)
     write(new, nb_path)
+
+def with_outputs(new, old):
+    "What `jupytext --update` makes of them, without the outputs of cells that were changed."
+    from jupytext.combine import combine_inputs_with_outputs
+    new, before = combine_inputs_with_outputs(new, old, 'py:percent'), {c.id: c.source for c in old.cells}
+    for c in new.cells:
+        if c.cell_type == 'code' and c.source != before.get(c.id): c.outputs = []
+    return new
 
 def write(nb, path):
     from nbdev.clean import clean_nb
@@ -34,24 +36,26 @@ def drop_widgets(outputs):
         if 'data' in o and WIDGET in o['data']:
             del o['data'][WIDGET]
             if set(o['data']) <= {'text/plain'}: o['data'].clear()
-    return [o for o in outputs if o.output_type != 'display_data' and o.output_type != 'execute_result' or o['data']]
+    return [o for o in outputs if o.output_type not in ('display_data', 'execute_result') or o['data']]
 
 def run(path:Path, timeout=600):
     "Execute a notebook in its folder, save its outputs, and print what they cost."
     nb, times = nbformat.read(path, 4), []
-    client = NotebookClient(nb, timeout=timeout, kernel_name='python3', resources=dict(metadata=dict(path=str(path.parent))))
+    where = dict(metadata=dict(path=str(path.parent)))
+    client = NotebookClient(nb, timeout=timeout, kernel_name='python3', resources=where)
     start = time.perf_counter()
     with client.setup_kernel():
         for i, cell in enumerate(nb.cells):
             t = time.perf_counter()
-            if cell.cell_type == 'code' and not cell.source.startswith('#| eval: false'): client.execute_cell(cell, i)
+            asleep = cell.source.startswith('#| eval: false')
+            if cell.cell_type == 'code' and not asleep: client.execute_cell(cell, i)
             times.append((time.perf_counter() - t, i))
     for cell in nb.cells:
         if cell.cell_type == 'code': cell.outputs = drop_widgets(cell.outputs)
     write(nb, path)
     slow = ', '.join(f'cell {i} {s:.1f} s' for s, i in sorted(times, reverse=True)[:4] if s > 1)
-    print(f'{path}: {time.perf_counter() - start:.0f} s, {path.stat().st_size // 1024} KB' + (f' ({slow})' if slow else ''))
-    print('  ' + shape(nb))
+    print(f'{path}: {time.perf_counter() - start:.0f} s, {path.stat().st_size // 1024} KB', f'({slow})' if slow else '')
+    print(' ', shape(nb))
 
 def shape(nb):
     "One line about a chapter's shape."
@@ -63,20 +67,14 @@ def shape(nb):
     return (f'code:md {len(code)}:{md}, code lines median {lines[len(lines)//2]} p90 {lines[int(.9*(len(lines)-1))]} '
             f'max {lines[-1]}, {shown/len(code):.0%} with output')
 
-def export(path:Path):
-    from nbdev.export import nb_export
-    nb_export(path)
-
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('what', choices=['build', 'run', 'export', 'shape'])
+    p.add_argument('what', choices=['build', 'run', 'shape'])
     p.add_argument('paths', nargs='+', type=Path)
     a = p.parse_args()
-    if a.what == 'build':
-        script, nb = a.paths
-        return build(script, nb)
+    if a.what == 'build': return build(*a.paths)
     for path in a.paths:
-        if a.what == 'shape': print(f'{path}: {shape(nbformat.read(path, 4))}')
-        else: dict(run=run, export=export)[a.what](path)
+        if a.what == 'run': run(path)
+        else: print(f'{path}: {shape(nbformat.read(path, 4))}')
 
 if __name__ == '__main__': main()

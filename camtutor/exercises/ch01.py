@@ -613,7 +613,7 @@ e = exercise('1.10', 'What there is to look at',
 def feature_layers(model:nn.Module, # a network
                    x:Tensor # a batch (N,3,H,W); only its first picture is used
                   )->dict: # name -> (C,h,w)
-    "The layers whose output is a stack of maps, in the order in which they run: each output once, blocks from outside, none that runs twice."
+    "Layers whose output is a stack of maps, as they run: each output once, blocks from outside, none that runs twice."
     seen, handles, layers = [], [], {}
     def note(name, m, args, out): seen.append((name, m, out))
     try:

@@ -192,7 +192,6 @@ e = exercise('2.5', 'The head, found and proved',
     'an `nn.Linear`. It returns what CAM needs, as a tuple: `acts` (N,C,h,w), the last maps before the pooling, and '
     'the `weight` (K,C) and `bias` (K,) of that Linear. If the Linear was not given the mean of `acts` over places, '
     'raise a `CamError` (from `camtutor.errors`).',
-    library='camtutor.cam',
     trials=(Trial('A body and a head', found_in(tiny),
                   says={'a tuple': 'Return `acts`, `weight` and `bias`, in this order.'}),
             Trial('Layers in a row, without a body and a head', found_in(in_a_row),
@@ -201,7 +200,7 @@ e = exercise('2.5', 'The head, found and proved',
     hints=('The maps are the last output with four axes and more than one place. What comes after them is pooled, or '
            'flat.',
            'Two ways to see the outputs: send `x` through the innermost layers one by one (those without '
-           '`children()`), or watch the whole run, with hooks or with `_Watch` from the chapter.',
+           '`children()`), or watch the whole run, with hooks.',
            'Keep two things on the way: the newest maps, and what the Linear is given. If the second is not the mean '
            'of the first, in shape and in numbers, raise.'),
     why='A weight of the right shape makes a picture. Only this check makes it the CAM of the network.')
@@ -210,7 +209,7 @@ e = exercise('2.5', 'The head, found and proved',
 def find_head(model:nn.Module, # Sequentials, also within each other; a Linear comes last
               x:Tensor # a batch it accepts
              )->tuple: # acts (N,C,h,w), weight (K,C), bias (K,)
-    "What the last Linear of `model` pools, and what it multiplies with. `CamError` if it does not read the mean of the maps."
+    "What the last Linear pools, and what it multiplies with. `CamError` if it does not read the mean of the maps."
     layers = [m for m in model.modules() if not list(m.children())]
     with torch.no_grad():
         for m in layers:
@@ -296,7 +295,6 @@ def weights_of(seed):
 
 e = exercise('2.6', 'Where the weights are',
     'Write `head_weight(model)`: the weight (K,C) of the last `nn.Linear` of a network.',
-    library='camtutor.cam',
     trials=(Trial('A small network of three classes, Sequential(body, Sequential(pool, flatten, linear))',
                   weights_of(0)),
             Trial('One of five classes', weights_of(2))),

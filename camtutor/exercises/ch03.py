@@ -126,7 +126,6 @@ OUT = torch.tensor([[3., 1., 2.], [0., 5., 7.], [4., 6., -1.]])
 e = exercise('3.3', 'Which score?',
     "Write `class_score(out, target=None)`: from scores (N,K) one for each image (N,). `target` is None (each image's "
     "top class), an int for all, or a list of N ints.",
-    library='camtutor.gradcam',
     trials=(gives('A class for each: 0, 2, 1', OUT, [0, 2, 1], want=[3., 7., 6.]),
             gives('One class for all: 0', OUT, 0, want=[3., 0., 4.]),
             gives('No target', OUT, want=[3., 7., 6.]),
@@ -206,7 +205,7 @@ def gradients(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
               A:Tensor, # activations (N,C,h,w)
               target:int # the class to explain in every image
              )->Tensor: # (N,C,h,w)
-    "The gradient of each image's score with respect to its own activations, from one pass forward and one back; nothing is left behind."
+    "The gradient of each image's score at its own activations, one pass forward and one back; nothing is left behind."
     A = A.detach().requires_grad_()
     score = head(A)[:, target]
     return torch.autograd.grad(score.sum(), A)[0]
@@ -280,7 +279,7 @@ e = exercise('3.5', 'The engine',
     'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record '
     'no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the '
     'grad mode as it was, also where the network breaks; the caller may have switched gradients off. `class_score` of '
-    '3.3 may be imported from `camtutor.gradcam`.',
+    '3.3 may be imported from `camtutor.engine.targets`.',
     library='camtutor.gradcam',
     trials=(Trial('The second convolution, class 1', captured(False), says=TIDY),
             Trial('In front of an in-place ReLU', captured(True), says=TIDY),
@@ -301,7 +300,7 @@ def capture(model:nn.Module, # any network, in eval mode
             layers, # the name of one layer
             target=None # None, an int or N ints
            )->tuple: # (out, acts, grads)
-    "Scores, activations of a layer and the gradient at it, from one pass forward and one back; no graph below the layer, nothing left behind."
+    "Scores, activations and gradient of a layer: one pass forward, one back; no graph below it, nothing left behind."
     kept = []
     def see(module, args, out):
         torch.set_grad_enabled(True)
@@ -376,7 +375,6 @@ e = exercise('3.6', 'Around the network',
     'often it is wrapped. Any other network comes back as it is, also one that has a part of its own called `module`. '
     '(The library also knows `DistributedDataParallel`, and `torch.compile`, which keeps the network in `_orig_mod`; '
     'you need not.)',
-    library='camtutor.gradcam',
     trials=(Trial('Not wrapped', wrapped(tiny)),
             Trial('Wrapped once', wrapped(tiny, 1)),
             Trial('Wrapped twice', wrapped(tiny, 2)),
@@ -416,7 +414,6 @@ e = exercise('3.7', 'Laid out as maps',
     "patches row by row, on a grid with the proportions of the image, h : w = H : W; if there is one token more than "
     "such a grid has places, the first is the class token, which is left out. (The library also guesses `last`, and "
     "knows grids that fit only roughly; you need not.)",
-    library='camtutor.gradcam',
     trials=(gives('A class token and 2 × 3 patches of two channels, by hand', TOKENS, (20, 30), want=ON_GRID),
             gives('The same patches without a class token', TOKENS[:, 1:], (20, 30), want=ON_GRID),
             gives('Random tokens, upright: 5 × 4 and one more', rand(2, 21, 3), (80, 64)),
@@ -599,7 +596,6 @@ e = exercise('3.9', 'The last layer with places',
     'to put out maps (N,C,h,w) of more than one place on which the scores depend. A block counts as a layer does, and '
     'ends after the layers in it; the network itself does not count. Leave no hook and no `.grad` behind. (`target` '
     'is for networks with several outputs; you need not use it.)',
-    library='camtutor.gradcam',
     trials=(Trial('A block of two convolutions, pooling, a linear layer', looked_for(tiny), says=LEFT),
             Trial('A network whose layers are defined in another order than they run',
                   looked_for(lambda: seeded(Backwards())), says=LEFT),
@@ -617,7 +613,7 @@ def last_layer(model:nn.Module, # a network, in eval mode
                x:Tensor, # a batch (N,3,H,W)
                target=None # of a network with several outputs, which score; not needed here
               )->str: # a name
-    "The layer or block that is the last to put out maps (N,C,h,w) of more than one place, and on which the scores depend."
+    "The last layer or block that puts out maps (N,C,h,w) of more than one place, on which the scores depend."
     acts, handles = {}, []
     for name, m in model.named_modules():
         def see(m, args, out, name=name):

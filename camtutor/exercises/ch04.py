@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
+from camtutor.engine.layers import last_layer
+from camtutor.engine.targets import At
 from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
-from camtutor.gradcam import capture, grad_cam, last_layer
-from camtutor.guided import PAINTERS, RULES
+from camtutor.gradcam import capture, grad_cam
+from camtutor.guided import RULES
 from camtutor.show import upsample
 
 # 4.1 Grey is zero
@@ -47,7 +49,7 @@ e = exercise('4.1', 'Grey is zero',
 def signed_image(g:Tensor, # signed pixels (N,3,H,W)
                  clip=99 # this percentile of |g| becomes full black or white, image by image
                 )->Tensor: # (N,3,H,W) in [0,1]
-    "For the eye: zero is mid-grey (0.5), each picture's percentile of the absolute values is black or white, what lies beyond it too."
+    "For the eye: zero is grey (0.5), each picture's percentile of |g| is black or white, and so is what lies beyond."
     a = g.abs().flatten(1)
     end = a.kthvalue(ceil(a.shape[1]*clip/100), 1).values
     end = end.where(end > 0, a.amax(1)).clamp(min=1e-30)
@@ -603,54 +605,53 @@ def comes_back(inplace=False, **kw):
                 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters())}
     return run
 
+def marked_at(layer, channel=None, whole=False):
+    "A unit as a target, as `unit` gives it."
+    return At(layer, lambda A: (A*unit_mask(A, channel, whole)).sum((1, 2, 3)), 'a unit')
+
 e = exercise('4.11', 'Any start, any rule',
-    "Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None, layer=None, "
-    "channel=None, whole=False, weigh=False)`: what comes back to the pixels (N,3,H,W), by the plain gradient or "
-    "under a rule. The start is each image's score of the class `target`, or its highest if that is None; or, if "
-    "`layer` is a name, the sum of that layer's activations over the places that `unit_mask(A, channel, whole)` "
-    "marks. With `weigh=True` each of these places counts as often as it is active, as in a deconvnet: its activation "
-    "is a weight, through which nothing flows back. Leave no hook and no `.grad`, and work in front of an in-place "
-    "ReLU. For the layer, write a forward hook of your own (`register_forward_hook`): `Hook` of chapter 01 detaches "
-    "what it keeps, and from there is no way back. From `camtutor.guided` you may import `ReLURule` and `unit_mask`. "
-    "(The library also takes every other kind of target.)",
+    "Exercises 4.9 and 4.10 led up to this one. Write `pixel_grad(model, x, target=None, rule=None)`: what comes back "
+    "to the pixels (N,3,H,W), by the plain gradient or under a rule. The start is each image's score of the class "
+    "`target`, or its highest if that is None; or, if `target` is an `At`, what `target.fn` makes of the activations "
+    "of the layer that `target.layer` names: a number for each image. Leave no hook and no `.grad`, and work in front "
+    "of an in-place ReLU. For the layer, write a forward hook of your own (`register_forward_hook`): `Hook` of chapter "
+    "01 detaches what it keeps, and from there is no way back. `ReLURule` may be imported from `camtutor.guided`, `At` "
+    "from `camtutor.engine.targets`. (The library also takes every other kind of target.)",
     library='camtutor.guided',
     trials=(Trial('Class 1, no rule', comes_back(target=1)),
             Trial('Each picture\'s top class, guided', comes_back(rule='guided')),
             Trial('Class 2, as a deconvnet, ReLUs in place', comes_back(True, target=2, rule='deconvnet')),
             Trial('The strongest place of channel 2 of a layer, guided',
-                  comes_back(rule='guided', layer='0.3', channel=2)),
+                  comes_back(rule='guided', target=marked_at('0.3', 2))),
             Trial('The whole map of a channel, in front of a ReLU in place',
-                  comes_back(True, layer='0.3', channel=1, whole=True)),
-            Trial('Each picture\'s strongest channel, weighed, as a deconvnet',
-                  comes_back(rule='deconvnet', layer='0.4', whole=True, weigh=True))),
+                  comes_back(True, target=marked_at('0.3', 1, whole=True))),
+            Trial('Each picture\'s strongest channel, as a deconvnet',
+                  comes_back(rule='deconvnet', target=marked_at('0.4', whole=True)))),
     hints=('One forward pass of a copy of `x` that requires a gradient; what differs is which number you go back '
            'from.',
-           'A hook on the layer keeps its output for you. It is in the graph already, so it can be multiplied by the '
-           'mask and added up.',
+           'A hook on the layer keeps its output for you. It is in the graph already, so it can be handed to '
+           '`target.fn`.',
            'The pass runs inside the rule, or inside nothing: `contextlib.nullcontext()` is a `with` that does '
            'nothing. Afterwards one `torch.autograd.grad` of the sum at the pixels.'),
     why="All methods of this chapter, and the next one's, are this function with other arguments.")
 
 @e.reference
 def pixel_grad(model:nn.Module, x:Tensor, # a network in eval mode, and its batch (N,3,H,W)
-               target=None, # a class; None: each image's own top class
-               rule=None, # None: the gradient itself; or one of `RULES`
-               layer=None, channel=None, whole=False, # in the place of a class: a channel of a layer, see `unit_mask`
-               weigh=False # weigh the channel's places by their activations, as a deconvnet does
+               target=None, # a class; None: each image's own top class; or an `At`, as `unit` gives it
+               rule=None # None: the gradient itself; or one of `RULES`
               )->Tensor: # (N,3,H,W)
-    "What comes back to the pixels from a class score or a channel, under a rule or none."
+    "What comes back to the pixels from a class score or a unit, under a rule or none."
     x, seen = x.detach().clone().requires_grad_(), []
     def keep(m, args, out):
         seen.append(out)
         return out.clone()
-    handle = (model.get_submodule(layer) if layer else nn.Identity()).register_forward_hook(keep)
+    layer = model.get_submodule(target.layer) if isinstance(target, At) else nn.Identity()
+    handle = layer.register_forward_hook(keep)
     try:
         with ReLURule(rule) if rule else nullcontext(): out = model(x)
     finally: handle.remove()
-    if layer is None: score = out.amax(1) if target is None else out[:, target]
-    else:
-        mask = unit_mask(seen[0], channel, whole)
-        score = seen[0]*mask*(seen[0].detach() if weigh else 1)
+    if isinstance(target, At): score = target.fn(seen[0])
+    else: score = out.amax(1) if target is None else out[:, target]
     return torch.autograd.grad(score.sum(), x)[0]
 
 e.edit('return out.clone()', 'return out',
@@ -660,38 +661,34 @@ e.edit('finally: handle.remove()', 'finally: pass', 'The hook is still on the la
 e.edit('seen.append(out)', 'seen.append(out.detach())',
        "At a layer, you go back from a tensor that is cut off from the picture: no graph leads there. `Hook` of "
        "chapter 01 cuts (its `stored` is a detached copy), and so do `detach()`, `.data` and `no_grad()`. Keep the "
-       "layer's output itself, in a forward hook of your own; only the weight is detached.")
+       "layer's output itself, in a forward hook of your own.")
 e.edit('ReLURule(rule)', "ReLURule('guided')", 'Any rule is taken for the guided one. Hand `rule` on.')
 e.edit('with ReLURule(rule) if rule else nullcontext(): out = model(x)', 'out = model(x)',
        'The rule has no effect. A ReLU is swapped when it is *called*: the forward pass must run inside the `with`.')
-e.edit('seen[0].detach() if', 'seen[0] if',
-       'The gradient flows through the weight as well, so everything comes out twice as strong. The weight is a plain '
-       'number: `detach()` it.')
-e.edit('*(seen[0].detach() if weigh else 1)', '', '`weigh` is not used: the places must count by their activations.')
-e.edit('(seen[0].detach() if weigh else 1)', 'seen[0].detach()',
-       'The places are weighed though nobody asked for it. Without `weigh` each marked place counts once.')
-e.edit('seen[0]*mask*', 'seen[0]*', 'You go back from everything the layer puts out. Multiply by the mask first.')
-e.edit('if layer is None:', 'if True:',
-       'A layer was named, and you explain the class. The start is then a channel of that layer.')
-e.edit('(seen[0], channel, whole)', '(seen[0], channel)',
-       '`whole` is not handed on: you always begin at a single place.')
+e.edit('score = target.fn(seen[0])', 'score = seen[0]',
+       'You go back from everything the layer puts out. `target.fn` says what of it counts.')
+e.edit('score = target.fn(seen[0])', 'score = out.amax(1)',
+       'A layer was named, and you explain the class. The start is then what `target.fn` makes of that layer.')
+e.edit('score.sum()', 'score',
+       'A gradient belongs to a single number, and you ask for that of one score an image. Add them up: no image '
+       'reads its neighbour.')
 
 # 4.12 Guided Grad-CAM
 
 def multiplied(target, layer=None):
     def run(answer):
         net, x = tiny(), pictures(3, seed=2)
-        p = answer(net, x, target, layer)
+        p = answer(net, x, layer, target)
         return {'the pixels': p.detach(),
                 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()),
                 'hooks left': hooks_left(net)}
     return run
 
 e = exercise('4.12', 'Guided Grad-CAM',
-    'Write `guided_grad_cam(model, x, target=None, layer=None)`: Grad-CAM at `layer`, brought bilinearly to the size '
+    'Write `guided_grad_cam(model, x, layer=None, target=None)`: Grad-CAM at `layer`, brought bilinearly to the size '
     'of the picture, times guided backprop (N,3,H,W), both for the same target. None as a layer means '
-    '`last_layer(model, x)`. From `camtutor.gradcam` you may import `capture`, `grad_cam` and `last_layer`, from '
-    '`camtutor.guided` `guided_backprop`, from `camtutor.show` `upsample`.',
+    '`last_layer(model, x)` of `camtutor.engine.layers`. From `camtutor.gradcam` you may import `capture` and '
+    '`grad_cam`, from `camtutor.guided` `guided_backprop`, from `camtutor.show` `upsample`.',
     library='camtutor.guided',
     trials=(Trial('Class 0 at an inner layer, three pictures', multiplied(0, '0.3')),
             Trial('Class 2, no layer named', multiplied(2)),
@@ -704,8 +701,8 @@ e = exercise('4.12', 'Guided Grad-CAM',
 @e.reference
 def guided_grad_cam(model:nn.Module, # a network with ReLUs, in eval mode
                     x:Tensor, # batch (N,3,H,W)
-                    target=None, # a class; None: each image's own top class
-                    layer=None # where Grad-CAM looks; None: the last layer with places
+                    layer=None, # where Grad-CAM looks; None: the last layer with places
+                    target=None # a class; None: each image's own top class
                    )->Tensor: # (N,3,H,W), signed
     "Guided Grad-CAM: the map, brought to the size of the picture bilinearly, times guided backprop."
     if layer is None: layer = last_layer(model, x)
@@ -726,7 +723,7 @@ e.edit('upsample(grad_cam(A, g), x.shape[-2:])[:, None]*guided_backprop(model, x
 e.edit('*guided_backprop(', '*saliency(', "The pixels are the plain gradient's. Take guided backprop.")
 
 @e.wrong
-def guided_cam(model, x, target=None, layer=None):
+def guided_cam(model, x, layer=None, target=None):
     """Your Grad-CAM went back under the guided rule as well. The map is an ordinary Grad-CAM; only the pixels are
     guided."""
     handles = [m.register_full_backward_hook(lambda m, gi, go: (gi[0].clamp(min=0),)) for m in model.modules()
@@ -926,7 +923,7 @@ e = exercise('4.15', 'The same order?',
 def rank_correlation(a:Tensor, # pictures or maps, N first
                      b:Tensor # same shape
                     )->Tensor: # (N,)
-    "Spearman's correlation: the ordinary correlation of the *ranks* of the pixels, for each of the N pairs (no ties here)."
+    "Spearman's correlation: the ordinary one of the *ranks* of the pixels, for each of the N pairs (no ties here)."
     ra, rb = [t.flatten(1).argsort(1).argsort(1).float() for t in (a, b)]
     ra, rb = ra - ra.mean(1, keepdim=True), rb - rb.mean(1, keepdim=True)
     return (ra*rb).sum(1)/(ra.norm(dim=1)*rb.norm(dim=1))
@@ -1000,6 +997,8 @@ e.wrong(lambda a, b, size=7: F.avg_pool2d(a, size, size).sub(F.avg_pool2d(b, siz
 
 # 4.17 Paint, and forget
 
+def times_input(model, x, target=None): return x*saliency(model, x, target)
+
 def painted(**kw):
     def run(answer):
         net, before = tiny(), list(tiny().parameters())
@@ -1008,18 +1007,17 @@ def painted(**kw):
     return run
 
 e = exercise('4.17', 'Paint, and forget',
-    'Write `paint(model, x, method="guided_backprop", target=None, clip=99, scrambled=0, layers=None)`, which the '
-    'sliders call: the picture in [0,1] that `PAINTERS[method](model, x, target)` gives when `signed_image` draws it '
-    'with `clip`; and before that, as many layers are scrambled as `scrambled` says, from the top, by `cascade(model, '
+    'Write `paint(model, x, method=guided_backprop, target=None, clip=99, scrambled=0, layers=None)`, which the '
+    'sliders call: the picture in [0,1] that `method(model, x, target)` gives when `signed_image` draws it with '
+    '`clip`; and before that, as many layers are scrambled as `scrambled` says, from the top, by `cascade(model, '
     'layers)`. Without a target, it is the top class of the network that is painted, scrambled or not. All three '
-    'names may be imported from `camtutor.guided`.',
+    'functions may be imported from `camtutor.guided`.',
     library='camtutor.guided',
     trials=(Trial('As it is', painted(target=1)),
-            Trial('Another method, drawn with another clip', painted(method='saliency', target=2, clip=90)),
+            Trial('Another method, drawn with another clip', painted(method=saliency, target=2, clip=90)),
             Trial('One layer scrambled, of two', painted(target=0, scrambled=1, layers=['0.0', '0.3'])),
-            Trial('Both, another method', painted(method='guided_grad_cam', scrambled=2, target=2,
-                                                  layers=['0.0', '1.2'])),
-            Trial('Two, of all that have weights', painted(method='saliency', scrambled=2))),
+            Trial('Both, times the pixels', painted(method=times_input, scrambled=2, target=2, layers=['0.0', '1.2'])),
+            Trial('Two, of all that have weights', painted(method=saliency, scrambled=2))),
     hints=('Three functions in a row: `cascade`, a painter, `signed_image`.',
            '`cascade` is a generator: it scrambles one more layer each time it is asked for the next step.',
            'Ask it once for the untouched network and once more for each layer, and no further; `itertools.islice` '
@@ -1028,13 +1026,13 @@ e = exercise('4.17', 'Paint, and forget',
 
 @e.reference
 def paint(model:nn.Module, x:Tensor, # a network with ReLUs, and its batch (N,3,H,W)
-          method='guided_backprop', # a key of `PAINTERS`
+          method=guided_backprop, # (model, x, target) -> signed pixels (N,3,H,W)
           target=None, clip=99, # see `class_score` and `signed_image`
           scrambled:int=0, layers=None # how many layers to scramble, from the top, of those that `cascade` takes
          )->Tensor: # pictures (N,3,H,W) in [0,1]
     "Draw a method's result around a grey zero, the network as it is or with its top layers scrambled."
     *_, (_, model) = islice(cascade(model, layers), scrambled + 1)
-    return signed_image(PAINTERS[method](model, x, target), clip)
+    return signed_image(method(model, x, target), clip)
 
 e.edit('scrambled + 1', 'max(scrambled, 1)',
        'One layer too few is scrambled. The first step of `cascade` is the untouched copy, so step number n has n '
@@ -1050,21 +1048,22 @@ e.edit('*_, (_, model) = islice(cascade(model, layers), scrambled + 1)',
        'the step that you want.')
 
 @e.wrong
-def in_place(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+def in_place(model, x, method=guided_backprop, target=None, clip=99, scrambled=0, layers=None):
     """The picture is right, but you have scrambled the caller's own network, and nothing brings it back. `cascade`
     works on a copy."""
     if layers is None: layers = [n for n, m in model.named_modules() if list(m.parameters(recurse=False))]
     for i in range(scrambled): scramble(model.get_submodule(layers[-1 - i]), i)
-    return signed_image(PAINTERS[method](model, x, target), clip)
+    return signed_image(method(model, x, target), clip)
 
-e.edit('signed_image(PAINTERS[method](model, x, target), clip)', 'PAINTERS[method](model, x, target)',
+e.edit('signed_image(method(model, x, target), clip)', 'method(model, x, target)',
        'These are the signed numbers, not a picture. `signed_image` draws them.')
-e.edit('PAINTERS[method]', "PAINTERS['guided_backprop']", '`method` is not used. Look it up in `PAINTERS`.')
+e.edit('method(model', 'guided_backprop(model', '`method` is not used. Call it.')
 e.edit('target), clip)', 'target))', '`clip` is not handed on.')
-e.edit('(model, x, target)', '(model, x)', '`target` is not handed on: each picture is asked about its own top class.')
+e.edit('method(model, x, target)', 'method(model, x)',
+       '`target` is not handed on: each picture is asked about its own top class.')
 e.edit('*_, (_, model)', 'if target is None: target = model(x).argmax(1)\n    *_, (_, model)',
        'Where no target is given, you explain the top class of the untouched network. Hand `target` on as it is: each '
-       'painter then asks the network that it paints.')
+       'method then asks the network that it paints.')
 e.edit('(model, layers)', '(model)', '`layers` is not handed on: `cascade` then takes all layers that have weights.')
 
 # 4.18 By hand
@@ -1099,3 +1098,46 @@ e = exercise('4.20', 'The sanity check',
 e.wrong('Guided backprop is robust, which is good', 'Robust against the very thing it should show.')
 e.wrong('The network has learned nothing', 'It had; you destroyed it, and the picture did not notice.')
 e.wrong('The shuffling went wrong', 'Look at the accuracy: it is gone.')
+
+# 4.21 A unit as a target
+
+def as_target(layer, *asked):
+    def run(answer):
+        target = answer(layer, *asked)
+        A = G_.clone().requires_grad_()
+        score = target.fn(A)
+        grad = torch.autograd.grad(score.sum(), A)[0] if score.requires_grad else torch.zeros(1)
+        return {'the layer': target.layer, 'the title is a text': isinstance(target.title, str),
+                'a number for each picture': score.detach(), 'their gradient': grad}
+    return run
+
+e = exercise('4.21', 'A unit as a target',
+    "Write `unit(layer, channel=None, whole=False)`: a target for `pixel_grad` and all that explains. It is an `At` of "
+    "`camtutor.engine.targets`, made with `layer`, a function, and a title of your own. The function takes the layer's "
+    "activations A (N,C,h,w), and gives for each image their sum over the places that `unit_mask(A, channel, whole)` "
+    "marks.",
+    library='camtutor.guided',
+    trials=(Trial('The strongest place of channel 2', as_target('0.3', 2)),
+            Trial('The whole map of channel 0', as_target('0.3', 0, True)),
+            Trial('The strongest channel', as_target('0.4'))),
+    hints=('A function that is handed out for later: a lambda, or a `def` inside.',
+           'The mask has the shape of A, with a 1 where it counts. What is A times the mask?',
+           'Add up all axes but the first: `(1, 2, 3)`.'),
+    why='A class is one number that a network gives, and a unit is another. What explains the one explains the other.')
+
+@e.reference
+def unit(layer, # a name
+         channel=None, # which channel; None: each image's strongest
+         whole=False # the whole map instead of its strongest place
+        )->At: # a target
+    "One channel of a layer, or one place of it, as a target; see `unit_mask`."
+    def score(A): return (A*unit_mask(A, channel, whole)).sum((1, 2, 3))
+    return At(layer, score, f'channel {channel} of {layer}')
+
+e.edit('(1, 2, 3)', '', 'One number for the whole batch. One for each image is wanted.')
+e.edit('A*unit_mask', 'unit_mask', 'The mask alone says where, and not how much: A times the mask.')
+e.edit('(A*unit', '(A.detach()*unit', '`detach()` cuts the activations off: no gradient comes back from there.')
+e.edit('channel, whole)).sum', 'channel)).sum', '`whole` is not handed on to `unit_mask`.')
+e.edit('unit_mask(A, channel, whole)', 'unit_mask(A, None, whole)',
+       '`channel` is not handed on to `unit_mask`: it is always the strongest one.')
+e.edit('.sum((1, 2, 3))', '.mean((1, 2, 3))', 'This is the mean over all places, marked or not. Add up.')

@@ -3,11 +3,11 @@ import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
 from camtutor.deconvnet import BACK, DeconvNet as Machine, Field, SWITCHES, in_sequence, look
+from camtutor.engine.targets import At, class_score
 from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, seeded, tiny
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
-from camtutor.gradcam import class_score
-from camtutor.guided import signed_image, unit_mask
+from camtutor.guided import signed_image, unit, unit_mask
 
 # 5.1 Pooling that remembers
 
@@ -146,7 +146,7 @@ def filter_back(y:Tensor, # (N,D,h,w)
                 conv:nn.Conv2d, # a convolution C -> D
                 shape # (N,C,H,W), what the convolution read
                )->Tensor: # (N,C,H,W)
-    "The transpose of a convolution: each value paints its kernel, scaled by the value; where kernels overlap they add up."
+    "The transpose of a convolution: each value paints its kernel, scaled by it; where kernels overlap they add up."
     def left_over(i): return (shape[i] + 2*conv.padding[i-2] - conv.kernel_size[i-2]) % conv.stride[i-2]
     return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))
 
@@ -373,7 +373,7 @@ def crossed():
                          weighted(nn.Conv2d(2, 1, 1, bias=False), 1., 2.))
 
 def by_crossing(answer):
-    return detached(answer(crossed(), torch.tensor([[[[1., -2., 3.]]]]), layer='2', channel=0, whole=True))
+    return detached(answer(crossed(), torch.tensor([[[[1., -2., 3.]]]]), unit('2', 0, whole=True)))
 
 TIDY = {'parameters': '`backward()` fills every `.grad` on its way. `torch.autograd.grad` returns the one that you '
                       'ask for, and leaves none.', 'hooks': 'Remove yours, best in `finally`.',
@@ -389,13 +389,13 @@ def drawn_back(title, **asked):
     return Trial(title, run, says=TIDY)
 
 e = exercise('5.7', 'A deconvnet without the machine',
-    "Write `deconvnet(model, x, target=None, layer=None, channel=None, whole=False)`: the same projection by one "
-    "gradient at the pixels. The network runs forward once, under `ReLURule('deconvnet')`. Without a `layer`, the "
-    "score `class_score(out, target)` of each picture goes back. With one, a channel goes back: the gradient that "
-    "starts at the layer's output A is A · mask (the third argument of `torch.autograd.grad`), with the mask "
-    "`unit_mask(A, channel, whole)`. The network is in eval mode, and its ReLUs do not work in place. Leave no hook "
-    "and no `.grad`. What the earlier chapters have may be imported: `ReLURule`, `unit_mask` and `pixel_grad` from "
-    "`camtutor.guided`, `class_score` from `camtutor.gradcam`.",
+    "Write `deconvnet(model, x, target=None)`: the same projection by one gradient at the pixels. The network runs "
+    "forward once, under `ReLURule('deconvnet')`. For a class, the score `class_score(out, target)` of each picture "
+    "goes back. Where `target` is an `At`, as `unit` makes it, the places of a layer go back: the gradient that starts "
+    "at the layer's output A is A · mask (the third argument of `torch.autograd.grad`), and the mask is the gradient "
+    "of `target.fn(A)` at A. The network is in eval mode, and its ReLUs do not work in place. Leave no hook and no "
+    "`.grad`. `ReLURule`, `unit` and `pixel_grad` may be imported from `camtutor.guided`, `At` and `class_score` from "
+    "`camtutor.engine.targets`.",
     library='camtutor.deconvnet',
     trials=(Trial('By hand: channels x and −x, joined with weights 1 and 2, on the pixels 1, −2, 3', by_crossing,
                   torch.tensor([[[[-1., -4., -3.]]]]), 'The layer puts out 1, 4, 3. All that comes back to the ReLU '
@@ -404,10 +404,10 @@ e = exercise('5.7', 'A deconvnet without the machine',
             drawn_back('The score of class 2', target=2),
             drawn_back('The scores of each picture\'s top class'),
             drawn_back('A class for each picture', target=[1, 0, 2]),
-            drawn_back('A whole channel of a layer', layer='0.4', channel=2, whole=True),
-            drawn_back('The strongest place of a channel', layer='0.4', channel=2),
-            drawn_back('The strongest place of the strongest channel', layer='0.3'),
-            drawn_back('One neuron', layer='0.4', channel=(1, 2, 1))),
+            drawn_back('A whole channel of a layer', target=unit('0.4', 2, whole=True)),
+            drawn_back('The strongest place of a channel', target=unit('0.4', 2)),
+            drawn_back('The strongest place of the strongest channel', target=unit('0.3')),
+            drawn_back('One neuron', target=unit('0.4', (1, 2, 1)))),
     hints=('A is needed twice: as the output from which the gradient runs down to the pixels, and as plain numbers, '
            'the weight, which say how strongly each place starts. Only the first belongs to the graph.',
            'A forward hook on the layer keeps its output, and `model.get_submodule` finds the layer. Do not detach '
@@ -421,20 +421,21 @@ e = exercise('5.7', 'A deconvnet without the machine',
 @e.reference
 def deconvnet(model:nn.Module, # a network in eval mode whose ReLUs do not work in place
               x:Tensor, # batch (N,3,H,W)
-              target=None, # a class, see `class_score`
-              layer:str=None, channel=None, whole:bool=False # or a channel of a layer, see `unit_mask`
+              target=None # a class, see `class_score`, or a `unit`
              )->Tensor: # (N,3,H,W), signed
     "What a deconvnet brings back to the pixels, as a backward pass under the 'deconvnet' rule. No hook stays."
-    from camtutor.gradcam import class_score
+    from camtutor.engine.targets import At, class_score
     from camtutor.guided import ReLURule
+    layer = target.layer if isinstance(target, At) else ''
     x, kept = x.clone().requires_grad_(), []
-    handle = model.get_submodule(layer or '').register_forward_hook(lambda m, args, out: kept.append(out))
+    handle = model.get_submodule(layer).register_forward_hook(lambda m, args, out: kept.append(out))
     try:
         with ReLURule('deconvnet'): out = model(x)
     finally: handle.remove()
-    if layer is None: return torch.autograd.grad(class_score(out, target).sum(), x)[0]
+    if not layer: return torch.autograd.grad(class_score(out, target).sum(), x)[0]
     A, = kept
-    return torch.autograd.grad(A, x, unit_mask(A, channel, whole)*A.detach())[0]
+    mask, = torch.autograd.grad(target.fn(A).sum(), A)
+    return torch.autograd.grad(A, x, mask*A.detach())[0]
 
 e.edit("ReLURule('deconvnet')", "ReLURule('guided')",
        "This is guided backprop, which also blocks where the ReLU was closed on the way there. A deconvnet asks only "
@@ -445,11 +446,10 @@ deconvnet_gradient = e.edit("with ReLURule('deconvnet'): out = model(x)", 'out =
                             "gradient may stand outside.")
 
 @e.wrong
-def second_run(model, x, target=None, layer=None, channel=None, whole=False):
+def second_run(model, x, target=None):
     """A class goes back by the rule, but a channel by the ordinary gradient. Whatever you take the gradient of must
     come from a run *inside* the `with`."""
-    if layer is None: return deconvnet(model, x, target)
-    return deconvnet_gradient(model, x, target, layer, channel, whole)
+    return (deconvnet_gradient if isinstance(target, At) else deconvnet)(model, x, target)
 
 e.edit('kept.append(out)', 'kept.append(out.detach())',
        'What your hook keeps is detached, as the `Hook` of chapter 01 does it. Then no way leads from it to the '
@@ -458,36 +458,23 @@ e.edit('*A.detach()', '',
        'The channel sends back a 1 from each place. A deconvnet sends back what is there: the mask times the '
        'activation. (If A · mask is added up as a score, the gradient starts with the mask alone; the A must be in '
        'what starts.)')
-e.edit('whole)*A.detach()', 'whole)*A.detach()*2',
+e.edit('mask*A.detach()', 'mask*A.detach()*2',
        'It is twice what it should be: you take the gradient of A · A, and so A counts as weight and as what is '
        'weighed. `detach` the weight.')
-e.edit('unit_mask(A, channel, whole)*A.detach()', 'A.detach()',
+e.edit('mask*A.detach()', 'A.detach()',
        'All channels of the layer go back together. Multiply by the mask.')
-e.edit('(A, channel, whole)', '(A, channel)',
-       '`whole` is not used: only the strongest place goes back. Hand it to `unit_mask`.')
-
-@e.wrong
-def whole_map(model, x, target=None, layer=None, channel=None, whole=False):
-    "The whole map goes back whatever `whole` says. Hand it to `unit_mask`."
-    return deconvnet(model, x, target, layer, channel, whole=not isinstance(channel, tuple))
-
-e.edit('(A, channel, whole)', '(A, None, whole)',
-       '`channel` is not used: it is always the strongest one of each picture.')
 e.edit('class_score(out, target)', 'class_score(out)',
        '`target` is not used: it is always the top class that goes back.')
 
 @e.wrong
-def weighs_class(model, x, target=None, layer=None, channel=None, whole=False):
+def weighs_class(model, x, target=None):
     "A class is not weighed by its own score. Only the places of a channel are weighed, by their activations."
-    out = deconvnet(model, x, target, layer, channel, whole)
-    return out if layer else out*class_score(model(x), target).detach()[:, None, None, None]
+    out = deconvnet(model, x, target)
+    return out if isinstance(target, At) else out*class_score(model(x), target).detach()[:, None, None, None]
 
-@e.wrong
-def rectified(model, x, target=None, layer=None, channel=None, whole=False):
-    """You rectify what arrives at the pixels. There is no ReLU in front of the first layer; and the negative pixels
-    are half of the drawing."""
-    return deconvnet(model, x, target, layer, channel, whole).relu()
-
+e.wrong(lambda model, x, target=None: deconvnet(model, x, target).relu(),
+        'You rectify what arrives at the pixels. There is no ReLU in front of the first layer; and the negative pixels '
+        'are half of the drawing.')
 e.edit('finally: handle.remove()', 'finally: pass', 'A hook stays on the network: remove it, best in `finally`.')
 
 # 5.8 How much a unit sees

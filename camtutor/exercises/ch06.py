@@ -511,7 +511,7 @@ e = exercise('6.10', 'Is it an ear detector?',
 def part_energy(A:Tensor, # activations (N,C,h,w)
                 mask:Tensor # the part's mask in each picture (N,H,W), bool
                )->Tensor: # (C,), 0 to 1
-    "The share of each channel's positive activation, over all pictures, that lies on the part; the mask is averaged onto the grid of `A`."
+    "The share of each channel's positive activation, over all pictures, on the part; its mask is averaged to the grid."
     A = A.clamp(min=0)
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])
     return (A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)

@@ -6,10 +6,11 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode
 
+from camtutor.engine.layers import last_layer
+from camtutor.engine.targets import At, class_score
 from camtutor.exercises.ch04 import (ReLURule, RuledReLU, backprop_rule, cascade, deconvnet_rule, guided_backprop,
-                                     guided_rule, order_only, saliency, scramble, ssim_of)
-from camtutor.gradcam import capture, class_score, grad_cam, last_layer
-from camtutor.guided import PAINTERS
+                                     guided_rule, order_only, saliency, scramble, ssim_of, unit_mask)
+from camtutor.gradcam import capture, grad_cam
 from camtutor.show import upsample
 
 def signed_loop(g, clip=99):
@@ -137,35 +138,36 @@ def guided_tensor_hooks(model, x, target=None):
     try: return saliency(model, x, target)
     finally: [h.remove() for h in handles]
 
-def pixel_grad_capture(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
-    kept = []
-    def of_unit(out):
-        mask = unit_loop(kept[0].detach(), channel, whole)
-        return (kept[0]*mask*(kept[0].detach() if weigh else 1)).flatten(1).sum(1)
-    handles = []
-    if layer:
-        handles.append(model.get_submodule(layer).register_forward_hook(lambda m, a, out: (kept.append(out), out*1)[1]))
+def pixel_grad_capture(model, x, target=None, rule=None):
+    kept, handles = [], []
+    if isinstance(target, At):
+        def see(m, args, out):
+            kept.append(out)
+            return out*1
+        handles.append(model.get_submodule(target.layer).register_forward_hook(see))
+    of = (lambda out: target.fn(kept[0])) if handles else target
     try:
-        with RuleInSet(rule or 'backprop'): return capture(model, x, 'input', of_unit if layer else target).grads
+        with RuleInSet(rule or 'backprop'): return capture(model, x, 'input', of).grads
     finally:
         for h in handles: h.remove()
 
-def pixel_grad_seeded(model, x, target=None, rule=None, layer=None, channel=None, whole=False, weigh=False):
+def pixel_grad_seeded(model, x, target=None, rule=None):
     pixels, kept = x.clone().requires_grad_(True), []
-    handle = model.get_submodule(layer or '').register_forward_hook(lambda m, a, out: (kept.append(out),
-                                                                                       out.clone())[1])
+    def see(m, args, out):
+        kept.append(out)
+        return out.clone()
+    handle = model.get_submodule(getattr(target, 'layer', '')).register_forward_hook(see)
     with RuleOfOnesOwn(rule or 'backprop'): out = model(pixels)
     handle.remove()
-    if layer is None: return torch.autograd.grad(class_score(out, target), pixels, torch.ones(len(x)))[0]
-    message = unit_scatter(kept[0].detach(), channel, whole)
-    return torch.autograd.grad(kept[0], pixels, message*kept[0].detach() if weigh else message)[0]
+    score = target.fn(kept[0]) if isinstance(target, At) else class_score(out, target)
+    return torch.autograd.grad(score, pixels, torch.ones(len(x)))[0]
 
-def product_interpolated(model, x, target=None, layer=None):
+def product_interpolated(model, x, layer=None, target=None):
     seen = capture(model, x, layer or last_layer(model, x), target)
     m = (seen.grads.mean((2, 3), keepdim=True)*seen.acts).sum(1, keepdim=True).relu()
     return guided_backprop(model, x, target)*F.interpolate(m, x.shape[2:], mode='bilinear')
 
-def product_loop(model, x, target=None, layer=None):
+def product_loop(model, x, layer=None, target=None):
     found = []
     for one in x.split(1):
         c = capture(model, one, last_layer(model, one) if layer is None else layer, target)
@@ -228,15 +230,24 @@ def ssim_loop(a, b, size=7):
         found.append(torch.stack(here).mean())
     return torch.stack(found)
 
-def paint_enumerate(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+def paint_enumerate(model, x, method=guided_backprop, target=None, clip=99, scrambled=0, layers=None):
     for n, (name, forgetful) in enumerate(cascade(model, layers)):
-        if n == scrambled: return signed_loop(PAINTERS[method](forgetful, x, target), clip)
+        if n == scrambled: return signed_loop(method(forgetful, x, target), clip)
 
-def paint_next(model, x, method='guided_backprop', target=None, clip=99, scrambled=0, layers=None):
+def paint_next(model, x, method=guided_backprop, target=None, clip=99, scrambled=0, layers=None):
     steps = cascade(model, layers)
     for _ in range(scrambled): next(steps)
     name, copy = next(steps)
-    return signed_flat(PAINTERS[method](copy, x, target=target), clip=clip)
+    return signed_flat(method(copy, x, target=target), clip=clip)
+
+def unit_lambda(layer, channel=None, whole=False):
+    return At(layer, lambda A: torch.einsum('nchw,nchw->n', A, unit_mask(A, channel, whole)), 'mine')
+
+def unit_masked(layer, channel=None, whole=False):
+    def fn(acts):
+        mask = unit_loop(acts.detach(), channel, whole)
+        return torch.where(mask > 0, acts, 0.).flatten(1).sum(1)
+    return At(layer=layer, fn=fn, title=f'{layer}, {channel}')
 
 ANSWERS = {
     '4.1': (signed_loop, signed_flat),
@@ -256,4 +267,5 @@ ANSWERS = {
     '4.15': (ranks_formula, ranks_corrcoef),
     '4.16': (ssim_unfold, ssim_loop),
     '4.17': (paint_enumerate, paint_next),
+    '4.21': (unit_lambda, unit_masked),
 }

@@ -3,6 +3,7 @@ import torch, torch.nn.functional as F
 from torch import nn
 
 from camtutor.deconvnet import BACK, DeconvNet as Machine, SWITCHES, in_sequence, look
+from camtutor.engine.targets import At
 from camtutor.exercises.ch05 import MachineByGradient, filter_back, unpool
 from camtutor.gradcam import capture
 from camtutor.guided import ReLURule, pixel_grad, signed_image, unit_mask
@@ -80,15 +81,20 @@ class MachineOfClosures:
         for step in self.back: y = step(y)
         return y
 
-def deconvnet_one_line(model, x, target=None, layer=None, channel=None, whole=False):
-    return pixel_grad(model, x, target, 'deconvnet', layer, channel, whole, weigh=True)
+def deconvnet_one_line(model, x, target=None):
+    weighed = target
+    if isinstance(target, At): weighed = At(target.layer, lambda A: weigh(A, target), target.title)
+    return pixel_grad(model, x, weighed, 'deconvnet')
 
-def deconvnet_capture(model, x, target=None, layer=None, channel=None, whole=False):
-    def weighed(A): return (A*(A*unit_mask(A, channel, whole)).detach()).sum((1, 2, 3))
+def weigh(A, target):
+    mask, = torch.autograd.grad(target.fn(A).sum(), A, retain_graph=True)
+    return (A*(A*mask).detach()).sum((1, 2, 3))
+
+def deconvnet_capture(model, x, target=None):
     with ReLURule('deconvnet'):
-        if layer is None: return capture(model, x, 'input', target).grads
-        upto = nn.Sequential(*[m for _, m in steps_to(model, layer)])
-        return capture(upto, x, 'input', weighed).grads
+        if not isinstance(target, At): return capture(model, x, 'input', target).grads
+        upto = nn.Sequential(*[m for _, m in steps_to(model, target.layer)])
+        return capture(upto, x, 'input', lambda A: weigh(A, target)).grads
 
 def steps_to(model, layer):
     pairs = in_sequence(model)

@@ -1,0 +1,112 @@
+"""The Linear that reads global average pooling, found by watching the network run; where there is none, why not."""
+from typing import NamedTuple
+
+import torch, torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from camtutor.engine.inputs import network
+from camtutor.engine.targets import scores_of
+from camtutor.errors import CamError, doing
+from camtutor.hooks import eval_mode
+
+class Head(NamedTuple):
+    "A linear head on global average pooling: what it pools, and what it multiplies with."
+    acts:Tensor   # (N,C,h,w)
+    weight:Tensor # (K,C)
+    bias:Tensor   # (K,), or None
+
+class Reading(NamedTuple):
+    "What one Linear was given, and gave."
+    maps:Tensor   # the latest maps (N,C,h,w) before it
+    z:Tensor      # its input (N,C)
+    weight:Tensor # (K,C)
+    bias:Tensor   # (K,), or None
+    out:Tensor    # (N,K)
+
+class Watch(TorchFunctionMode):
+    "Keeps the latest maps (N,C,h,w), and a `Reading` of each Linear on (N,C)."
+    maps, linears = None, ()
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        out = f(*args, **(kwargs or {}))
+        if f is F.linear and out.ndim == 2: self.linears += (reading(self.maps, out.clone(), *args, **(kwargs or {})),)
+        elif isinstance(out, Tensor) and out.ndim == 4 and is_map(*out.shape): self.maps = out
+        return out
+
+def reading(maps, out, input, weight, bias=None): return Reading(maps, input, weight, bias, out)
+
+def is_map(n, c, h, w): return h * w > 1 and c * h > 1 # a pooled (N,C,1,1) is none, nor the same with channels last
+
+def is_mean(z, acts)->bool:
+    "Is z (N,C) the spatial mean of the maps (N,C,h,w)?"
+    if acts is None or z.shape != acts.shape[:2]: return False
+    tol = 1e-4 if z.dtype in (torch.float32, torch.float64) else 2e-2
+    return bool((z - acts.mean((2, 3))).abs().max() <= tol * z.abs().max())
+
+def is_scores(out, o)->bool:
+    "Are `out`, what the network gave, the scores `o` (N,K), or their softmax?"
+    out = scores_of(out)
+    if not isinstance(out, Tensor) or out.shape != o.shape: return False
+    return any(torch.allclose(out, s, equal_nan=True) for s in (o, o.softmax(1), o.log_softmax(1)))
+
+def bare(t): return None if t is None else t.detach()
+
+@doing('Looking for the head')
+def find_head(
+    model,         # ends in global average pooling and one Linear
+    x:Tensor=None, # a batch it accepts; None = one noise picture, 224×224
+)->Head:           # acts (N,C,h,w), weight (K,C), bias (K,)
+    """Run `model` once and find the Linear that gives the scores, and what it pools.
+
+    `CamError`, with the reason, if CAM is not exact there."""
+    model = network(model)
+    with Watch() as seen: out = run_once(model, x)
+    for l in seen.linears:
+        if is_mean(l.z, l.maps) and is_scores(out, l.out): return Head(bare(l.maps), bare(l.weight), bare(l.bias))
+    raise CamError(f"CAM of a {type(model).__name__}: {why_not(seen)} CAM is exact only for pooling and one Linear. "
+                   "Use Grad-CAM, "
+                   "which works with any head, or make a head that CAM can read: gap_head(body, n_classes) and "
+                   "retrain_head.")
+
+def head_weight(
+    model,         # ends in global average pooling and one Linear
+    x:Tensor=None, # a batch it accepts; None = one noise picture, 224×224
+)->Tensor:         # (K,C), shares memory with the model
+    "The weight (K,C) of the Linear that reads global average pooling. `CamError` where CAM is not exact."
+    return find_head(model, x).weight
+
+def probe(model, size=224)->Tensor:
+    "A fixed noise picture (1,C,size,size) like the ones `model` reads."
+    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if conv is None: raise CamError(f"this {type(model).__name__} has no Conv2d, so there are no maps over places.")
+    noise = torch.rand(1, conv.in_channels, size, size, generator=torch.Generator().manual_seed(0))
+    return noise.to(conv.weight)
+
+def run_once(model, x=None):
+    "What `model` gives for `x`, or for a probe; a failure becomes a `CamError` that says how it was run."
+    model = network(model)
+    hint = "Give a batch that it accepts as x=…" if x is None else "Check its shape, dtype and device."
+    x = probe(model) if x is None else x
+    try:
+        with eval_mode(model), torch.no_grad(): return model(x)
+    except RuntimeError as e:
+        raise CamError(f"the {type(model).__name__} failed on a batch {tuple(x.shape)} ({e}). {hint}") from e
+
+def why_not(seen)->str:
+    "What stands between the last map and the scores: one or two sentences."
+    if seen.maps is None: return "no map over places was seen while it ran (a compiled or scripted model hides them)."
+    last = tuple(seen.maps.shape)
+    if not seen.linears:
+        return f"no Linear layer ran. If {last[1]} is the number of classes, its last map {last} already is the CAM."
+    z = seen.linears[-1].z
+    if is_mean(z, seen.linears[-1].maps):
+        return ("what it gives are not the scores of its Linear: something comes after it, "
+                "or several outputs are put together.")
+    after = [l.weight for l in seen.linears if l.maps is seen.maps]
+    if len(after) > 1:
+        return f"{len(after)} Linear layers follow the last map {last}: {chain(after)}, with a hidden layer between."
+    if z[0].numel() == seen.maps[0].numel(): return f"its Linear reads the last map {last} flattened, without pooling."
+    return (f"its Linear reads {z.shape[1]} numbers that are not the mean over places of the last map {last} "
+            "(other pooling, or a norm after it).")
+
+def chain(weights): return ' → '.join(str(w.shape[1]) for w in weights) + f' → {weights[-1].shape[0]}'

@@ -1,0 +1,147 @@
+"""Which layers can be drawn, and which of them is the default: the last with places on which the score depends."""
+from itertools import chain
+from math import prod
+
+import torch
+from torch import Tensor
+
+from camtutor.engine.forward import Forward, check_batch
+from camtutor.engine.inputs import network
+from camtutor.engine.targets import scores_of, tensors_of
+from camtutor.engine.trace import is_norm, main_input, places_in, places_of, shapes_of, trace_of
+from camtutor.errors import CamError
+
+FEW = 4  # layers that are tried first, from the end
+
+def drawn_shapes(model, x)->dict:
+    "The layers that may be drawn: name -> (C,*places) for one picture of this size; also those with one place."
+    trace, shapes, size = trace_of(model, x), shapes_of(model, x), places_of(x)
+    found = {}
+    for l in trace.layers:
+        s = shapes.get(l.name)
+        if not s: continue
+        grids = {l.layout.grid_of: shapes[l.layout.grid_of][2:]} if l.layout.grid_of in shapes else {}
+        found[l.name] = s[1] if l.layout.kind in ('first', 'columns') else s[-1], *places_in(s, l.layout, size, grids)
+    return found
+
+def map_layers(
+    model, # a network, or a fastai Learner
+    x,     # a batch it takes; only its first picture is used
+)->dict:   # name -> (C,*places), in order of execution
+    """The layers of a network that can be drawn: stacks of maps in either layout, a transformer's blocks.
+
+    `CamError` if there is none."""
+    model = network(model)
+    check_batch(model, x)
+    norms = {l.name for l in trace_of(model, x).layers if is_norm(l)}
+    shapes = {n: s for n, s in drawn_shapes(model, x).items() if prod(s[1:]) > 1}
+    default = last_layer(model, x) if norms else ''
+    found = {n: s for n, s in shapes.items() if n not in norms or n == default}
+    if found: return found
+    raise CamError(f"no layer of this {type(model).__name__} gave maps of more than one place for a batch "
+                   f"{tuple(main_input(x).shape)}, "
+                   "or all of them ran more than once. Name one run of a layer, such as ('body', 0).")
+
+def _none(model):
+    return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
+            "anything "
+            "but zeros? If so, name a layer yourself; if it gives no tensors, a callable target too.")
+
+# ---- the default layer
+
+def tries(trace):
+    """The layers among which the default is sought, in turn: from the first that ever was one to the end; the last
+    few; all."""
+    names = trace.names
+    if trace.chosen: yield names[min(map(names.index, trace.chosen)):]
+    elif len(names) > FEW: yield names[-FEW:]
+    yield names
+
+def has_places(kept, name)->bool:
+    "Is this layer, in this pass, more than one place, and one stack of maps for each image?"
+    try: return prod(kept.maps(name, kept.acts[name]).shape[2:]) > 1
+    except CamError: return False
+
+def last_read(kept, names, grads):
+    "The last of these layers from whose places, not only a class token, there is a gradient; None if there is none."
+    read = [n for n, g in zip(names, grads) if g is not None and has_places(kept, n) and _any(kept, n, g)]
+    if not read: return None
+    return encoder_end(kept, read) if is_dense(kept.out, len(kept.size)) else read[-1]
+
+def _any(kept, name, g):
+    several = g.ndim > kept.acts[name].ndim
+    return any(bool(kept.maps(name, k).any()) for k in (g if several else [g]))
+
+def is_dense(out, places)->bool:
+    "Does the network give maps, boxes or masks in place of scores (N,K)?"
+    scores = scores_of(out)
+    if isinstance(scores, Tensor): return scores.ndim >= places + 2
+    return any(t.ndim >= places + 2 for t in tensors_of(out)) or isinstance(out, list)
+
+def encoder_end(kept, names):
+    """Of layers in order: before the maps first grow again, the last of those with the most channels.
+
+    That is where an encoder ends."""
+    shapes = [kept.at(n).shape for n in names]
+    grown = next((i for i in range(1, len(names)) if prod(shapes[i][2:]) > prod(shapes[i - 1][2:])), len(names))
+    return names[max(range(grown), key=lambda i: (shapes[i][1], i))]
+
+def settle(model, x, target, layout=None):
+    """One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers that
+    were tried."""
+    trace = trace_of(network(model), x)
+    for names in tries(trace):
+        if not names: break
+        kept = Forward(model, x, list(names), target, layout)
+        grads = kept.grads(target)
+        first = next(grads)
+        found = last_read(kept, names, first)
+        if found and (names == trace.names or not is_dense(kept.out, len(kept.size)) or trace.chosen):
+            trace.chosen.add(found)
+            return kept, found, chain([first], grads)
+    raise CamError(_none(network(model)))
+
+def look(
+    model,        # a network, or a fastai Learner
+    x,            # a batch it takes
+    layers=None,  # a layer or a list of them, see `Forward`; None = the last with places that the score depends on
+    target=None,  # see `class_score`
+    layout=None,  # see `Forward`
+):                # the pass kept, whose `names` are the layers; a generator of lists of pairs (A, g)
+    """One pass and the way back from a score to layers, given or default.
+
+    What `back` yields, for a few rows of K scores at a time."""
+    if layers is not None:
+        kept = Forward(model, x, layers, target, layout)
+        return kept, kept.back(target)
+    check_batch(network(model), x)
+    kept, name, grads = settle(model, x, target, layout)
+    at = kept.names.index(name)
+    kept.names, kept.many = [name], False
+    return kept, ([kept.pair(name, g[at])] for g in grads)
+
+def everything(out, n):
+    "A score for each of `n` images that depends on all that a network gives."
+    squares = [t.float().square().sum() for t in tensors_of(out) if t.requires_grad]
+    return sum(squares, torch.zeros(())).expand(n)
+
+def last_layer(
+    model,       # a network, or a fastai Learner
+    x,           # a batch it takes
+    target=None, # see `class_score`; it counts where parts of the output come from different layers
+)->str:          # a name, see `get_layer`
+    """The default layer: the last with places on which the score depends.
+
+    A CNN's last before pooling, a transformer's last before an attention; of networks that give maps or boxes, the end of
+    the encoder. It is remembered."""
+    model = network(model)
+    check_batch(model, x)
+    trace = trace_of(model, x)
+    if trace.chosen == {trace.names[-1]} and prod(drawn_shapes(model, x)[trace.names[-1]][1:]) > 1:
+        return trace.names[-1]
+    n = len(main_input(x))
+    def top_or_all(out):
+        scores = scores_of(out)
+        matrix = isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[1] and scores.requires_grad
+        return scores.amax(1) if matrix else everything(out, n)
+    return settle(model, x, top_or_all if target is None else target)[1]

@@ -1,0 +1,74 @@
+"""The one table of methods: a new method is one function and one row."""
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from camtutor.cam import cam_maps
+from camtutor.deconvnet import deconvnet
+from camtutor.engine.forward import first_output
+from camtutor.engine.inputs import network
+from camtutor.engine.layers import last_layer, look
+from camtutor.engine.trace import main_input
+from camtutor.errors import CamError, nearest
+from camtutor.gradcam import grad_cam
+from camtutor.guided import guided_backprop, guided_grad_cam, saliency
+
+class Method(NamedTuple):
+    "One way to explain a score."
+    fn:Callable # see `needs`
+    kind:str    # what comes out: 'map' (N,*places), or 'pixels' (N,3,H,W)
+    title:str   # as people write it
+    year:int
+    paper:str
+    passes:int  # forward passes that it costs
+    # 'gradients': fn(A, g). 'layer': fn(model, x, layer, target). 'network': fn(model, x, target=target), no layer
+    needs:str
+
+METHODS = dict(
+    cam=Method(cam_maps, 'map', 'CAM', 2016,
+               'Zhou et al., Learning Deep Features for Discriminative Localization', 1, 'network'),
+    grad_cam=Method(grad_cam, 'map', 'Grad-CAM', 2017,
+                    'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 1, 'gradients'),
+    saliency=Method(saliency, 'pixels', 'Saliency', 2013,
+                    'Simonyan et al., Deep Inside Convolutional Networks', 1, 'network'),
+    deconvnet=Method(deconvnet, 'pixels', 'Deconvnet', 2013,
+                     'Zeiler and Fergus, Visualizing and Understanding Convolutional Networks', 1, 'network'),
+    guided_backprop=Method(guided_backprop, 'pixels', 'Guided backprop', 2014,
+                           'Springenberg et al., Striving for Simplicity', 1, 'network'),
+    guided_grad_cam=Method(guided_grad_cam, 'pixels', 'Guided Grad-CAM', 2017,
+                           'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 2, 'layer'),
+)
+
+def method_name(name)->str:
+    "The key of a method, by its key or its title. `CamError` if there is none."
+    if isinstance(name, str) and name in METHODS: return name
+    found = next((key for key, row in METHODS.items() if row.title == name), None)
+    if found: return found
+    raise CamError(f"there is no method {name!r}. {nearest(name, METHODS)}")
+
+class Result(NamedTuple):
+    "What a method gave for N images."
+    out:object  # what the network gave
+    raw:Tensor  # the method's own result: maps (N,*places), or pixels (N,3,H,W)
+    layer:object # the name of the layer that was looked at; None if the method looks at none
+
+def apply(
+    row:Method,  # of `METHODS`
+    model,       # a network, or a fastai Learner
+    x,           # a batch it takes
+    layer=None,  # a name or a module; None = the default layer
+    target=None, # see `class_score`
+    layout=None, # a function from a layer's output to maps, for a network that no rule fits
+)->Result:
+    "Run one method. `CamError` for a layer where it looks at none, and for bad input."
+    if row.needs == 'gradients':
+        kept, chunks = look(model, x, layer, target, layout)
+        raw = [row.fn(A, g) for [(A, g)] in chunks]
+        return Result(kept.out, raw[0] if len(raw) == 1 else torch.cat(raw), kept.names[0])
+    if row.needs == 'network' and layer is not None:
+        raise CamError("it explains the network as a whole and looks at no layer. Leave layer away, or use 'grad_cam'.")
+    if row.needs == 'layer' and layer is None: layer = last_layer(model, x, target)
+    where = {} if layer is None else {'layer': layer}
+    with first_output(network(model), len(main_input(x))) as noted: raw = row.fn(model, x, target=target, **where)
+    return Result(noted.out, raw, layer)

@@ -1,0 +1,142 @@
+"Which layers can be drawn, by networks of every kind, and which is the default."
+import copy
+import pytest, torch
+import torchvision.models as tvm
+from torch import nn
+
+from camtutor.engine.layers import last_layer, map_layers
+from camtutor.errors import CamError
+from camtutor.hooks import Hooks, get_layer
+from test_hooks import Fails, hooks_left
+
+@pytest.fixture(scope='module')
+def resnet(): return tvm.resnet18()
+
+X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+def test_map_layers_of_a_resnet(resnet):
+    got = map_layers(resnet, X)
+    assert got == {'conv1': (64, 32, 32), 'bn1': (64, 32, 32), 'relu': (64, 32, 32), 'maxpool': (64, 16, 16),
+                   'layer1.0': (64, 16, 16), 'layer1': (64, 16, 16), 'layer2.0': (128, 8, 8), 'layer2': (128, 8, 8),
+                   'layer3.0': (256, 4, 4), 'layer3': (256, 4, 4), 'layer4.0': (512, 2, 2), 'layer4': (512, 2, 2)}
+    assert list(got)[0] == 'conv1' and list(got)[-1] == 'layer4'
+
+@pytest.mark.parametrize('name, last, n', [('squeezenet1_1', 'classifier.2', 15), ('googlenet', 'inception5b', 16),
+                                           ('mobilenet_v3_small', 'features.12', 17), ('densenet121', 'features.norm5', 21)])
+def test_map_layers_are_what_a_hook_sees(name, last, n):
+    net = getattr(tvm, name)(weights=None, **(dict(init_weights=False, aux_logits=False) if name == 'googlenet' else {})).eval()
+    got = map_layers(net, X)
+    assert list(got)[-1] == last and len(got) == n
+    with torch.no_grad(), Hooks([get_layer(net, k) for k in got]) as hs: net(X)
+    assert [tuple(a.shape[1:]) for a in hs.stored] == list(got.values())
+    assert all(h.fired == 1 for h in hs)
+    assert not any(torch.equal(a, b) for a, b in zip(hs.stored, hs.stored[1:]))
+
+def test_map_layers_name_stages_of_a_fastai_body(resnet):
+    net = nn.Sequential(nn.Sequential(*list(resnet.children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 3)))
+    assert list(map_layers(net, X)) == ['0.0', '0.1', '0.2', '0.3', '0.4.0', '0.4', '0.5.0', '0.5', '0.6.0', '0.6', '0.7.0', '0.7']
+
+def test_map_layers_look_into_a_wrapped_body(resnet):
+    class Body(nn.Module):
+        def __init__(self, net): super().__init__(); self.net = nn.Sequential(*list(net.children())[:-2])
+        def forward(self, x): return self.net(x)
+    class Wrap(nn.Module):
+        def __init__(self, net): super().__init__(); self.body, self.fc = Body(net), nn.Linear(512, 3)
+        def forward(self, x): return self.fc(self.body(x).mean((2, 3)))
+    assert list(map_layers(Wrap(resnet), X))[-2:] == ['body.net.7.0', 'body.net.7']
+
+def test_map_layers_leave_out_what_runs_twice_and_what_hands_on():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1), nn.ReLU(), nn.MaxPool2d(2)
+            self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
+        def forward(self, x):
+            x = self.pool(self.relu(self.conv1(x)))
+            x = self.drop(self.conv2(x))
+            return self.fc(self.pool(self.relu(x)).mean((2, 3)))
+    assert map_layers(Net(), X) == {'conv1': (4, 64, 64), 'conv2': (5, 32, 32)}
+
+def test_map_layers_of_an_in_place_relu_are_two():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Identity())
+    assert list(map_layers(nn.Sequential(net, nn.AdaptiveAvgPool2d(1)), X)) == ['0.0', '0']
+
+def test_map_layers_of_an_oblong_picture(resnet):
+    assert map_layers(resnet, torch.zeros(1, 3, 64, 160))['layer4'] == (512, 2, 5)
+
+class Tiles(nn.Module):
+    "Looks at the four quarters of a picture, one behind the other in the batch, and at the whole afterwards."
+    def __init__(self): super().__init__(); self.first, self.each, self.whole, self.fc = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.Linear(5, 2)
+    def forward(self, x):
+        tiles = torch.cat([t for rows in self.first(x).chunk(2, 2) for t in rows.chunk(2, 3)])
+        a, b, c, d = self.each(tiles).chunk(4)
+        return self.fc(self.whole(torch.cat([torch.cat([a, b], 3), torch.cat([c, d], 3)], 2)).mean((2, 3)))
+
+class Mirrored(nn.Module):
+    "Scores a picture and its mirror image, and takes the mean."
+    def __init__(self): super().__init__(); self.conv, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+    def forward(self, x):
+        a, b = self.fc(self.conv(torch.cat([x, x.flip(3)])).mean((2, 3))).chunk(2)
+        return (a + b) / 2
+
+def test_map_layers_leave_out_what_is_no_stack_for_each_picture():
+    assert map_layers(Tiles(), X) == {'first': (3, 64, 64), 'whole': (5, 64, 64)}
+    with pytest.raises(CamError, match='no layer of this Mirrored gave maps'): map_layers(Mirrored(), X)
+    assert map_layers(nn.Sequential(nn.Conv2d(3, 3, 1), Mirrored()), X) == {'0': (3, 64, 64)}
+
+@pytest.mark.parametrize('outer', [torch.no_grad, torch.enable_grad, torch.inference_mode])
+def test_map_layers_change_nothing(outer):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU(inplace=True)).train()
+    net[1].eval()
+    modes, state = [m.training for m in net.modules()], copy.deepcopy(net.state_dict())
+    rng = torch.get_rng_state()
+    with outer():
+        x = torch.ones(2, 3, 8, 8)
+        assert list(map_layers(net, x)) == ['0', '1', '3']
+        assert x.eq(1).all()
+    assert [m.training for m in net.modules()] == modes and hooks_left(net) == 0
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+def test_map_layers_spare_the_batch_and_the_random_numbers():
+    class Rough(nn.Module):
+        def __init__(self): super().__init__(); self.conv = nn.Conv2d(3, 4, 1)
+        def forward(self, x): return nn.functional.dropout(self.conv(x.mul_(2))).mean((2, 3))
+    x, net = torch.ones(2, 3, 4, 4), Rough()
+    rng = torch.get_rng_state()
+    assert map_layers(net, x) == {'conv': (4, 4, 4)}
+    assert x.eq(1).all() and torch.equal(torch.get_rng_state(), rng)
+
+@pytest.mark.parametrize('error', [RuntimeError('in the middle'), KeyboardInterrupt()])
+def test_map_layers_change_nothing_when_the_model_raises(error):
+    net = Fails(error).train()
+    with pytest.raises(type(error)): map_layers(net, torch.zeros(1, 3, 2, 2))
+    assert hooks_left(net) == 0 and net.training and net.lin.training
+
+@pytest.mark.parametrize('bad, told', [(X[0], r'shape \(3, 64, 64\)'), (X[:0], r'shape \(0, 3, 64, 64\)'), ('cat.jpg', 'is a str'), (None, 'is a NoneType')])
+def test_map_layers_want_a_batch(resnet, bad, told):
+    with pytest.raises(CamError, match=told): map_layers(resnet, bad)
+
+def test_map_layers_of_a_net_without_maps():
+    with pytest.raises(CamError, match='no layer of this Sequential gave maps'):
+        map_layers(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.zeros(1, 3, 2, 2))
+
+# channels last
+
+class Tall(nn.Module):
+    "Pools along the height alone, as networks that read lines of text or sound do."
+    def __init__(self):
+        super().__init__()
+        self.conv, self.pool, self.deep, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d((2, 1)), nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 4)
+    def forward(self, x): return self.fc(self.deep(self.pool(self.conv(x))).mean((2, 3)))
+
+@pytest.mark.parametrize('size', [224, 384])   # at 384 the first stage puts out (96,96,96)
+def test_the_network_says_which_axis_its_channels_are(size):
+    swin, x = tvm.swin_t(weights=None), torch.zeros(1, 3, size, size)
+    both = map_layers(swin, x)
+    assert both['features.1'] == (96, size // 4, size // 4) and both['features.3.0'] == (192, size // 8, size // 8) and len(both) == 20
+
+def test_maps_of_another_aspect_than_the_picture():
+    assert map_layers(Tall(), torch.zeros(1, 3, 64, 256)) == {'conv': (8, 64, 256), 'pool': (8, 32, 256), 'deep': (8, 32, 256)}
+
