@@ -25,35 +25,40 @@ def check_tensor(got, # what was computed
     if got.shape != want.shape:
         raise AssertionError(f'{name} should have shape {tuple(want.shape)}, but it has {tuple(got.shape)}.')
     if got.dtype != want.dtype: raise AssertionError(f'{name} should be {want.dtype}, but it is {got.dtype}.')
-    if not got.numel(): return Agreement(tuple(got.shape), got.dtype, 0.)
     a, b = got.detach().double(), want.detach().double()
+    try: torch.testing.assert_close(a, b, rtol=rtol, atol=atol, check_layout=False)
+    except AssertionError: raise AssertionError(f'{name} {worst_place(a, b, rtol, atol)}') from None
+    return Agreement(tuple(got.shape), got.dtype, (a - b).abs().nan_to_num(0.).max().item() if a.numel() else 0.)
+
+def worst_place(a, b, rtol, atol)->str:
+    "Where `a` is not finite though `b` is, or else farthest from it, in words."
     bad = ~torch.isfinite(a) & torch.isfinite(b)
-    if bad.any(): raise AssertionError(f'{name} holds {a[bad][0].item()} at {_where(bad)}, {int(bad.sum())} such values in all.')
+    if bad.any(): return f'holds {a[bad][0].item()} at {first_of(bad)}, {int(bad.sum())} such values in all.'
     off = ((a - b).abs() - rtol*b.abs()).masked_fill(a == b, -math.inf)
-    if not (off <= atol).all():
-        i = _where(off == off[~off.isnan()].max()) if not off.isnan().all() else (0,)*a.ndim
-        share = (~(off <= atol)).double().mean().item()
-        raise AssertionError(f'{name} should be {b[i].item():.6g} at {i}, but it is {a[i].item():.6g}; '
-                             f'{share:.0%} of its {a.numel()} values are off.')
-    return Agreement(tuple(got.shape), got.dtype, (a - b).abs().nan_to_num(0.).max().item())
+    i = first_of(off == off[~off.isnan()].max()) if not off.isnan().all() else (0,)*a.ndim
+    share = (~torch.isclose(a, b, rtol, atol)).double().mean().item()
+    return (f'should be {b[i].item():.6g} at {i}, but it is {a[i].item():.6g}; '
+            f'{share:.0%} of its {a.numel()} values are off.')
 
-def _where(mask): return tuple(torch.nonzero(mask)[0].tolist())
+def first_of(mask): return tuple(torch.nonzero(mask)[0].tolist())
 
-_card = ('<div style="border-left:4px solid {colour};border-left-color:color-mix(in srgb,{colour} 65%,var(--jp-ui-font-color1,{colour}));'
-         'padding:.3em .9em;margin:.4em 0;max-width:46em;font-size:14px;line-height:1.45"><b>{head}</b>{body}</div>')
+CARD = ('<div style="border-left:4px solid {colour};'
+        'border-left-color:color-mix(in srgb,{colour} 65%,var(--jp-ui-font-color1,{colour}));'
+        'padding:.3em .9em;margin:.4em 0;max-width:46em;font-size:14px;line-height:1.45"><b>{head}</b>{body}</div>')
+
+STRESS = re.compile(r'(?<![\w*])\*([^*\s](?:[^*]*[^*\s])?)\*(?![\w*])')
 
 def marked(text)->str: # HTML
     "Text with its `code` and *stress*; everything else as it stands."
-    words = [re.sub(r'(?<![\w*])\*([^*\s](?:[^*]*[^*\s])?)\*(?![\w*])', r'<em>\1</em>', t) if i % 2 == 0 else f'<code>{t}</code>'
-             for i, t in enumerate(re.split('`([^`]+)`', escape(str(text))))]
-    return ''.join(words)
+    parts = re.split('`([^`]+)`', escape(str(text)))
+    return ''.join(f'<code>{t}</code>' if i % 2 else STRESS.sub(r'<em>\1</em>', t) for i, t in enumerate(parts))
 
 def card(head, # a short title, `marked`; shown in bold
          body:str='', # HTML below it
          colour:str='#5b4b8a' # the bar at its left
         )->str:
     "A small HTML card, readable on a light and on a dark page."
-    return _card.format(head=marked(head), body=body, colour=colour)
+    return CARD.format(head=marked(head), body=body, colour=colour)
 
 class Prediction:
     "A question and the option that the learner picked."
@@ -65,7 +70,8 @@ class Prediction:
         "Show the answer beside what was predicted."
         from IPython.display import HTML, display
         answer = str(answer)
-        if answer not in self.options: raise CamError(f'{answer!r} was not an option of {self.question!r}: {", ".join(self.options)}.')
+        if answer not in self.options:
+            raise CamError(f'{answer!r} was not an option of {self.question!r}: {", ".join(self.options)}.')
         if self.choice is None: head, colour = f'It is {answer}.', '#777'
         elif self.choice == answer: head, colour = f'✓ You said {answer}, and so it is.', '#1b7f5a'
         else: head, colour = f'✗ You said {self.choice}; it is {answer}.', '#b5432a'
@@ -79,9 +85,11 @@ def predict(question:str, # asked before the cell that answers it
     from camtutor.ui.ask import asked
     from camtutor.ui.helper import show_widget
     options = [str(o) for o in options]
-    if len(set(options)) < max(2, len(options)): raise CamError(f'{question!r} needs two or more different options, not {options}.')
+    if len(set(options)) < max(2, len(options)):
+        raise CamError(f'{question!r} needs two or more different options, not {options}.')
     p = Prediction(question, options)
-    buttons = w.ToggleButtons(options=options, value=None, layout=w.Layout(width='auto'), style=dict(button_width='auto'))
+    buttons = w.ToggleButtons(options=options, value=None, layout=w.Layout(width='auto'),
+                              style=dict(button_width='auto'))
     buttons.observe(lambda change: setattr(p, 'choice', change['new']), 'value')
     shown = ' &nbsp;·&nbsp; '.join(map(escape, options))
     show_widget(asked(card('Predict: ' + question), buttons),

@@ -20,4 +20,5 @@ def wired(script, number):
             + '\n'.join([percent(asked(number)), questions.lstrip('\n')]))
 
 if __name__ == '__main__':
-    for path in map(Path, sys.argv[1:]): path.write_text(wired(path.read_text(encoding='utf8'), path.name[:2]), encoding='utf8')
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(wired(path.read_text(encoding='utf8'), path.name[:2]), encoding='utf8')

@@ -24,7 +24,7 @@ _used = {} # by id: (the library's, the learner's) while `use` is on
 
 def ex(id:str # of the exercise: "3.2"
       ): # a decorator
-    "Check the function or class below, show a card, keep the progress. Where the library has it, its name stays the library's: see `use`."
+    "Check the function or class below and keep the progress. Where the library has it, its name stays the library's."
     e = find(id)
     if e.kind != 'function': raise CamError(f'{id} is a question: answer it with ex.answer("{id}", …).')
     def check(answer):
@@ -35,9 +35,14 @@ def ex(id:str # of the exercise: "3.2"
 def judge(e, answer)->Verdict:
     "Grade, remember, show."
     with suspended(): v = grade(e, answer)
-    note = '' if v.state == 'not attempted' else store.note_answer(e.id, v.state)[1]
-    show(verdict_card(v, note))
+    show(remembered(v) if v.state != 'not attempted' else verdict_card(v))
     return v
+
+def remembered(v)->Card:
+    "The card of a verdict that goes into the progress file; it says when a mistake was made before."
+    done, note = store.note_answer(v.exercise.id, v.state, [m.key for m in v.mistakes])
+    times = max((done.get(v.exercise.id, {}).get('mistakes', {}).get(m.key, 0) for m in v.mistakes), default=0)
+    return verdict_card(v, note, times)
 
 def answer(id:str, # of a question
            value # a number, a shape, an option or a text
@@ -61,14 +66,14 @@ def ask(id:str # of a multiple-choice question
     reply.add_class('ct-reply')
     pick.observe(lambda change: setattr(reply, 'value', reply_to(id, change['new'])), 'value')
     head = f'Question {e.id}: {e.task}'
-    show_widget(asked(card(head), pick, reply), card(head, '<ul>' + ''.join(f'<li>{marked(o)}</li>' for o in e.options) + '</ul>'),
-                '\n'.join([head, *('  - ' + o for o in e.options)]))
+    options = '<ul>' + ''.join(f'<li>{marked(o)}</li>' for o in e.options) + '</ul>'
+    text = '\n'.join([head, *('  - ' + o for o in e.options)])
+    show_widget(asked(card(head), pick, reply), card(head, options), text)
 
 def reply_to(id:str, option:str)->str: # HTML
     "Grade one option and give its card."
     e = find(id)
-    v = grade(e, option)
-    return verdict_card(v, store.note_answer(e.id, v.state)[1])._repr_html_()
+    return remembered(grade(e, option))._repr_html_()
 
 def hint(id:str,
          grade:int=None # 1, 2 or 3; left out, the next one
@@ -91,9 +96,11 @@ def solution(id:str,
     d = d.get(e.id, dict(state='', failures=0))
     if not (store.passed(d) or d['failures'] >= 3 or reveal):
         left = 3 - d['failures']
-        return show(Card(f'{named(e)} · {e.title}', (('p', f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
-                         f'`ex.hint("{e.id}")` helps; `ex.solution("{e.id}", reveal=True)` shows it now.'),)))
-    show(Card(f'{named(e)} · {e.title}: the reference', (('code', e.solution), ('p', e.why), *([('p', note)] if note else []))))
+        text = (f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
+                f'`ex.hint("{e.id}")` helps; `ex.solution("{e.id}", reveal=True)` shows it now.')
+        return show(Card(f'{named(e)} · {e.title}', (('p', text),)))
+    parts = ('code', e.solution), ('p', e.why), ('p', note)
+    show(Card(f'{named(e)} · {e.title}: the reference', tuple(p for p in parts if p != ('p', ''))))
 
 def progress():
     "How far you are: a table by chapter."
@@ -105,7 +112,7 @@ def progress_table(done:dict, note='')->Table:
     rows, every = [], exercises()
     for c, title in CHAPTERS.items():
         mine = [e for e in every.values() if e.chapter == c]
-        marks = ' '.join(f'{STATES[done[e.id]["state"]][0] if done.get(e.id, {}).get("state") else "○"}{e.id}' for e in mine)
+        marks = ' '.join(STATES[done.get(e.id, {}).get('state') or 'not attempted'][0] + e.id for e in mine)
         rows.append((f'{c} {title}', (sum(store.passed(done.get(e.id)) for e in mine), len(mine)), marks))
     n = sum(r[1][0] for r in rows)
     return Table(f'{n} of {len(every)} exercises done', ('chapter', 'done', 'exercises'), tuple(rows), note)
@@ -115,14 +122,16 @@ def next_():
     done, note = store.read()
     e = next((e for e in exercises().values() if not store.passed(done.get(e.id))), None)
     if e is None: return show(Card('All exercises are done.', (('p', note),) if note else ()))
-    show(Card(f'Next: {named(e).lower()} · {e.title}', (('p', e.task), ('code', e.stub), *([('p', note)] if note else []))))
+    parts = ('p', e.task), ('code', e.stub), *([('p', note)] if note else [])
+    show(Card(f'Next: {named(e).lower()} · {e.title}', parts))
 
 def reset(id:str=None # one exercise; all of them if left out
          ):
     "Begin again with one exercise, or with all; the old file is kept beside the new."
     note = store.forget(find(id).id if id else None)
     begins = f'{named(find(id))} begins again.' if id else 'Your progress begins again.'
-    show(Card(begins if id or not store.read()[0] else 'Your progress is as it was.', (('p', note),) if note else ()))
+    if not id and store.read()[0]: begins = 'Your progress is as it was.'
+    show(Card(begins, (('p', note),) if note else ()))
 
 # The library on the learner's own function
 
@@ -130,14 +139,16 @@ def use(id:str):
     "Let this notebook and the whole library, explorer included, run on your own answer."
     e = find(id)
     if not e.library: raise CamError(f'{named(e)} is not part of the library, so nothing would use it.')
-    if e.id not in _answers: raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
+    if e.id not in _answers:
+        raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
     take_back(id)
     _used[e.id] = library_of(e), _answers[e.id]
     swap(*_used[e.id])
     refresh_explorers()
     right = grade_quietly(e)
-    show(Card(f'Notebook and library now run on your `{e.name}`.', (('p', f'`ex.unuse("{e.id}")` gives the library its own back.'),
-              *([] if right else [('p', 'It is not right yet: what you see now is your version.')]))))
+    texts = [f'`ex.unuse("{e.id}")` gives the library its own back.']
+    if not right: texts.append('It is not right yet: what you see now is your version.')
+    show(Card(f'Notebook and library now run on your `{e.name}`.', tuple(('p', t) for t in texts)))
 
 def grade_quietly(e):
     with suspended(): return grade(e, _answers[e.id]).passed
@@ -169,10 +180,19 @@ def suspended():
         for theirs, mine in _used.values(): swap(theirs, mine)
 
 def swap(old, new):
-    "Put `new` in the place of `old` in the notebook, and in every module of the library and its tables."
-    ours = [vars(m) for name, m in list(sys.modules.items()) if name.startswith('camtutor.') and not name.startswith('camtutor.exercises')]
-    for names in [vars(sys.modules['__main__']), *ours, *(v for names in ours for v in list(names.values()) if type(v) is dict)]:
-        for k in [k for k, v in names.items() if v is old]: names[k] = new
+    "Put `new` in the place of `old` in the notebook, in every module of the library, and in its tables and their rows."
+    ours = [vars(m) for name, m in list(sys.modules.items())
+            if name.startswith('camtutor.') and not name.startswith('camtutor.exercises')]
+    tables = [v for names in ours for v in list(names.values()) if type(v) is dict]
+    for names in [vars(sys.modules['__main__']), *ours, *tables]:
+        for k, v in list(names.items()):
+            if (changed := exchanged(v, old, new)) is not v: names[k] = changed
+
+def exchanged(v, old, new):
+    "`new` for `old`, and a row of a table (a named tuple) with `new` in the place of `old`; anything else as it is."
+    if v is old: return new
+    if not (isinstance(v, tuple) and hasattr(v, '_fields') and any(f is old for f in v)): return v
+    return v._replace(**{name: new for name, f in zip(v._fields, v) if f is old})
 
 def refresh_explorers():
     "Open explorers show at once what the exchange has changed."

@@ -25,36 +25,46 @@ def from_stub(e):
     return scope[e.name]
 
 def right_answers(e):
-    rights = [('the reference', e.reference), *((f'the alternative {a.__name__}', a) for a in e.also)]
+    rights = [('the reference', e.reference)]
     if e.library: rights.append(("the library's own", library_of(e)))
     found = []
     for what, answer in rights:
         v = grade(e, answer)
-        if v.state not in ('correct', 'written'): found.append(f'{what} is {v.state!r}: {v.message} {v.where or ""}'.rstrip())
+        if v.state not in ('correct', 'written'):
+            found.append(f'{what} is {v.state!r}: {v.message} {v.where or ""}'.rstrip())
     return found
 
 def wrong_answers(e):
     found = []
     for m in e.mistakes:
-        v, name = grade(e, m.answer), getattr(m.answer, '__name__', repr(m.answer))
-        if v.passed: found.append(f'the wrong version {name} passes')
-        elif v.mistake is not m: found.append(f'the wrong version {name} is not recognised, but '
-                                              + (f'taken for {getattr(v.mistake.answer, "__name__", v.mistake.answer)}' if v.mistake else f'only: {v.message}'))
+        v = grade(e, m.answer)
+        taken = ' and '.join(f'taken for {x.key!r}' for x in v.mistakes) or f'only: {v.message}'
+        if v.passed: found.append(f'the wrong version {m.key!r} passes')
+        elif v.mistakes != (m,): found.append(f'the wrong version {m.key!r} is not recognised, but {taken}')
     return found
 
 def texts(e):
-    found = []
-    if len(e.mistakes) < LEAST[e.kind]: found.append(f'{len(e.mistakes)} wrong versions; {LEAST[e.kind]} are needed')
+    return [*diagnoses(e), *(hints(e) if e.kind in HINTED else []),
+            *(f'hint {i + 1} gives the solution away: {l}' for i, h in enumerate(e.hints) for l in given_away(e, h))]
+
+def diagnoses(e):
+    few, found = len(e.mistakes) < LEAST[e.kind], []
+    if few: found.append(f'{len(e.mistakes)} wrong versions; {LEAST[e.kind]} are needed')
     if len({m.diagnosis for m in e.mistakes}) < len(e.mistakes): found.append('two wrong versions share a diagnosis')
     if any(len(m.diagnosis) < 20 for m in e.mistakes): found.append('a diagnosis is too short to help')
-    if e.kind in HINTED and (len(e.hints) != 3 or not all(map(str.strip, e.hints))): found.append('three hints are needed')
-    if e.kind in HINTED and not e.why: found.append('why it matters is missing')
-    found += [f'hint {i + 1} gives the solution away: {l}' for i, h in enumerate(e.hints) for l in given_away(e, h)]
+    return found
+
+def hints(e):
+    found = []
+    if len(e.hints) != 3 or not all(map(str.strip, e.hints)): found.append('three hints are needed')
+    if not e.why: found.append('why it matters is missing')
     return found
 
 def given_away(e, hint):
     "Lines of the solution that stand in a hint."
-    if e.kind != 'function': return [str(e.reference)] if squeezed(str(e.reference)) in squeezed(hint) and len(str(e.reference)) > 1 else []
+    if e.kind != 'function':
+        right = str(e.reference)
+        return [right] if len(right) > 1 and squeezed(right) in squeezed(hint) else []
     stub = set(map(squeezed, blank(e.solution, e.name).splitlines()))
     body = [l for l in e.solution.splitlines() if squeezed(l) not in stub and len(squeezed(l)) > 16]
     return [l.strip() for l in body if squeezed(l).removeprefix('return') in squeezed(hint)]
@@ -65,11 +75,15 @@ def section(number:str)->list: # of (cell type, source)
     "The cells of the section `## Exercises` of a chapter."
     mine = [e for e in exercises().values() if e.chapter == number and e.kind != 'choice']
     first = mine[0].id
-    intro = ('Write the body of a function and run its cell: it is checked at once, and a wrong answer is told apart from other wrong answers. '
-             f'`ex.hint("{first}")` gives a hint, three in all; `ex.solution("{first}")` the solution, after a pass or three tries; `ex.progress()` shows how far you are.')
+    intro = ('Write the body of a function and run its cell: it is checked at once, '
+             'and a wrong answer is told apart from other wrong answers. '
+             f'`ex.hint("{first}")` gives a hint, three in all; `ex.solution("{first}")` the solution, '
+             'after a pass or three tries; `ex.progress()` shows how far you are.')
     cells = [('markdown', intro), ('code', 'from camtutor.exercises import ex')]
-    for e in mine: cells += [('markdown', f'**Exercise {e.id}** {e.title}{"" if e.title[-1] in ".?!" else "."} {e.task}'), ('code', e.stub)]
+    for e in mine: cells += [('markdown', f'**Exercise {e.id}** {sentence(e.title)} {e.task}'), ('code', e.stub)]
     return cells
+
+def sentence(title): return title if title[-1] in '.?!' else title + '.'
 
 def asked(number:str)->list: # of (cell type, source)
     "The multiple-choice cells at the head of a chapter's section `## Questionnaire`."
@@ -84,5 +98,6 @@ def check(ids=())->int: # how many exercises have a fault
     for i, e in chosen.items():
         found = faults(e)
         bad += bool(found)
-        print(f'{"✗" if found else "✓"} {i:5} {e.title} ({e.kind}, {len(e.mistakes)} wrong versions)', *(f'\n      {f}' for f in found), sep='')
+        print(f'{"✗" if found else "✓"} {i:5} {e.title} ({e.kind}, {len(e.mistakes)} wrong versions)')
+        for f in found: print('     ', f)
     return bad

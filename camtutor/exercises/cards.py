@@ -11,6 +11,9 @@ STATES = {'not attempted': ('○', 'not attempted yet', GREY), 'raised': ('!', '
           'wrong': ('✗', 'not right yet', RED), 'slow': ('✓', 'correct, but slow', AMBER),
           'correct': ('✓', 'correct', GREEN), 'written': ('✎', 'compare', VIOLET)}
 
+CODE = ('margin:.4em 0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;'
+        'font-size:13px;line-height:1.35')
+
 @dataclass(frozen=True)
 class Card:
     "A title and paragraphs. `code` paragraphs are shown as they are; `folded` ones behind a click."
@@ -27,7 +30,7 @@ class Card:
 
 def html(kind, text):
     if kind == 'fold': return f'<details><summary>{escape(text[0])}</summary>{html("code", text[1])}</details>'
-    if kind == 'code': return f'<pre style="margin:.4em 0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;font-size:13px;line-height:1.35">{escape(text)}</pre>'
+    if kind == 'code': return f'<pre style="{CODE}">{escape(text)}</pre>'
     return '<div style="margin:.3em 0">' + marked(text).replace('\n', '<br>') + '</div>'
 
 def plain(kind, text):
@@ -46,19 +49,21 @@ def named(e):
     "What a card calls an exercise."
     return f'{"Exercise" if e.kind == "function" else "Question"} {e.id}'
 
-def verdict_card(v:Verdict, note='')->Card:
-    "The card for one graded answer."
+def verdict_card(v:Verdict, note='', times=0)->Card:
+    "The card for one graded answer; `times` counts how often this mistake was named, this time included."
     e = v.exercise
     icon, words, colour = STATES[v.state]
     if v.where and v.where.stopped: words = 'your code was stopped'
-    body = dict(raised=raised_parts, wrong=wrong_parts, correct=right_parts, slow=right_parts, written=written_parts).get(v.state, new_parts)(v)
+    body = PARTS[v.state](v)
+    if times > 1: body.append(('p', f'This mistake was named {times} times so far.'))
     if v.printed: body.append(('fold', ('It printed', v.printed[:2000].rstrip())))
     if note: body.append(('p', note))
     return Card(f'{icon} {named(e)} · {e.title}: {words}', tuple(body), colour)
 
 def new_parts(v):
     e = v.exercise
-    how = f'Write the body of `{e.name}` and run the cell.' if e.kind == 'function' else f'Answer with `ex.answer("{e.id}", …)`.'
+    how = f'Answer with `ex.answer("{e.id}", …)`.'
+    if e.kind == 'function': how = f'Write the body of `{e.name}` and run the cell.'
     return [('p', f'{how} `ex.hint("{e.id}")` helps.')] + fallback(v)
 
 def fallback(v):
@@ -66,18 +71,20 @@ def fallback(v):
     e = v.exercise
     if not e.library: return []
     if v.state in ('correct', 'slow'):
-        return [('p', f'The cells below go on with the library\'s `{e.name}`, which also explains wrong input. `ex.use("{e.id}")` puts yours in its place, here and under the sliders.')]
+        return [('p', f"The cells below go on with the library's `{e.name}`, which also explains wrong input. "
+                      f'`ex.use("{e.id}")` puts yours in its place, here and under the sliders.')]
     return [('p', f'The cells below run with the library\'s `{e.name}`.')]
 
 def raised_parts(v):
     w = v.where
     if w.stopped == 'time': first = [('p', 'It ran longer than it may. Is there a loop that does not end?')]
-    elif w.stopped == 'memory': first = [('p', 'It asked for more memory than it may. Is something growing, or a shape multiplied out?')]
+    elif w.stopped == 'memory':
+        first = [('p', 'It asked for more memory than there is. Is something growing, or a shape multiplied out?')]
     else: first = [('p', f'{w.kind}: {w.message}')]
     line = [('code', '\n'.join([f'{w.number:>4}  {w.line}', *(f'      {x}' for x in w.values)]))] if w.line else []
     return first + line + [('p', 'Tried with: ' + v.message)] + diagnosis(v) + nudge(v) + fallback(v)
 
-def diagnosis(v): return [('p', v.mistake.diagnosis)] if v.mistake else []
+def diagnosis(v): return [('p', m.diagnosis) for m in v.mistakes]
 def nudge(v): return [('p', f'`ex.hint("{v.exercise.id}")` helps.')] if v.exercise.hints else []
 def wrong_parts(v): return diagnosis(v) + ([('p', v.message)] if v.message else []) + nudge(v) + fallback(v)
 
@@ -90,6 +97,9 @@ def right_parts(v):
 def written_parts(v):
     return [('p', 'A model answer, beside yours:'), ('p', v.exercise.solution), ('p', v.exercise.why),
             ('p', f'Does yours say as much? `ex.reset("{v.exercise.id}")` takes it back.')]
+
+PARTS = {'not attempted': new_parts, 'raised': raised_parts, 'wrong': wrong_parts, 'slow': right_parts,
+         'correct': right_parts, 'written': written_parts}
 
 def bar(n, of, width=12): return '█'*round(width*n/of) + '░'*(width - round(width*n/of))
 

@@ -18,7 +18,8 @@ def seeded(module, seed=0):
 def tiny(seed=0, inplace=False, k=3):
     "A network of two convolutions, pooling and a linear layer; its maps are 6 × 5 for a picture 12 × 10."
     return seeded(nn.Sequential(
-        nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(inplace)),
+        nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2),
+                      nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(inplace)),
         nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, k))), seed)
 
 def pictures(n=2, seed=0): return rand(n, 3, 12, 10, seed=seed)
@@ -32,18 +33,22 @@ def copied(args): return [a.clone() if isinstance(a, Tensor) else a for a in arg
 def gives(title, *args, want=None):
     "A trial: `answer(*args)`, on fresh copies."
     def run(answer): return answer(*copied(args))
-    return Trial(title, run) if want is None else Trial(title, run, torch.as_tensor(want) if isinstance(want, (list, Tensor)) else want)
+    if want is None: return Trial(title, run)
+    return Trial(title, run, torch.as_tensor(want) if isinstance(want, (list, Tensor)) else want)
 
 def keeps(*args):
     "A trial: the arguments must be the same after the call."
     def run(answer):
         mine = copied(args)
         answer(*mine)
-        return {'the arguments are as before': all(torch.equal(a, b) for a, b in zip(mine, args) if isinstance(a, Tensor))}
-    return Trial('Your function called on tensors that are needed afterwards', run, {'the arguments are as before': True}, 'Something is changed in place: look for `relu_`, `+=`, `[…] =`.')
+        same = all(torch.equal(a, b) for a, b in zip(mine, args) if isinstance(a, Tensor))
+        return {'the arguments are as before': same}
+    return Trial('Your function called on tensors that are needed afterwards', run,
+                 {'the arguments are as before': True},
+                 'Something is changed in place: look for `relu_`, `+=`, `[…] =`.')
 
 def one_by_one(*args, batched=None):
-    "A trial: a batch gives what its images give alone. `batched` says which arguments have the batch first; all if left out."
+    "A trial: a batch gives what its images give alone. `batched`: which arguments have the batch first (None: all)."
     which = range(len(args)) if batched is None else batched
     n = len(args[which[0]])
     def run(answer):

@@ -1,12 +1,15 @@
 "What an exercise is, and how an answer is graded."
-# An `Exercise` is a reference, the trials that an answer goes through, and a bank of mistakes: wrong answers that people
-# give, as real code, each with what a tutor would say. Grading runs the trials in order and stops at the first that fails.
-# The answer is then compared with the bank: a mistake is recognised when the answer *behaves* like it on every trial.
+# An `Exercise` is a reference, the trials that an answer goes through, and a bank of mistakes: wrong answers that
+# people give, as real code, each with what a tutor would say. Grading runs the trials in order and stops at the first
+# that fails. The answer is then compared with the bank: a mistake is recognised when the answer *behaves* like it on
+# every trial. Where no single mistake is recognised, those that are edits of the reference are tried two by two.
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
+from itertools import combinations
 from typing import Callable
 from zlib import crc32
-import contextlib, inspect, io, math, random, time
+import contextlib, inspect, io, math, random, re, time
 
 import numpy as np
 import torch
@@ -14,11 +17,15 @@ from torch import Tensor
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError, nearest
-from camtutor.exercises.guard import MemoryLimit, TimeLimit, guarded
+from camtutor.exercises.edits import paired, source_of
+from camtutor.exercises.guard import TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
 from camtutor.exercises.trace import Raised, raised, shortened
 
-CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet', '06': 'Feature maps'}
+CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet',
+            '06': 'Feature maps'}
+
+declared = {} # by id: what the chapters' modules declare, in their order
 
 class same_as_reference: "Marks a trial whose expected outcome is what the reference gives."
 
@@ -35,6 +42,12 @@ class Mistake:
     "A wrong answer that people give, and what a tutor would say to it."
     answer:object # a function or class that behaves so; for a question, the wrong value
     diagnosis:str
+    changes:tuple = () # of (old, new), if it is an edit of the reference
+
+    @property
+    def key(self)->str:
+        "The first sentence of its diagnosis, or two if it is short: by this the progress file knows it."
+        return re.match(r'.{20,}?[.:?!](?= |$)|.*', self.diagnosis)[0]
 
 @dataclass(frozen=True)
 class Exercise:
@@ -49,7 +62,6 @@ class Exercise:
     why:str = '' # one or two sentences, shown after a pass: why it matters
     kind:str = 'function' # 'function' (or class), 'value', 'choice' or 'written'
     library:str = '' # the module of the package that has it: 'camtutor.cam'
-    also:tuple = () # other right answers, in another style
     speed:Callable|None = None # answer -> anything: a larger case to be timed
 
     @property
@@ -63,12 +75,18 @@ class Exercise:
     @property
     def solution(self):
         if self.kind != 'function': return str(self.reference)
-        return inspect.getsource(self.reference).rstrip()
+        return source_of(self.reference)
     @property
     def stub(self):
         "The cell that a learner starts from."
         if self.kind != 'function': return f'ex.answer("{self.id}", ...)'
         return f'@ex("{self.id}")\n' + blank(self.solution, self.name)
+    @cached_property
+    def pairs(self)->list:
+        "Two edits of the reference at once: the two mistakes, and the function or class that makes both."
+        edits = [m for m in self.mistakes if m.changes]
+        made = [((a, b), paired(self.reference, a.changes, b.changes)) for a, b in combinations(edits, 2)]
+        return [(two, answer) for two, answer in made if answer]
 
 @dataclass(frozen=True)
 class Verdict:
@@ -76,18 +94,21 @@ class Verdict:
     exercise:Exercise
     state:str # 'not attempted', 'raised', 'wrong', 'slow', 'correct' or 'written'
     message:str = ''
-    mistake:Mistake|None = None
+    mistakes:tuple = () # the one that was recognised, or two
     where:Raised|None = None # for 'raised'
     printed:str = '' # what the answer printed in the first trial
 
     @property
     def passed(self): return self.state in ('correct', 'slow', 'written')
+    @property
+    def mistake(self): return self.mistakes[0] if self.mistakes else None
 
 # All exercises, by chapter
 
 def chapter(number:str)->dict: # id -> Exercise
     "The exercises of one chapter, by id."
-    return {e.id: e for e in import_module(f'camtutor.exercises.ch{number}').EXERCISES}
+    import_module(f'camtutor.exercises.ch{number}')
+    return {i: e.made for i, e in declared.items() if e.made.chapter == number}
 
 def exercises()->dict: # id -> Exercise
     "Every exercise of the course, in order."
@@ -95,9 +116,10 @@ def exercises()->dict: # id -> Exercise
 
 def find(id:str)->Exercise:
     "The exercise `id`; a CamError names the nearest if there is none."
-    found = exercises()
-    if str(id) not in found: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, found))
-    return found[str(id)]
+    number = str(id).split('.')[0].zfill(2)
+    mine = chapter(number) if number in CHAPTERS else {}
+    if str(id) not in mine: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, exercises()))
+    return mine[str(id)]
 
 def library_of(e:Exercise):
     "The package's own function or class."
@@ -121,29 +143,34 @@ def grade(e:Exercise, # the exercise
         outcomes.append(got)
         if t is e.trials[0]: printed = got.printed
         if v := problem(e, t, got):
-            return Verdict(e, *v, mistake=recognise(e, answer, outcomes, seconds), where=got.error if v[0] == 'raised' else None,
-                           printed=printed)
+            return Verdict(e, *v, mistakes=recognise(e, answer, outcomes, seconds),
+                           where=got.error if v[0] == 'raised' else None, printed=printed)
     if e.speed and (ratio := slowness(e, answer)) > SLOWER:
         return Verdict(e, 'slow', f'It takes about {ratio:.0f} times as long as the reference.', printed=printed)
     return Verdict(e, 'correct', printed=printed)
 
 def grade_question(e, answer):
-    if answer is ... or answer is None or (isinstance(answer, str) and not answer.strip()): return Verdict(e, 'not attempted')
+    if unanswered(answer): return Verdict(e, 'not attempted')
     if e.kind == 'written': return Verdict(e, 'written')
     if same_answer(answer, e.reference): return Verdict(e, 'correct')
-    mistake = next((m for m in e.mistakes if same_answer(answer, m.answer)), None)
-    if e.kind == 'choice' and not mistake:
+    mistakes = tuple(m for m in e.mistakes if same_answer(answer, m.answer))[:1]
+    if e.kind == 'choice' and not mistakes:
         raise CamError(f'{answer!r} is not an option of question {e.id}. ' + nearest(answer, e.options))
-    return Verdict(e, 'wrong', '' if mistake else f'It is not {shortened(answer)}.', mistake)
+    return Verdict(e, 'wrong', '' if mistakes else f'It is not {shortened(answer)}.', mistakes)
+
+def unanswered(answer): return answer is ... or answer is None or isinstance(answer, str) and not answer.strip()
 
 def same_answer(a, b):
-    "Is `a`, typed by a learner, the value `b`? Case, spaces and list or tuple make no difference; a float may be rounded, a whole number not."
+    "Is `a`, typed by a learner, the value `b`? Spaces, case, list or tuple, and a float's last digits do not count."
     if isinstance(a, Tensor): a = a.tolist()
-    if isinstance(b, str): return isinstance(a, str) and a.split() == b.split() or str(a).lower().strip(' .') == b.lower().strip(' .')
-    if isinstance(b, (tuple, list)): return isinstance(a, (tuple, list)) and len(a) == len(b) and all(map(same_answer, a, b))
+    if isinstance(b, str): return same_text(str(a), b)
+    if isinstance(b, (tuple, list)):
+        return isinstance(a, (tuple, list)) and len(a) == len(b) and all(map(same_answer, a, b))
     if isinstance(b, bool) or isinstance(a, bool): return a is b
     if isinstance(b, float): return isinstance(a, (int, float)) and math.isclose(a, b, rel_tol=.01)
     return a == b
+
+def same_text(a, b): return a.split() == b.split() or a.lower().strip(' .') == b.lower().strip(' .')
 
 @contextlib.contextmanager
 def fixed_random():
@@ -152,7 +179,8 @@ def fixed_random():
     for seed in (random.seed, np.random.seed, torch.default_generator.manual_seed): seed(0)
     try: yield
     finally:
-        for put_back, state in zip((random.setstate, np.random.set_state, torch.random.set_rng_state), kept): put_back(state)
+        for put_back, state in zip((random.setstate, np.random.set_state, torch.random.set_rng_state), kept):
+            put_back(state)
 
 @dataclass(frozen=True)
 class Outcome:
@@ -161,14 +189,14 @@ class Outcome:
     printed:str = ''
 
 def attempt(run, answer, seconds=5.)->Outcome:
-    "What `run(answer)` gives or raises, under the limits; random numbers (Python's, numpy's, torch's on the CPU), grad mode and output stay as they were."
+    "What `run(answer)` gives or raises, in limited time; random numbers, grad mode and output stay as they were."
     out = io.StringIO()
     grad = torch.is_grad_enabled()
     try:
         with fixed_random(), contextlib.redirect_stdout(out):
             torch.set_grad_enabled(True)
             return Outcome(guarded(lambda: run(answer), seconds), printed=out.getvalue())
-    except (Exception, SystemExit, TimeLimit, MemoryLimit) as e:
+    except (Exception, SystemExit, TimeLimit) as e:
         return Outcome(error=raised(e), printed=out.getvalue())
     finally: torch.set_grad_enabled(grad)
 
@@ -177,7 +205,7 @@ _known = {}
 def outcome(answer, trial)->Outcome:
     "The outcome of the reference or of a mistake of the bank; worked out once."
     key = id(answer), id(trial)
-    if key not in _known: _known[key] = attempt(trial.run, answer), answer, trial # kept, so that no other object gets their ids
+    if key not in _known: _known[key] = attempt(trial.run, answer), answer, trial # kept, so that their ids stay theirs
     return _known[key][0]
 
 def expected(e, trial): return outcome(e.reference, trial).value if trial.want is same_as_reference else trial.want
@@ -188,15 +216,22 @@ def problem(e, trial, got:Outcome):
         if got.error.line or got.error.stopped: return 'raised', f'{trial.title}.'
         return 'wrong', f'{trial.title}: {got.error.kind}: {got.error.message}'
     if diff := difference(got.value, expected(e, trial)):
-        says = trial.says if isinstance(trial.says, str) else next((v for k, v in trial.says.items() if diff.startswith(k)), '')
-        return 'wrong', f'{trial.title}: {diff} {says}'.rstrip()
+        return 'wrong', f'{trial.title}: {diff} {advice(trial, diff)}'.rstrip()
 
-def recognise(e, answer, outcomes, seconds)->Mistake|None:
-    "The mistake of the bank that behaves as `answer` does on every trial."
-    if any(o.error and o.error.stopped for o in outcomes): return None
+def advice(trial, diff)->str:
+    "What a trial says to a difference; by the name of what differs, if it has several answers."
+    if isinstance(trial.says, str): return trial.says
+    return next((v for k, v in trial.says.items() if diff.startswith(k)), '')
+
+def recognise(e, answer, outcomes, seconds)->tuple: # of Mistake: one, two, or none
+    "The mistake of the bank that behaves as `answer` does on every trial; else the two that do so together."
+    if any(o.error and o.error.stopped for o in outcomes): return ()
     for t in e.trials[len(outcomes):]: outcomes.append(attempt(t.run, answer, seconds))
-    return next((m for m in e.mistakes
-                 if all(alike(o, outcome(m.answer, t)) for o, t in zip(outcomes, e.trials))), None)
+    def same(wrong): return all(alike(o, outcome(wrong, t)) for o, t in zip(outcomes, e.trials))
+    for m in e.mistakes:
+        if same(m.answer): return m,
+    if any(o.error for o in outcomes): return () # an error hides what else is wrong
+    return next((two for two, wrong in e.pairs if same(wrong)), ())
 
 def alike(a:Outcome, b:Outcome)->bool:
     "Do two outcomes show the same behaviour?"
@@ -213,24 +248,33 @@ def without_nan(v):
 
 def difference(got, want, name='the result')->str:
     "How `got` differs from `want`, in words: type, shape, dtype, not finite, values, in this order; '' if it does not."
-    if isinstance(want, Tensor):
-        if got is None: return f'{name} is None. Is there a `return`?'
-        try: check_tensor(got, want, name=name)
-        except AssertionError as e: return str(e)
-        return ''
-    if isinstance(want, dict):
-        if not isinstance(got, dict): return f'{name} should be a dict, but it is {type(got).__name__}.'
-        if list(got) != list(want): return f'{name} should have the keys {list(want)}, but it has {list(got)}.'
-        return next(filter(None, (difference(got[k], want[k], str(k)) for k in want)), '')
-    if isinstance(want, (list, tuple)):
-        if not isinstance(got, (list, tuple)): return f'{name} should be a {type(want).__name__}, but it is {type(got).__name__}.'
-        if len(got) != len(want): return f'{name} should have {len(want)} parts, but it has {len(got)}.'
-        return next(filter(None, (difference(g, w, f'{name}[{i}]') for i, (g, w) in enumerate(zip(got, want)))), '')
-    if isinstance(want, float):
-        ok = isinstance(got, (int, float)) and (math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or got != got and want != want)
-        return '' if ok else f'{name} should be {want:.6g}, but it is {got if not isinstance(got, float) else format(got, ".6g")}.'
+    looks = {Tensor: tensors_differ, dict: dicts_differ, (list, tuple): rows_differ, float: floats_differ}
+    for kind, look in looks.items():
+        if isinstance(want, kind): return look(got, want, name)
     if type(got) is not type(want) or got != want: return f'{name} should be {want!r}, but it is {shortened(got)}.'
     return ''
+
+def tensors_differ(got, want, name):
+    if got is None: return f'{name} is None. Is there a `return`?'
+    try: check_tensor(got, want, name=name)
+    except AssertionError as e: return str(e)
+    return ''
+
+def dicts_differ(got, want, name):
+    if not isinstance(got, dict): return f'{name} should be a dict, but it is {type(got).__name__}.'
+    if list(got) != list(want): return f'{name} should have the keys {list(want)}, but it has {list(got)}.'
+    return next(filter(None, (difference(got[k], want[k], str(k)) for k in want)), '')
+
+def rows_differ(got, want, name):
+    if not isinstance(got, (list, tuple)):
+        return f'{name} should be a {type(want).__name__}, but it is {type(got).__name__}.'
+    if len(got) != len(want): return f'{name} should have {len(want)} parts, but it has {len(got)}.'
+    return next(filter(None, (difference(g, w, f'{name}[{i}]') for i, (g, w) in enumerate(zip(got, want)))), '')
+
+def floats_differ(got, want, name):
+    number = isinstance(got, (int, float))
+    if number and (math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or got != got and want != want): return ''
+    return f'{name} should be {want:.6g}, but it is {format(got, ".6g") if isinstance(got, float) else got}.'
 
 def wrong_signature(e, answer)->str:
     "What is wrong with the arguments that `answer` takes; '' if it can be called as the reference is."
@@ -238,16 +282,31 @@ def wrong_signature(e, answer)->str:
         asked, given = ("class" if inspect.isclass(o) else "function" for o in (e.reference, answer))
         return f"`{e.name}` should be a {asked}, and yours is a {given}."
     if not callable(answer): return f'`@ex("{e.id}")` goes above a function or a class.'
-    want, got = inspect.signature(e.reference), inspect.signature(answer)
-    needed = [p.name for p in want.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    has = [p.name for p in got.parameters.values()]
-    if sorted(needed) == sorted(has) and needed != has: return f'The arguments should come in the order ({", ".join(needed)}); yours is ({", ".join(has)}).'
-    required = [n for n in needed if want.parameters[n].default is inspect.Parameter.empty]
+    want, got = inspect.signature(e.reference).parameters, inspect.signature(answer)
+    needed = [p.name for p in want.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    required = [n for n in needed if want[n].default is inspect.Parameter.empty]
+    return turned(needed, got) or not_bound(e, answer, required, got) or left_out(needed, required, got)
+
+def turned(needed, got):
+    "The arguments have their names, but another order."
+    has = list(got.parameters)
+    if sorted(needed) != sorted(has) or needed == has: return ''
+    return f'The arguments should come in the order ({", ".join(needed)}); yours is ({", ".join(has)}).'
+
+def not_bound(e, answer, required, got):
+    "It cannot be called with the arguments that the reference needs."
     try: got.bind(*required)
-    except TypeError as err: return f'It is called as {e.name}({", ".join(required)}), which yours, {answer.__name__}{got}, does not take: {err}.'
-    missing = [n for n in needed if n not in required and n not in has and not any(p.kind is p.VAR_KEYWORD for p in got.parameters.values())]
-    if missing: return f'It should also take {" and ".join(f"`{n}`" for n in missing)}, as the reference does.'
+    except TypeError as err:
+        return (f'It is called as {e.name}({", ".join(required)}), '
+                f'which yours, {answer.__name__}{got}, does not take: {err}.')
     return ''
+
+def left_out(needed, required, got):
+    "Arguments with a default that the reference takes, too."
+    has = got.parameters
+    if any(p.kind is p.VAR_KEYWORD for p in has.values()): return ''
+    missing = [n for n in needed if n not in required and n not in has]
+    return f'It should also take {" and ".join(f"`{n}`" for n in missing)}, as the reference does.' if missing else ''
 
 def slowness(e, answer, times=5)->float:
     "Processor time of `answer` over that of the reference, best of `times` each; a busy machine hardly moves it."

@@ -1,101 +1,84 @@
-"Run a learner's code under a limit of time and memory, in the same thread, on any platform."
-# A watchdog thread looks every 20 ms. Over the limit it raises inside the running code (`PyThreadState_SetAsyncExc`),
-# again and again until the code ends. An `except:` in an endless loop may catch that; then the next line of the learner's
-# code raises once more, which is the line inside the `except:`. This stops anything that comes back to Python: an endless
-# loop, a list that grows, a thousand slow steps. A single call into C is only stopped when it returns, and an import is
-# left to finish (half a module would spoil the session); its time is not counted. One single allocation too large for the machine is refused by the system on Linux, where the address
-# space is capped for the time of the run; on macOS and Windows it is left to PyTorch and the system.
-import ctypes, sys, threading, time
-import psutil
+"Run a learner's code for a limited time, in the same thread, on any platform."
+# The main thread is stopped by a timer's signal, any other thread (and Windows) by an exception that a second thread
+# raises in it (`PyThreadState_SetAsyncExc`); both come again until the code has ended. An `except:` in an endless loop
+# may catch that. Then the next line of the learner's code raises once more, which is the line inside the `except:`.
+# A call into C is only stopped when it returns. An import is left to finish, since half a module would spoil the
+# session, and its time is not counted.
+import ctypes, signal, sys, threading, time
 
-GB = 2**30
-STEP = .02
+STEP = .02 # seconds from one look at the clock to the next
 
-class Limit(BaseException):
-    "Made in the thread that is to be stopped."
+class TimeLimit(BaseException):
+    "The code ran longer than allowed. Made in the thread that is to be stopped."
     def __init__(self):
         super().__init__()
-        insist(type(self), sys._getframe(1))
+        insist(sys._getframe(1))
 
-class TimeLimit(Limit): "The code ran longer than allowed."
-class MemoryLimit(Limit): "The code took more memory than allowed."
-
-def insist(error, frame):
+def insist(frame):
     "Let the next line of the code that is running raise as well, unless that code is ours."
     def again(frame, event, arg):
-        if frame.f_code.co_filename != __file__: raise error
-    if frame.f_code.co_filename == __file__: return
-    sys.settrace(again)
-    while frame and frame.f_code is not guarded.__code__: frame.f_trace, frame = again, frame.f_back
+        if event == 'line': raise TimeLimit
+        return again
+    sys.settrace(lambda *event: None) # what is called from now on runs freely
+    while frame and frame.f_code is not guarded.__code__:
+        if frame.f_code.co_filename != __file__: frame.f_trace = again
+        frame = frame.f_back
 
 def guarded(run, # called without arguments
-            seconds:float=5., # more than this raises TimeLimit inside `run`
-            memory:int=GB # more new memory than this raises MemoryLimit inside `run`; half of what is free, if that is less
+            seconds:float=5. # more than this raises TimeLimit inside `run`
            ):
-    "`run()`, stopped with `TimeLimit` or `MemoryLimit` when it asks for too much."
-    memory = min(memory, psutil.virtual_memory().available//2)
-    dog = Watchdog(threading.get_ident(), seconds, memory)
-    dog.start()
-    tracer = sys.gettrace()
-    with address_space(memory + GB):
-        try: return run()
-        finally:
-            dog.stop()
-            sys.settrace(tracer)
-
-class Watchdog(threading.Thread):
-    "Raises in thread `tid` once a limit is passed; holds the limits and whether it is over."
-    def __init__(self, tid, seconds, memory):
-        super().__init__(daemon=True)
-        self.tid, self.over, self.lock = tid, threading.Event(), threading.Lock()
-        self.until = time.monotonic() + seconds
-        self.process = psutil.Process()
-        self.most = self.process.memory_info().rss + memory
-
-    def run(self):
-        while not self.over.wait(STEP):
-            if importing(sys._current_frames().get(self.tid)): self.until += STEP
-            elif self.process.memory_info().rss > self.most: self.throw(MemoryLimit)
-            elif time.monotonic() > self.until: self.throw(TimeLimit)
-
-    def throw(self, error):
-        with self.lock:
-            if not self.over.is_set(): set_async(self.tid, error)
-
-    def stop(self):
-        "End the watch. An exception may still arrive while this runs: then it runs again, and passes it on."
-        arrived = None
+    "`run()`, stopped with `TimeLimit` when it takes too long."
+    main = threading.current_thread() is threading.main_thread() and hasattr(signal, 'setitimer')
+    tracer, end = sys.gettrace(), (by_signal if main else by_thread)(seconds)
+    try: return run()
+    finally:
         while True:
             try:
-                self.over.set()
-                with self.lock: set_async(self.tid, None)
+                sys.settrace(tracer)
+                end()
                 break
-            except (TimeLimit, MemoryLimit) as e: arrived = e
-        if arrived and not isinstance(sys.exc_info()[1], (TimeLimit, MemoryLimit)): raise arrived
+            except TimeLimit: pass # it came in the middle of this: once more
+
+def clock(seconds):
+    "A function to ask, with the frame that runs: are the seconds over? The time of imports is not counted."
+    left, last = seconds, time.monotonic()
+    def over(frame):
+        nonlocal left, last
+        spent, last = time.monotonic() - last, time.monotonic()
+        if importing(frame): return False
+        left -= spent
+        return left < 0
+    return over
+
+def by_signal(seconds):
+    "Start a timer; gives the function that ends it. A timer that somebody else has set goes on afterwards."
+    over = clock(seconds)
+    def look(number, frame):
+        if over(frame): raise TimeLimit
+    handler, timer = signal.signal(signal.SIGALRM, look), signal.setitimer(signal.ITIMER_REAL, STEP, STEP)
+    def end():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+    return end
+
+def by_thread(seconds):
+    "Start a second thread that looks at the clock; gives the function that ends it."
+    thread, done, lock, over = threading.get_ident(), threading.Event(), threading.Lock(), clock(seconds)
+    def watch():
+        while not done.wait(STEP):
+            with lock:
+                if not done.is_set() and over(sys._current_frames().get(thread)): set_async(thread, TimeLimit)
+    def end():
+        done.set()
+        with lock: set_async(thread, None)
+    threading.Thread(target=watch, name='time limit', daemon=True).start()
+    return end
 
 def importing(frame)->bool:
     "Is an import going on in this frame or in one that it was called from?"
     while frame and not frame.f_code.co_filename.startswith('<frozen importlib'): frame = frame.f_back
     return frame is not None
 
-def set_async(tid, error):
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(tid), ctypes.py_object(error) if error else None)
-
-class address_space:
-    "On Linux, allow the process `extra` bytes of address space beyond what it has; elsewhere nothing."
-    def __init__(self, extra): self.extra = extra
-
-    def __enter__(self):
-        self.before = None
-        if sys.platform != 'linux': return
-        import resource
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        cap = psutil.Process().memory_info().vms + self.extra
-        if min(soft % 2**64, hard % 2**64) <= cap: return
-        self.before = soft, hard
-        resource.setrlimit(resource.RLIMIT_AS, (cap, hard))
-
-    def __exit__(self, *error):
-        if not self.before: return
-        import resource
-        resource.setrlimit(resource.RLIMIT_AS, self.before)
+def set_async(thread, error):
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)

@@ -1,8 +1,11 @@
 "What a learner has done, in one JSON file of the user's data folder (`CAMTUTOR_PROGRESS` names another)."
-#     {"version": 2, "exercises": {"3.2": {"state": "correct", "tries": 4, "failures": 3, "hints": 1, "passed": "2026-11-21"}}}
+#     {"version": 2, "exercises": {"3.2": {"state": "correct", "tries": 4, "failures": 3, "hints": 1,
+#                                          "passed": "2026-11-21",
+#                                          "mistakes": {"This is Grad-CAM without the ReLU.": 2}}}}
 #
-# It is read, changed and replaced under a lock, so that several sessions can write it. A damaged file is kept aside under
-# a dated name and reported; if the file cannot be written, the session goes on from memory and says so.
+# `mistakes` counts how often each one was named, by the first sentence of its diagnosis. The file is read, changed and
+# replaced under a lock, so that several sessions can write it. A damaged file is kept aside under a dated name and
+# reported; if the file cannot be written, the session goes on from memory and says so.
 from datetime import datetime
 from pathlib import Path
 import json, os
@@ -29,23 +32,20 @@ def read(file:Path=None)->tuple: # (exercises by id, what to tell the learner or
 def load(file:Path)->tuple: # (exercises by id, what to tell the learner or '')
     "What is in `file`; a damaged one is moved aside and reported, not lost."
     if not file.exists(): return {}, ''
-    try: return migrate(json.loads(file.read_text(encoding='utf8'))), ''
-    except Newer as e: return {}, set_aside(file, f'was written by a newer camtutor (version {e})')
+    try: return checked(json.loads(file.read_text(encoding='utf8'))), ''
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError): return {}, set_aside(file, 'is damaged')
 
-class Newer(Exception): "The file has a version that this program does not know."
+def checked(data:dict)->dict: # exercises by id
+    "The exercises of a file; anything else raises."
+    if data['version'] != VERSION: raise ValueError(data['version'])
+    return {str(k): entry(**v) for k, v in data['exercises'].items()}
 
-def migrate(data:dict)->dict: # exercises by id
-    "The exercises of a file of any version so far; anything else raises."
-    if 'version' not in data: # version 1: {"3.2": "correct"}
-        data = dict(version=VERSION, exercises={k: dict(state=v) for k, v in data.items()})
-    if data['version'] > VERSION: raise Newer(data['version'])
-    return {str(k): dict(state=known(v['state']), tries=int(v.get('tries', 1)), failures=int(v.get('failures', 0)),
-                         hints=int(v.get('hints', 0)), passed=str(v.get('passed', ''))) for k, v in data['exercises'].items()}
-
-def known(state):
+def entry(state='', tries=0, failures=0, hints=0, passed='', mistakes=None)->dict:
+    "What is kept of one exercise."
     if state not in RANK: raise ValueError(state)
-    return state
+    mistakes = {str(k): int(n) for k, n in (mistakes or {}).items()}
+    return dict(state=state, tries=int(tries), failures=int(failures), hints=int(hints), passed=str(passed),
+                mistakes=mistakes)
 
 def set_aside(file, what)->str:
     "Rename a file that cannot be used to a dated name beside it; say so."
@@ -68,7 +68,8 @@ def change(edit, # exercises by id -> changed in place
         edits.clear()
         return done, note
     except OSError as e: why = reason(e)
-    return read(file)[0], f'Your progress could not be saved in {file} ({why}). It is kept for this session, and saved once that works.'
+    return read(file)[0], (f'Your progress could not be saved in {file} ({why}). '
+                           'It is kept for this session, and saved once that works.')
 
 def locked(file:Path):
     "The lock of `file`, in a folder that is there."
@@ -78,10 +79,11 @@ def locked(file:Path):
 
 def reason(e:OSError)->str: return 'another session holds it' if isinstance(e, TimeoutError) else e.strerror
 
-def note_answer(id:str, state:str)->tuple: # as `change`
-    "Add one answer; a pass is never taken back by a later failure."
+def note_answer(id:str, state:str, mistakes=())->tuple: # as `change`
+    "Add one answer, and the keys of the mistakes that were named; a pass is never taken back by a later failure."
     def edit(done):
-        d = done.setdefault(id, dict(state='', tries=0, failures=0, hints=0, passed=''))
+        d = done.setdefault(id, entry())
+        for key in mistakes: d['mistakes'][key] = d['mistakes'].get(key, 0) + 1
         d['tries'] += 1
         d['failures'] += RANK[state] < 2
         if RANK[state] >= RANK[d['state']]: d['state'] = state
@@ -91,7 +93,7 @@ def note_answer(id:str, state:str)->tuple: # as `change`
 def note_hint(id:str, n:int)->tuple:
     "Remember that `n` hints were read."
     def edit(done):
-        d = done.setdefault(id, dict(state='', tries=0, failures=0, hints=0, passed=''))
+        d = done.setdefault(id, entry())
         d['hints'] = max(d['hints'], n)
     return change(edit)
 

@@ -12,7 +12,9 @@ def blank(source:str, # Python source of a cell
     for t in reversed(tops): del lines[min([t.lineno] + [d.lineno for d in t.decorator_list])-1:t.lineno-1]
     return '\n'.join(lines)
 
-def functions_of(node): return [node] if isinstance(node, ast.FunctionDef) else [n for n in node.body if isinstance(n, ast.FunctionDef)]
+def functions_of(node):
+    if isinstance(node, ast.FunctionDef): return [node]
+    return [n for n in node.body if isinstance(n, ast.FunctionDef)]
 
 def blanked(f, lines):
     "The lines of function `f`: those of its signature and docstring, then `...`."
@@ -36,4 +38,6 @@ def is_stub(answer)->bool:
         return all(is_stub(m) for m in plain if inspect.isfunction(m))
     return inspect.isfunction(answer) and all(does_nothing(i) for i in dis.get_instructions(answer))
 
-def does_nothing(i): return i.opname in ('RESUME', 'NOP', 'COPY_FREE_VARS') or i.argval is None and i.opname in ('LOAD_CONST', 'RETURN_CONST', 'RETURN_VALUE')
+def does_nothing(i):
+    if i.opname in ('RESUME', 'NOP', 'COPY_FREE_VARS'): return True
+    return i.argval is None and i.opname in ('LOAD_CONST', 'RETURN_CONST', 'RETURN_VALUE')
