@@ -1,4 +1,5 @@
-"One small member of each family of timm, and of Hugging Face's classes, with random weights: each gives a map of its last stage's grid."
+"""One small member of each family of timm, and of Hugging Face's classes, with random weights: each gives a map of
+its last stage's grid."""
 import math, warnings
 import pytest, torch
 from torch import nn
@@ -46,7 +47,8 @@ def test_timm(name):
 def test_there_are_sixty_families(): assert len(TIMM) >= 60
 
 # ---- Hugging Face
-VIT = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=64, patch_size=16)
+VIT = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=64,
+           patch_size=16)
 DINO = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=16)
 STAGES = dict(hidden_sizes=[8, 16, 16, 32], depths=[1, 1, 1, 1])
 
@@ -61,8 +63,10 @@ HF = [ # class, configuration, target, layer, grid for 64×64
     ('SwinForImageClassification', 'SwinConfig', dict(image_size=64, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2],
                                                       window_size=4), 1, 'layernorm', (8, 8)),
     ('ConvNextForImageClassification', 'ConvNextConfig', STAGES, 1, 'stages.3', (2, 2)),
-    ('ResNetForImageClassification', 'ResNetConfig', STAGES | dict(embedding_size=8, layer_type='basic'), 1, 'stages.3', (2, 2)),
-    ('RegNetForImageClassification', 'RegNetConfig', STAGES | dict(embedding_size=8, groups_width=4), 1, 'stages.3', (2, 2)),
+    ('ResNetForImageClassification', 'ResNetConfig', STAGES | dict(embedding_size=8, layer_type='basic'), 1, 'stages.3',
+     (2, 2)),
+    ('RegNetForImageClassification', 'RegNetConfig', STAGES | dict(embedding_size=8, groups_width=4), 1, 'stages.3',
+     (2, 2)),
     ('PoolFormerForImageClassification', 'PoolFormerConfig', STAGES, 1, 'norm', (2, 2)),
     ('MobileNetV2ForImageClassification', 'MobileNetV2Config', dict(depth_multiplier=.35), 1, 'conv_1x1', (2, 2)),
     ('SegformerForSemanticSegmentation', 'SegformerConfig', STAGES | dict(num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=32),
@@ -75,7 +79,8 @@ def test_hugging_face(made, config, arguments, target, layer, grid):
     net = getattr(hf, made)(getattr(hf, config)(**arguments)).eval()
     e = explain(net, torch.randn(2, 3, 64, 64), target=target)
     assert e.raw.shape == (2, *grid) and e.layer.endswith(layer)
-    if target == 1: assert e.label[0].startswith('LABEL_1')   # the configuration's names; `.logits` understood without a word
+    # the configuration's names; `.logits` understood without a word
+    if target == 1: assert e.label[0].startswith('LABEL_1')
 
 def test_words_through_a_hugging_face_class():
     torch.manual_seed(0)

@@ -43,8 +43,10 @@ def map_layers(
                    "or all of them ran more than once. Name one run of a layer, such as ('body', 0).")
 
 def _none(model):
-    return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold anything "
-            "but zeros? If so, name a layer yourself, with layout=, a function from its output to maps, where no rule finds its "
+    return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
+            "anything "
+            "but zeros? If so, name a layer yourself, with layout=, a function from its output to maps, where no rule "
+            "finds its "
             "places; if the network gives no tensors, a callable target too.")
 
 # ---- the default layer
