@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from .engine.forward import is_run, layer_name
 from .engine.inputs import (as_list, as_shown, batch_of, check_knows_pictures, is_batch, network, normaliser_of,
                                     probabilities, stacked, vocab_of)
-from .engine.targets import At, class_numbers, map_tensors, plain, scores_of, title_of
+from .engine.targets import At, by_number, class_numbers, map_tensors, plain, scores_of, title_of
 from .engine.trace import main_input, places_of
 from .errors import CamError, describe, doing
 from .files import write_whole
@@ -182,6 +182,7 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
                        "for several at once use camtutor.gradcam.grad_cam_maps.", row.title)
     given = layer_name(network(model), layer) if layer is not None else None
     with doing(f'{row.title} at {given!r}' if given else row.title):
+        target = by_number(target, vocab)
         out, raw, layer = apply(row, model, x, layer, target, layout)
         if len(raw) != len(main_input(x)) or raw.ndim != (len(places_of(x)) + 1 if row.kind == 'map' else 4):
             raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
