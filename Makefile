@@ -39,9 +39,10 @@ dev: setup        # for authors: nbdev's git hooks, so that notebooks are cleane
 outputs: setup    # run notebooks and save their outputs: make outputs NB=nbs/02_cam.ipynb
 	$(BIN)/python tools/nb.py run $(or $(NB),nbs/[0-9]*.ipynb nbs/index.ipynb nbs/tools/*.ipynb)
 
-bench: setup      # timings beside other libraries, as ratios
+bench: setup      # timings beside other libraries, as ratios; how fast scenes are drawn
 	$(BIN)/python -m benchmarks.gradcam
 	$(BIN)/python -m benchmarks.pixels
+	$(BIN)/python -m benchmarks.scenes
 
 weights: setup    # draw the shipped scenes and train the shipped networks again, from seeds
 	$(BIN)/python tools/make_gallery.py
@@ -49,7 +50,7 @@ weights: setup    # draw the shipped scenes and train the shipped networks again
 	$(BIN)/python tools/make_weights.py
 
 pictures: setup   # draw the README's pictures again; needs Chromium
-	$(BIN)/python benchmarks/scenes.py --sheet
+	$(BIN)/python tools/make_sheet.py
 	$(BIN)/python tools/make_explain_picture.py
 	$(BIN)/python tools/explorer_strip.py
 

@@ -22,7 +22,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=' + cfg['min_python'],
     packages=find_packages(include=['camtutor', 'camtutor.*']),
-    package_data={'camtutor': ['data/*', 'voila/templates/camtutor/*']},
+    package_data={'camtutor': ['data/*', 'voila/templates/camtutor/*', 'ui/*.css', 'ui/*.js']},
     install_requires=cfg['requirements'].split(),
     extras_require={'course': course, 'dev': course + cfg['dev_requirements'].split()},
     entry_points={'console_scripts': ['camtutor=camtutor.cli:main']},

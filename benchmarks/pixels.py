@@ -2,17 +2,19 @@
 
 python -m benchmarks.pixels              everything (about six minutes on two quiet cores); table and JSON go to docs/
 python -m benchmarks.pixels --quick      ResNet-18 and the course's network, few rounds, printed only
+python -m benchmarks.pixels --tiny --out DIR    the course's network on small pictures, written to DIR: does it run?
 
-All run in one process, in turn, in another order each round; what counts are ratios to the plain gradient within a round: their median, and
-the range between the quartiles. The plain gradient is torch.autograd.grad of the score at the pixels, nothing else. pytorch-grad-cam takes one
-image a call, so it is called once for each; Captum cannot hook in-place ReLUs, so its network has them switched off outside of the clock.
+All run in one process, in turn, in another order each round; what counts are ratios to the plain gradient within a
+round: their median, and the range between the quartiles. The plain gradient is torch.autograd.grad of the score at the
+pixels, nothing else. pytorch-grad-cam takes one image a call, so it is called once for each; Captum cannot hook
+in-place ReLUs, so its network has them switched off outside of the clock.
 """
-import argparse, json, os, random, warnings
+import argparse, json, random, warnings
 from pathlib import Path
 warnings.filterwarnings('ignore')
 import torch
 from torch import nn
-from benchmarks.gradcam import OURS, about, network, race, ratios
+from benchmarks.clock import OURS, about, load, machine, markdown, network, race, ratios, spread
 
 PLAIN, SALIENCY = 'plain gradient', 'camtutor, saliency'
 
@@ -24,11 +26,11 @@ def plain(net, x, target):
 
 def saliency(net, x, target):
     from camtutor.guided import saliency
-    return lambda: saliency(net, x, target)
+    return lambda: saliency(net, x, target=target)
 
 def camtutor(net, x, target):
     from camtutor.guided import guided_backprop
-    return lambda: guided_backprop(net, x, target)
+    return lambda: guided_backprop(net, x, target=target)
 
 def pytorch_grad_cam(net, x, target):
     from pytorch_grad_cam import GuidedBackpropReLUModel
@@ -56,43 +58,54 @@ def agree(name, size=64):
     got['pytorch-grad-cam'] = torch.from_numpy(got['pytorch-grad-cam'][0]).movedim(-1, 0)[None]
     return max(((g - got[OURS]).abs().max() / got[OURS].abs().max()).item() for g in got.values())
 
-def rows(nets, batches, seconds, rounds):
+def rows(nets, batches, seconds, rounds, sizes):
+    "One row a network and batch, on pictures of `sizes[name]` pixels, or 224."
     out = []
     for name in nets:
         difference = agree(name)
         for n in batches:
-            x = torch.randn(n, 3, *[128 if name == 'pets' else 224] * 2)
+            x = torch.randn(n, 3, *[sizes.get(name, 224)] * 2)
             times = race(MAKERS, lambda: (build(name), x, [i % 8 for i in range(n)]), seconds, rounds)
-            out.append(dict(net=name, batch=n, difference=difference, to_plain=ratios(times, PLAIN), to_ours=ratios(times, OURS)))
+            out.append(dict(net=name, batch=n, difference=difference,
+                            to_plain=ratios(times, PLAIN), to_ours=ratios(times, OURS)))
             print(table(out[-1:]).splitlines()[-1], flush=True)
     return out
 
 def table(rows):
     names = [n for n in MAKERS if n != PLAIN]
-    out = ['| | plain gradient | ' + ' | '.join('camtutor, guided' if n == OURS else n for n in names) + ' |', '|---|' + '---:|' * (len(names) + 1)]
-    for r in rows:
-        cells = [f"{t['ratio']:.2f} ({t['low']:.2f}–{t['high']:.2f})" for t in (r['to_plain'][n] for n in names)]
-        out.append(f"| {r['net']}, batch {r['batch']} | {r['to_plain'][PLAIN]['ms']:.0f} ms | " + ' | '.join(cells) + ' |')
-    return '\n'.join(out)
+    def cells(r): return [f"{r['to_plain'][PLAIN]['ms']:.0f} ms", *[spread(r['to_plain'][n]) for n in names]]
+    heads = ['camtutor, guided' if n == OURS else n for n in names]
+    return markdown(['plain gradient', *heads], [[f"{r['net']}, batch {r['batch']}", *cells(r)] for r in rows])
+
+ROOT = Path(__file__).resolve().parents[1]
+FULL = ['pets', 'resnet18', 'resnet50', 'vgg16'], [1, 8], 45, 25, dict(pets=128)
+QUICK = ['pets', 'resnet18'], [1, 4], 8, 15, dict(pets=128)
+TINY = ['pets'], [1, 2], 0, 1, dict(pets=32)
+
+def write(result, out):
+    out.mkdir(parents=True, exist_ok=True)
+    result |= dict(load_after=load())
+    text = f"{machine(result)}. Time over the plain gradient.\n\n{table(result['rows'])}\n"
+    (out/'pixels-benchmark.json').write_text(json.dumps(result, indent=1), encoding='utf8')
+    (out/'pixels-benchmark.md').write_text(text, encoding='utf8')
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--quick', action='store_true', help='two networks, few rounds, nothing written')
-    p.add_argument('--out', type=Path, help='folder for the table and JSON (docs/, unless --quick)')
+    p.add_argument('--tiny', action='store_true', help='one network, small pictures, one round: does it run?')
+    p.add_argument('--out', type=Path, help='folder for the table and JSON (docs/, unless --quick or --tiny)')
     a = p.parse_args()
     random.seed(0)
     torch.manual_seed(0)
-    result = about() | dict(load_before=os.getloadavg()[0])
+    job = TINY if a.tiny else QUICK if a.quick else FULL
+    out = a.out or (ROOT/'docs' if job is FULL else None)
+    result = about() | dict(load_before=load())
     print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
-    result['rows'] = rows(['pets', 'resnet18'], [1, 4], 8, 15) if a.quick else rows(['pets', 'resnet18', 'resnet50', 'vgg16'], [1, 8], 45, 25)
-    worst = max(r['to_plain'][OURS]['ratio'] for r in result['rows'])
-    print(table(result['rows']), f"largest difference between the libraries' pictures: {max(r['difference'] for r in result['rows']):.1g}", sep='\n\n')
-    print('holds ' if worst <= 1.1 else 'FAILS ', f'guided backprop over the plain gradient, worst row <= 1.1 | measured {worst:.3f}')
-    out = a.out or (None if a.quick else Path('docs'))
-    if not out: return
-    out.mkdir(parents=True, exist_ok=True)
-    result |= dict(load_after=os.getloadavg()[0])
-    (out / 'pixels-benchmark.json').write_text(json.dumps(result, indent=1))
-    (out / 'pixels-benchmark.md').write_text(f"{result['cpu']}, {result['threads']} threads, PyTorch {result['torch']}. Time over the plain gradient.\n\n{table(result['rows'])}\n")
+    found = result['rows'] = rows(*job)
+    worst, difference = max(r['to_plain'][OURS]['ratio'] for r in found), max(r['difference'] for r in found)
+    print(table(found), f"largest difference between the libraries' pictures: {difference:.1g}", sep='\n\n')
+    print('holds ' if worst <= 1.1 else 'FAILS ', 'guided backprop over the plain gradient, worst row <= 1.1 '
+          f'| measured {worst:.3f}')
+    if out: write(result, out)
 
 if __name__ == '__main__': main()

@@ -4,8 +4,8 @@
 
 __version__ = "0.1.0"
 
-_lazy = dict(explain='explanation', explain_all='explanation', Explanation='explanation', METHODS='methods', Explorer='explorer',
-             load_pets='networks', scene='scenes', overlay='show', CamError='errors')
+_lazy = dict(explain='explanation', explain_all='explanation', Explanation='explanation', METHODS='methods',
+             Explorer='ui.explorer', load_pets='networks', scene='scenes', overlay='show', CamError='errors')
 
 def __getattr__(name):
     "Import a public name on first use, so that `import camtutor` alone stays light (no torch, no fastai)."

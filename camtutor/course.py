@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camtutor.errors import CamError
 
-__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'show_widget', 'card', 'marked', 'asked']
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked']
 
 Agreement = namedtuple('Agreement', 'shape dtype worst')
 
@@ -60,55 +60,6 @@ def card(head, # a short title, `marked`; shown in bold
     "A small HTML card, readable on a light and on a dark page."
     return CARD.format(head=marked(head), body=body, colour=colour)
 
-def show_widget(widget, # any ipywidget
-                static:str='', # HTML for readers of the saved page, where no kernel runs
-                text:str='' # plain text for a terminal
-               ):
-    "Display `widget` where a kernel runs, and `static` where a page is only read."
-    from IPython.display import display
-    view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
-    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
-
-CHOICE_CSS = '''<style>
-.ct-ask, .ct-ask > * {height:auto; overflow:visible}
-.ct-ask .widget-html-content {line-height:1.45}
-.ct-ask .widget-toggle-buttons > div {flex-wrap:wrap; height:auto}
-.ct-ask .widget-toggle-button {height:auto; min-height:30px; line-height:1.4; padding:4px 10px; white-space:normal; text-align:left; border-radius:6px; margin:2px 4px 4px 0; box-shadow:none}
-.ct-ask .widget-toggle-button.mod-active {background:#5b4b8a; color:#fff; font-weight:600; text-decoration:underline}
-.ct-ask .widget-radio-box {height:auto; max-width:46em}
-.ct-ask .widget-radio-box label {display:flex !important; flex-direction:row-reverse; justify-content:flex-end; align-items:flex-start; gap:6px;
-  height:auto !important; line-height:1.4 !important; white-space:normal; margin-bottom:4px; font-size:14px}
-.ct-ask .widget-radio-box input {flex:none; width:13px; height:1.4em; margin:0 !important}
-</style>'''
-
-# What Jupyter's buttons leave out: arrow keys and a name for a group of options, which button is pressed, and that a reply has come
-CHOICE_SCRIPT = '''(function (root) {
-  if (!root || root.ctReady) return;
-  root.ctReady = true;
-  var group = 'ct' + Math.random(), set = function (el, name, value) { if (el.getAttribute(name) !== value) el.setAttribute(name, value); };
-  var mark = function () {
-    root.querySelectorAll('.widget-radio-box, .widget-toggle-buttons').forEach(function (b) {
-      set(b, 'role', b.matches('.widget-radio-box') ? 'radiogroup' : 'group');
-      set(b, 'aria-label', root.querySelector('.widget-html-content b').textContent);
-    });
-    root.querySelectorAll('input[type=radio]').forEach(function (i) { set(i, 'name', group); set(i, 'data-lm-suppress-shortcuts', 'true'); });
-    root.querySelectorAll('.widget-toggle-button').forEach(function (b) { set(b, 'aria-pressed', String(b.classList.contains('mod-active'))); });
-    root.querySelectorAll('.ct-reply').forEach(function (r) { set(r, 'role', 'status'); });
-  };
-  new MutationObserver(mark).observe(root, {subtree: true, childList: true, attributeFilter: ['class']});
-  mark();
-})(this.closest('.ct-ask'))'''
-
-def asked(question, # HTML
-          *widgets # the options, and what belongs below them
-         ): # a widget
-    "A question above its options, for mouse, keyboard and screen reader."
-    import ipywidgets as w
-    script = f'<img src="data:," alt="" hidden onerror="{escape(CHOICE_SCRIPT)}">'
-    box = w.VBox([w.HTML(question), *widgets, w.HTML(CHOICE_CSS + script)])
-    box.add_class('ct-ask')
-    return box
-
 class Prediction:
     "A question and the option that the learner picked."
     def __init__(self, question, options): self.question, self.options, self.choice = question, options, None
@@ -131,6 +82,8 @@ def predict(question:str, # asked before the cell that answers it
            )->Prediction: # `.reveal(answer, why)` compares, in a later cell
     "Ask the learner to commit to an answer before running on; a click chooses."
     import ipywidgets as w
+    from camtutor.ui.ask import asked
+    from camtutor.ui.helper import show_widget
     options = [str(o) for o in options]
     if len(set(options)) < max(2, len(options)):
         raise CamError(f'{question!r} needs two or more different options, not {options}.')

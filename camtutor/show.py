@@ -13,6 +13,7 @@ import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, torch, torch.nn
 from PIL import Image
 from torch import Tensor
 from .errors import CamError, describe, doing, expect_choice
+from .images import picture
 
 # %% ../nbs/tools/show.ipynb #00051dc4
 def _maps(m, dims=(2, 3)):
@@ -80,11 +81,11 @@ def normalize(
 
 # %% ../nbs/tools/show.ipynb #001da061
 def _pixels(img):
-    "The numbers of one picture, or of a batch, as they are."
-    img = np.array(img.convert('RGB')) if isinstance(img, Image.Image) else getattr(img, 'image', img)
+    "The numbers of one picture, or of a batch, as they are; whatever else is a picture is read as one."
+    img = getattr(img, 'image', img)
     if isinstance(img, Tensor): return img.detach()
     if isinstance(img, np.ndarray) and img.dtype.kind in 'buif': return torch.from_numpy(np.array(img))
-    raise CamError(f"{describe(img)} is not a picture. For a file use camtutor.images.open_image(path).")
+    return torch.from_numpy(np.array(picture(img)))
 
 def _channels_first(t):
     "Pictures (N,3,H,W) of one or several, whose colours may stand last."
@@ -105,7 +106,7 @@ def _all_images(imgs):
 # %% ../nbs/tools/show.ipynb #001e36bb
 @doing('Reading a picture')
 def as_images(img)->Tensor: # float pictures (N,3,H,W) in [0,1]
-    "Scenes, PIL images, arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
+    "Scenes, PIL images, files, arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
     if isinstance(img, (list, tuple)): return _all_images(img)
     t = _channels_first(_pixels(img))
     t = t.float() / 255 if t.dtype == torch.uint8 else t.float()

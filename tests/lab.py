@@ -7,8 +7,8 @@ from urllib.request import urlopen
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-FLAGS = ('--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run '
-         '--disable-dev-shm-usage').split()
+FLAGS = ('--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync '
+         '--no-first-run --disable-dev-shm-usage').split()
 ARTEFACTS = Path(__file__).resolve().parent.parent/'artefacts'
 
 def chromium():
@@ -29,9 +29,10 @@ def answers(url):
 
 @contextmanager
 def serving(command, url, root, seconds=90):
-    "A server that runs inside the `with`, with settings of its own under `root`; its log is shown if it does not come up."
-    env = dict(os.environ, **{f'JUPYTER_{k.upper()}_DIR': str(root/k) for k in ('config', 'data', 'runtime')}, IPYTHONDIR=str(root/'ipython'),
-               JUPYTERLAB_SETTINGS_DIR=str(root/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(root/'workspaces'), XDG_DATA_HOME=str(root/'share'))
+    "A server that runs inside the `with`, with settings of its own under `root`. Its log is shown if it does not start."
+    folders = dict(IPYTHONDIR='ipython', JUPYTERLAB_SETTINGS_DIR='settings', JUPYTERLAB_WORKSPACES_DIR='workspaces',
+                   XDG_DATA_HOME='share') | {f'JUPYTER_{k.upper()}_DIR': k for k in ('config', 'data', 'runtime')}
+    env = os.environ | {name: str(root/folder) for name, folder in folders.items()}
     log, end = root/'server.log', time.monotonic() + seconds
     with open(log, 'w') as f: server = subprocess.Popen(command, cwd=root, env=env, stdout=f, stderr=subprocess.STDOUT)
     try:
@@ -59,9 +60,11 @@ def jupyterlab(root):
     quiet = root/'settings'/'@jupyterlab'/'apputils-extension'
     for folder in (quiet, work): folder.mkdir(parents=True)
     (quiet/'notification.jupyterlab-settings').write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--ip=127.0.0.1', f'--port={port}', '--ServerApp.port_retries=0',
-               f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={work}', '--allow-root']
-    with serving(command, f'http://127.0.0.1:{port}/api/status?token={token}', root): yield Lab(f'http://127.0.0.1:{port}', token, work)
+    command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--ip=127.0.0.1', f'--port={port}',
+               '--ServerApp.port_retries=0', f'--IdentityProvider.token={token}', f'--ServerApp.root_dir={work}',
+               '--allow-root']
+    base = f'http://127.0.0.1:{port}'
+    with serving(command, f'{base}/api/status?token={token}', root): yield Lab(base, token, work)
 
 def open_notebook(page, lab, name, *cells):
     "Write a notebook, open it in the page, and wait until its kernel is ready."
@@ -70,7 +73,7 @@ def open_notebook(page, lab, name, *cells):
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status=idle]', timeout=90_000)
 
 def run_cell(page, number=0, wait_for=None):
-    "Run a cell as a person does, once more if JupyterLab was not ready to hear it, and wait for something to appear below it."
+    "Run a cell as a person does, once more if JupyterLab was not ready to hear it, and wait for something below it."
     from playwright.sync_api import TimeoutError
     cell = page.locator('.jp-CodeCell').nth(number)
     for seconds in (5, 10, 20, 40):

@@ -42,7 +42,8 @@ def test_a_stub(notebook):
 def test_a_wrong_answer(notebook):
     text = card(notebook, 1)
     assert '✗' in text and 'This is CAM with a ReLU.' in text
-    assert notebook.locator('.jp-CodeCell').nth(1).locator('code', has_text='ex.hint').count() == 1 # HTML, not its source
+    card_code = notebook.locator('.jp-CodeCell').nth(1).locator('code', has_text='ex.hint')
+    assert card_code.count() == 1 # HTML, not its source
     shoot(notebook, 'exercise_wrong')
 
 def test_an_exception(notebook):

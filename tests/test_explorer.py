@@ -1,6 +1,5 @@
 "The explorer without a browser: what it keeps, what it shows, and that nothing goes wrong unseen."
 import asyncio, gc, io, re, threading, time, weakref
-from datetime import datetime
 import numpy as np, pytest, torch
 from PIL import Image
 from torch import nn
@@ -9,14 +8,19 @@ from torchvision.transforms import v2 as T
 from camtutor.cam import best_energy, energy, peak_inside
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.explain import METHODS, Method, explain
-from camtutor.explorer import CamCache, Explorer, drive
-from camtutor.gradcam import capture, grad_cam, map_layers
-from camtutor.panel import MAX_UPLOAD
+from camtutor.engine.layers import map_layers
+from camtutor.engine.targets import class_score
+from camtutor.explanation import explain
+from camtutor.gradcam import capture, grad_cam
+from camtutor.methods import METHODS, Method
 from camtutor.networks import load_pets
 from camtutor.pets import pets_dls, pets_learner
 from camtutor.scenes import scene
 from camtutor.show import as_images, colorize, normalize, overlay, to_jpeg, upsample
+from camtutor.ui import html
+from camtutor.ui.cache import CamCache
+from camtutor.ui.explorer import Explorer, drive
+from camtutor.ui.study import MAX_UPLOAD
 
 @pytest.fixture(scope='module')
 def net(): return load_pets()
@@ -30,9 +34,9 @@ def shared(): return Explorer(outline='animal')
 @pytest.fixture
 def ex(shared):
     "The shared explorer, back at its first picture."
-    drive(shared, picture=0, method='grad_cam', compare='one', scale='own', opacity=.7, cmap='magma', outline='animal', layer='0.7', classes='all')
+    drive(shared, picture=0, method='grad_cam', compare='one', scale='own', opacity=.7, cmap='magma',
+          outline='animal', layer='0.7', classes='all')
     yield shared
-    shared.driven, shared.busy = False, False
 
 def forwards(net):
     "A list that grows with every forward pass of `net`, and the hook's handle."
@@ -111,40 +115,46 @@ def test_cache_says_that_the_weights_have_changed(x):
     kept = cache.get('0.7', 1)[1]
     cache.get('0.7', 2)
     with torch.no_grad(): net[1][-1].weight *= 2
-    with pytest.raises(CamError, match="at '0.4': the network's weights have changed since.*Make a new one"): cache.get('0.4', 2)
-    assert list(cache.kept) == [1, 2] and torch.equal(cache.get('0.7', 1)[1], kept)   # what was kept is still true of the pass that was kept
+    with pytest.raises(CamError, match="at '0.4': the network's weights have changed since.*Make a new one"):
+        cache.get('0.4', 2)
+    assert list(cache.kept) == [1, 2]
+    assert torch.equal(cache.get('0.7', 1)[1], kept)   # what was kept is still true of the pass that was kept
     check_tensor(CamCache(net, x).get('0.7', 1)[1], 2 * kept)
 
 def test_cache_targets_are_plain_numbers(net):
     x = torch.stack([net.transform(scene(s, 'dog')) for s in (1, 2)])
     cache = CamCache(net, x)
     want = cache.get('0.7', [1, 2])[1]
-    for same in (np.array([1, 2]), torch.tensor([1, 2]), (1, 2), range(1, 3), [torch.tensor(1), np.int64(2)]): assert torch.equal(cache.get('0.7', same)[1], want)
+    for same in (np.array([1, 2]), torch.tensor([1, 2]), (1, 2), range(1, 3), [torch.tensor(1), np.int64(2)]):
+        assert torch.equal(cache.get('0.7', same)[1], want)
     assert (cache.backwards, list(cache.kept)) == (1, [(1, 2)])
     target = torch.tensor([1, 2])
     cache.get('0.7', target)
     target[:] = 3
     check_tensor(cache.get('0.7', target)[1], capture(net, x, '0.7', 3).grads)
-    for wrong in ({1}, [[1], [2]], True, [1], 'cat'):
+    assert torch.equal(cache.get('0.7', 'dog')[1], cache.get('0.7', net.vocab.index('dog'))[1])
+    for wrong in ({1}, [[1], [2]], True, [1], 'cta'):
         with pytest.raises(CamError, match="Exploring at '0.7'"): cache.get('0.7', wrong)
 
 def test_a_network_with_one_score_has_no_probabilities():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)).eval()
     ex = Explorer(net, x := torch.randn(1, 3, 16, 16))
-    assert f'<b>class 0</b> ({net(x).item():.3g})' in ex.panel.captions[0].value and ex.explanation().label == explain(net, x).label
+    assert f'<b>class 0</b> ({net(x).item():.3g})' in ex.panel.captions[0].value
+    assert ex.study.explanation(ex.view()).label == explain(net, x).label
 
 def test_transformer_layers():
     torch.manual_seed(0)
-    vit = VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5).eval()
+    vit = VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32,
+                            num_classes=5).eval()
     nn.init.normal_(vit.heads.head.weight)
     x = torch.randn(1, 3, 32, 32)
     layers = map_layers(vit, x)
-    assert list(layers) == ['encoder.layers.encoder_layer_0', 'encoder.layers.encoder_layer_1.ln_1', 'encoder.layers.encoder_layer_1']
+    assert list(layers) == ['conv_proj', *(f'encoder.layers.encoder_layer_{n}' for n in ('0', '1.ln_1', '1'))]
     assert set(layers.values()) == {(16, 4, 4)}
     cache = CamCache(vit, x, layers)
-    for name in list(layers)[:2]: check_tensor(cache.get(name, 2)[1], capture(vit, x, name, 2).grads)
+    for name in list(layers)[:3]: check_tensor(cache.get(name, 2)[1], capture(vit, x, name, 2).grads)
     ex = Explorer(vit, [x])
-    assert ex.value('layer') == 'encoder.layers.encoder_layer_1.ln_1' and ex.error is None
+    assert ex.layer == 'encoder.layers.encoder_layer_1.ln_1' and ex.error is None
     ex.panel.controls['layer'].value = 'encoder.layers.encoder_layer_1'   # only its class token is read on
     assert 'class token' in ex.panel.alert.value
 
@@ -161,22 +171,22 @@ def test_picture_is_the_library_s_own(ex, net):
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_equals_explain(ex, net, method):
     drive(ex, method=method, class_='cat', layer='0.7')
-    want = eval(ex.line(), dict(explain=explain, load_pets=load_pets, scene=scene))   # the line of Python that is copied
+    want = eval(ex.line(), dict(explain=explain, load_pets=load_pets, scene=scene))   # the line that is copied
     check_tensor(ex.raw(net.vocab.index('cat')), want, rtol=1e-3, atol=1e-6)
     assert METHODS[method].title in ex.panel.captions[0].value
 
 def test_the_map_alone(ex):
     drive(ex, class_='cat', outline=None, ground='alone')
-    m = upsample(ex.raw(ex.value('class_')), 384)
+    m = upsample(ex.raw(ex.class_), 384)
     assert ex.panel.images[0].value == to_jpeg(colorize(normalize(m), 'magma'), 92)
     drive(ex, ground='over')
 
 def test_an_empty_map_is_told_in_words(ex):
     drive(ex, picture=0, class_='elephant')
-    assert ex.raw(ex.value('class_')).max() == 0
+    assert ex.raw(ex.class_).max() == 0
     text = ex.panel.captions[0].value
     assert 'Nothing here speaks for <b>elephant</b>: the map has no positive value.' in text and 'ct-scale' not in text
-    drive(ex, compare='difference', class_='elephant', class2='fox')   # two empty maps: no difference, and a scale of its own
+    drive(ex, compare='difference', class_='elephant', class2='fox')   # two empty maps: a scale of its own
     assert 'Nothing' not in ex.panel.captions[0].value
 
 def test_captions_name_class_probability_layer_and_range(ex, net):
@@ -190,21 +200,21 @@ def test_captions_name_class_probability_layer_and_range(ex, net):
 
 def test_sliders_offer_classes_and_layers_in_order(ex):
     names = [n for n, _ in ex.panel.controls['class_'].options]
-    assert [n.split(' · ')[1] for n in names] == ex.vocab
+    assert [n.split(' · ')[1] for n in names] == ex.study.vocab
     drive(ex, classes='top')
     p = [float(n.split(' · ')[0][:-1]) for n, _ in ex.panel.controls['class_'].options]
     assert len(p) == 5 and p == sorted(p, reverse=True)
     assert [n for n, _ in ex.panel.controls['layer'].options][-1] == '0.7 · 8×8'
-    drive(ex, class_=ex.vocab[int(ex.prob.argmin())])   # not among the five: the slider widens
-    assert ex.value('classes') == 'all'
+    drive(ex, class_=ex.study.vocab[int(ex.study.prob.argmin())])   # not among the five: the slider widens
+    assert ex.classes == 'all'
 
 def test_two_classes_and_their_difference(ex):
-    a, b = ex.vocab.index('cat'), ex.vocab.index('dog')
+    a, b = ex.study.vocab.index('cat'), ex.study.vocab.index('dog')
     drive(ex, compare='two', class_='cat', class2='dog')
-    assert ex.panel.views[1].layout.display is None and len(ex.shown_maps()) == 2
+    assert ex.panel.views[1].layout.display is None and len(ex.study.shown(ex.view())) == 2
     one = shown(ex, 1)
     drive(ex, compare='difference')
-    check_tensor(ex.shown_maps()[0][0], ex.raw(a) - ex.raw(b))
+    check_tensor(ex.study.shown(ex.view())[0].raw, ex.raw(a) - ex.raw(b))
     assert ex.panel.controls['cmap'].disabled   # a difference has its own colours
     assert ex.panel.views[1].layout.display == 'none' and 'minus' in ex.panel.captions[0].value
     drive(ex, compare='one', class_='dog')
@@ -215,7 +225,7 @@ def test_held_range(ex):
     top, strong = ex.held, ex.panel.images[0].value
     drive(ex, class_='dog')
     assert ex.held == top
-    want = overlay(ex.subject.image, ex.raw(ex.value('class_')), .7, 'magma', vmax=top)
+    want = overlay(ex.study.subject.image, ex.raw(ex.class_), .7, 'magma', vmax=top)
     drive(ex, outline=None)
     assert ex.panel.images[0].value == to_jpeg(want, 92)
     drive(ex, outline='animal', class_='cat')
@@ -225,21 +235,21 @@ def test_held_range(ex):
 
 def test_truth_figures(ex):
     drive(ex, class_='cat', outline='head')
-    s, m = scene(3, 'cat', background='sofa'), ex.raw(ex.value('class_'))
+    s, m = scene(3, 'cat', background='sofa'), ex.raw(ex.class_)
     mask = torch.from_numpy(s.mask('head'))[None]
     figures = [energy(upsample(m, 128), mask), mask.float().mean(), best_energy(mask, (8, 8))]
     text = ex.panel.truths[0].value
     assert re.findall(r'<span>(\d\.\d\d)</span>', text) == [f'{v.item():.2f}' for v in figures]
     assert ('peak is inside' in text) == bool(peak_inside(upsample(m, 128), mask))
-    assert 'the map is empty' in ex.truth(-m.abs())
+    assert 'the map is empty' in html.truth(ex.study.truth(-m.abs(), 'head'))
     drive(ex, outline=None)
     assert ex.panel.truths[0].value == ''
 
 def test_outline_touches_only_the_edge(ex):
     drive(ex, outline=None)
-    plain = ex.picture(ex.raw(0))
+    plain = ex.study.picture(ex.raw(0), ex.view())
     drive(ex, outline='animal')
-    changed = (ex.picture(ex.raw(0)) != plain).any(1)[0]
+    changed = (ex.study.picture(ex.raw(0), ex.view()) != plain).any(1)[0]
     inside = torch.from_numpy(scene(3, 'cat', 384, background='sofa').mask())
     far = nn.functional.max_pool2d(inside[None, None].float(), 25, 1, 12)[0, 0] == 0
     deep = nn.functional.max_pool2d((~inside)[None, None].float(), 25, 1, 12)[0, 0] == 0
@@ -251,15 +261,15 @@ def test_a_scene_follows_its_controls(ex, net):
     sofa = shown(ex)
     drive(ex, background='grass')
     s = scene(11, 'cat', background='grass', pose='sit', pattern='stripes')
-    check_tensor(ex.subject.x[0], net.transform(s), name='what the network reads')
-    assert ex.name(ex.value('class_')) == 'dog' and not np.array_equal(shown(ex), sofa)
-    assert ex.subject.code == "scene(11, species='cat', background='grass', pose='sit', pattern='stripes')"
+    check_tensor(ex.study.subject.x[0], net.transform(s), name='what the network reads')
+    assert ex.study.name(ex.class_) == 'dog' and not np.array_equal(shown(ex), sofa)
+    assert ex.study.subject.code == "scene(11, species='cat', background='grass', pose='sit', pattern='stripes')"
     drive(ex, second='dog')
-    assert ex.subject.title == 'cat and dog' and 'animal 2: dog' in ex.subject.masks
+    assert ex.study.subject.title == 'cat and dog' and 'animal 2: dog' in ex.study.subject.masks
     drive(ex, outline='animal 2: dog', second=None)
-    assert ex.value('outline') == ''          # no such animal any more
+    assert ex.outline == ''          # no such animal any more
     drive(ex, second='dog')
-    assert ex.value('outline') == 'animal 2: dog'   # it is remembered
+    assert ex.outline == 'animal 2: dog'   # it is remembered
 
 def jpeg(size=(300, 200)):
     f = io.BytesIO()
@@ -267,32 +277,36 @@ def jpeg(size=(300, 200)):
     return f.getvalue()
 
 def send(ex, data):
-    "As the browser does when a person chose a file."
-    ex.panel.upload.value = (dict(name='mine.jpg', type='image/jpeg', size=len(data), content=memoryview(data), last_modified=datetime.now()),)
+    "As the browser does when a person chose a file: one message, the file's bytes beside it."
+    content = dict(method='custom', content=dict(name='mine.jpg'))
+    ex.panel.upload.comm.handle_msg(dict(content=dict(data=content), buffers=[memoryview(data)]))
 
 def test_upload(ex):
     send(ex, jpeg())
-    assert ex.error is None and ex.subject.title == 'mine.jpg' and ex.subject.masks == {}
-    assert 'Showing <em>mine.jpg</em>: its middle, as' in ex.panel.showing.value and ex.panel.controls['outline'].disabled
+    assert ex.error is None and ex.study.subject.title == 'mine.jpg' and ex.study.subject.masks == {}
+    assert 'Showing <em>mine.jpg</em>: its middle, as' in ex.panel.showing.value
+    assert ex.panel.controls['outline'].disabled
     send(ex, jpeg((200, 200)))
     assert 'Showing <em>mine.jpg</em> as' in ex.panel.showing.value   # all of it
     drive(ex, picture=1)
     assert ex.panel.showing.value == '' and not ex.panel.controls['outline'].disabled
     send(ex, jpeg())
-    assert ex.panel.upload.value == () and "explain(load_pets(), 'mine.jpg'" in ex.line()
+    assert "explain(load_pets(), 'mine.jpg'" in ex.line()
 
-@pytest.mark.parametrize('data, reason', [(b'', 'empty'), (b'no image at all', 'no image that can be read'), (jpeg()[:200], 'mine.jpg'),
-                                          (bytes(MAX_UPLOAD + 1), 'at most')])
+@pytest.mark.parametrize('data, reason', [
+    (b'', 'empty'), (b'no image at all', 'no image that can be read'), (jpeg()[:200], 'mine.jpg'),
+    (bytes(MAX_UPLOAD + 1), 'at most')])
 def test_a_bad_upload_is_told_and_the_explorer_goes_on(ex, data, reason):
     before = ex.panel.images[0].value
     send(ex, data)
-    assert isinstance(ex.error, CamError) and reason in ex.panel.pane_alert.value and 'role="alert"' in ex.panel.pane_alert.value
-    assert ex.panel.images[0].value == before and ex.panel.upload.value == ()
-    ex.panel.controls['class_'].value = ex.vocab.index('fox')
+    said = ex.panel.pane_alert.value
+    assert isinstance(ex.error, CamError) and reason in said and 'role="alert"' in said
+    assert ex.panel.images[0].value == before
+    ex.panel.controls['class_'].value = ex.study.vocab.index('fox')
     assert ex.error is None and ex.panel.pane_alert.value == '' and '<b>fox</b>' in ex.panel.captions[0].value
 
 def test_an_unforeseen_error_is_told_with_its_type(ex, monkeypatch):
-    def broken(*a): raise RuntimeError('<odd>')
+    def broken(*a, **k): raise RuntimeError('<odd>')
     monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
     ex.panel.controls['method'].value = 'saliency'
     assert 'RuntimeError: &lt;odd&gt;' in ex.panel.alert.value
@@ -301,28 +315,35 @@ def test_an_unforeseen_error_is_told_with_its_type(ex, monkeypatch):
     assert ex.panel.alert.value == ''
 
 def test_another_picture_frees_the_old_one(ex):
-    old = weakref.ref(ex.cache.forward.acts['0.7'])
+    old = weakref.ref(ex.study.cache.forward.acts['0.7'])
     drive(ex, picture=2)
     gc.collect()
-    assert old() is None and ex.subject.title == 'rabbit' and ex.panel.thumbs.children[2].description == '✓ rabbit'
-    assert ex.value('class_') == int(ex.prob.argmax())
+    assert old() is None and ex.study.subject.title == 'rabbit'
+    assert ex.panel.thumbs.children[2].description == '✓ rabbit'
+    assert ex.class_ == int(ex.study.prob.argmax())
 
 def test_drive_errors(ex):
-    for state, why in ((dict(class_='cta'), "no 'cta'.*'cat'"), (dict(layer='0.66'), "layer cannot be '0.66'"), (dict(colour=1), "no control 'colour'"),
-                       (dict(picture=99), 'from 0 to 9'), (dict(class_=99), 'no 99'), (dict(upload=b'x'), 'no image')):
+    for state, why in ((dict(class_='cta'), "no 'cta'.*'cat'"), (dict(layer='0.66'), "layer cannot be '0.66'"),
+                       (dict(colour=1), "no control 'colour'"), (dict(picture=99), 'from 0 to 9'),
+                       (dict(class_=99), 'no 99'), (dict(upload=b'x'), 'no image'),
+                       (dict(opacity='half'), 'opacity cannot be')):
         with pytest.raises(CamError, match=why): drive(ex, **state)
 
 def test_method_grid_and_layer_strip(ex, monkeypatch):
-    monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=lambda *a: (_ for _ in ()).throw(CamError('not today'))))
+    def broken(*a, **k): raise CamError('not today')
+    monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
     ex.all_methods()
     grid = ex.panel.method_grid.value
-    assert grid.count('<figure>') == len(METHODS) and grid.count('<img') == len(METHODS) - 1 and 'Saliency: Saliency: not today' in grid
+    assert grid.count('<figure>') == len(METHODS) and grid.count('<img') == len(METHODS) - 1
+    assert 'Saliency: Saliency: not today' in grid
     ex.all_layers()
     strip = ex.panel.layer_grid.value
-    assert strip.count('<img') == len(ex.layers) and strip.index('0.0 ·') < strip.index('0.7 ·')
-    assert 'Picture <em>cat</em>, class <em>cat</em>, layer 0.7' in grid and 'Picture <em>cat</em>, class <em>cat</em>, Grad-CAM' in strip
+    assert strip.count('<img') == len(ex.study.layers) and strip.index('0.0 ·') < strip.index('0.7 ·')
+    assert 'Picture <em>cat</em>, class <em>cat</em>, layer 0.7' in grid
+    assert 'Picture <em>cat</em>, class <em>cat</em>, Grad-CAM' in strip
     drive(ex, picture=1)
-    assert all('Drawn for another picture; draw again.' in g.value and '<img' not in g.value for g in (ex.panel.method_grid, ex.panel.layer_grid))
+    for old in (ex.panel.method_grid, ex.panel.layer_grid):
+        assert 'Drawn for another picture; draw again.' in old.value and '<img' not in old.value
     drive(ex, method='guided_backprop')
     ex.panel.draw_layers.click()
     assert 'as a whole' in ex.panel.pane_alert.value
@@ -335,9 +356,9 @@ def test_files(ex):
     data = {name: base64.b64decode(b) for name, _, b in found}
     assert [n for n, _, _ in found] == ['cat-grad_cam-cat.png', 'cat-grad_cam-cat-figure.png', 'cat-grad_cam-cat.csv']
     picture = as_images(Image.open(io.BytesIO(data['cat-grad_cam-cat.png'])))
-    check_tensor(picture, ex.picture(ex.raw(ex.value('class_'))), atol=.5/255 + 1e-6)
+    check_tensor(picture, ex.study.picture(ex.raw(ex.class_), ex.view()), atol=.5/255 + 1e-6)
     numbers = np.loadtxt(io.BytesIO(data['cat-grad_cam-cat.csv']), delimiter=',')
-    check_tensor(torch.tensor(numbers)[None].float(), ex.raw(ex.value('class_')), rtol=1e-5, atol=1e-6)
+    check_tensor(torch.tensor(numbers)[None].float(), ex.raw(ex.class_), rtol=1e-5, atol=1e-6)
     assert Image.open(io.BytesIO(data['cat-grad_cam-cat-figure.png'])).size[0] > 400
 
 def test_saved_page_shows_a_picture_and_no_widget(ex):
@@ -348,33 +369,35 @@ def test_saved_page_shows_a_picture_and_no_widget(ex):
 # ---- any network
 def test_torchvision_network_with_photos_and_arrays():
     torch.manual_seed(0)
-    tfm = T.Compose([T.PILToTensor(), T.Resize(80), T.CenterCrop(64), T.ToDtype(torch.float32, scale=True), T.Normalize([.5] * 3, [.25] * 3)])
+    tfm = T.Compose([T.PILToTensor(), T.Resize(80), T.CenterCrop(64), T.ToDtype(torch.float32, scale=True),
+                     T.Normalize([.5] * 3, [.25] * 3)])
     wide = Image.fromarray(np.random.default_rng(1).integers(0, 255, (70, 90, 3), dtype=np.uint8))
-    ex = Explorer(resnet18(num_classes=30), [scene(1, 'cat'), wide], vocab=[f'thing {i}' for i in range(30)], transform=tfm, size=64)
-    assert ex.value('classes') == 'top' and len(ex.panel.controls['class_'].options) == 5
-    assert 'scene' not in ex.panel.panes and ex.value('layer') == 'layer4'
+    vocab = [f'thing {i}' for i in range(30)]
+    ex = Explorer(resnet18(num_classes=30), [scene(1, 'cat'), wide], vocab=vocab, transform=tfm, size=64)
+    assert ex.classes == 'top' and len(ex.panel.controls['class_'].options) == 5
+    assert 'scene' not in ex.panel.panes and ex.layer == 'layer4'
     drive(ex, class_='thing 7', layer='layer3', outline='animal')
-    mask = ex.seen(ex.subject.masks['animal'])
+    mask = ex.study.eye.mask(ex.study.subject.masks['animal'])
     assert mask.shape == (1, 64, 64)
     want = torch.from_numpy(scene(1, 'cat').mask())[None, None].float()
     seen = T.functional.center_crop(T.functional.resize(want, [80, 80], antialias=True), [64, 64])[0] > .5
     assert (mask != seen).float().mean() < .02   # the mask is cropped as the picture is
     drive(ex, picture=1)
-    assert ex.subject.title == 'picture 2' and 'transform=transform' in ex.line() and 'target=' in ex.line()
+    assert ex.study.subject.title == 'picture 2' and 'transform=transform' in ex.line() and 'target=' in ex.line()
     ex.panel.controls['find'].value = 'thing 21'
-    assert ex.name(ex.value('class_')) == 'thing 21' and ex.value('find') == ''
+    assert ex.study.name(ex.class_) == 'thing 21' and ex.find == ''
     for typed, found in ((' THING 7 ', 'thing 7'), ('g 29', 'thing 29')):   # any case; a part that only one name has
         ex.panel.controls['find'].value = typed
-        assert ex.name(ex.value('class_')) == found and ex.panel.alert.value == ''
+        assert ex.study.name(ex.class_) == found and ex.panel.alert.value == ''
     for typed, why in (('thing', 'no &#x27;thing&#x27;'), ('thinh 5', '&#x27;thing 5&#x27;')):
         ex.panel.controls['find'].value = typed
-        assert why in ex.panel.alert.value and ex.name(ex.value('class_')) == 'thing 29'
+        assert why in ex.panel.alert.value and ex.study.name(ex.class_) == 'thing 29'
 
 def test_learner(tmp_path, monkeypatch):
     learn = pets_learner(pets_dls(n=8, n_valid=4, bs=4, size=64), pretrained=None)
     ex = Explorer(learn, [scene(1, 'cat', 64)])
-    check_tensor(ex.raw(1), explain(learn, scene(1, 'cat', 64), target='dog', layer=ex.value('layer')).raw)
-    assert ex.vocab == ['cat', 'dog'] and shown(ex).shape == (384, 384, 3)
+    check_tensor(ex.raw(1), explain(learn, scene(1, 'cat', 64), target='dog', layer=ex.layer).raw)
+    assert ex.study.vocab == ['cat', 'dog'] and shown(ex).shape == (384, 384, 3)
 
 def test_small_explorers_and_their_errors(net):
     ex = Explorer(net, scene(5, 'fox'), show='class layer', class_='fox', layer='0.5')
@@ -384,19 +407,41 @@ def test_small_explorers_and_their_errors(net):
     with pytest.raises(CamError, match='how this ResNet wants'): Explorer(resnet18(), [scene(1)])
     with pytest.raises(CamError, match='one by one'): Explorer(net, [torch.randn(2, 3, 128, 128)])
 
+# ---- methods: the explorer knows none by its name
+def by_gradients(A, g): return (A * g).sum(1)
+def by_layer(model, x, layer, target): return capture(model, x, layer, target).acts.mean(1)
+def by_network(model, x, layer=None, target=None):
+    return x * class_score(model(x).detach(), target, vocab=model.vocab)[:, None, None, None]
+
+@pytest.mark.parametrize('fn, kind, needs', [(by_gradients, 'map', 'gradients'), (by_layer, 'map', 'layer'),
+                                             (by_network, 'pixels', 'network')])
+def test_a_new_method_is_one_function_and_one_row(net, monkeypatch, fn, kind, needs):
+    monkeypatch.setitem(METHODS, 'made_up', Method(fn, kind, 'Made up', 2026, 'a test', 1, needs))
+    ex = Explorer(net, [scene(3, 'cat')], method='made_up', class_='dog', layer='0.6', code='net')
+    where = '' if needs == 'network' else ' at layer 0.6 (8×8)'
+    assert f'Made up for <b>dog</b> ({ex.study.sure(ex.class_)}){where}' in ex.panel.captions[0].value
+    assert ex.panel.controls['layer'].disabled == (needs == 'network') and '<figure>' in drawn(ex.all_methods, ex)
+    want = eval(ex.line(), dict(explain=explain, net=net, images=[scene(3, 'cat')]))
+    check_tensor(ex.raw(ex.class_), want, rtol=1e-3)
+
+def drawn(act, ex):
+    "What the sheet of methods shows of the made-up one."
+    act()
+    return next(f for f in re.findall('<figure>.*?</figure>', ex.panel.method_grid.value) if 'Made up' in f)
+
 # ---- methods that take long
 @pytest.fixture
 def dear(monkeypatch):
     "A method of 40 forward passes, and a list that grows with each."
     passes = []
-    def slow(model, x, target, layer):
+    def slow(model, x, layer, target):
         m = torch.zeros(1, 4, 4)
         for i in range(40):
             with torch.no_grad(): m[0, i % 4, i // 10] += model(x)[0, target]
             passes.append(i)
             time.sleep(.01)
         return m
-    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40))
+    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'layer'))
     return passes
 
 async def until(condition, seconds=20):
@@ -413,11 +458,11 @@ def test_a_dear_method_runs_beside_and_waits_for_release(dear):
         assert not c['class_'].continuous_update
         await until(lambda: p.progress.value > 3)
         assert p.working.layout.display is None and p.progress.max == 40 and 'Grad-CAM' in p.captions[0].value
-        await until(lambda: ex.job is None)
+        await until(lambda: ex.beside.job is None)
         assert 'Slow for' in p.captions[0].value and p.working.layout.display == 'none'
         n = len(dear)
         c['opacity'].value = .3                      # nothing is computed twice
-        assert len(dear) == n and ex.job is None
+        assert len(dear) == n and ex.beside.job is None
         c['method'].value = 'grad_cam'
         assert c['class_'].continuous_update
     asyncio.run(person())
@@ -430,29 +475,29 @@ def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
         c['method'].value = 'slow'
         await until(lambda: p.progress.value > 3)
         p.stop.click()
-        await until(lambda: ex.job is None)
+        await until(lambda: ex.beside.job is None)
         assert 'Stopped after' in p.alert.value and len(dear) < 40
-        c['class_'].value = ex.vocab.index('pig')    # starts again …
+        c['class_'].value = ex.study.vocab.index('pig')    # starts again …
         await until(lambda: p.progress.value > 3)
-        c['class_'].value = ex.vocab.index('fox')    # … and the last state wins
-        await until(lambda: ex.job is None)
+        c['class_'].value = ex.study.vocab.index('fox')    # … and the last state wins
+        await until(lambda: ex.beside.job is None)
         assert 'fox' in p.captions[0].value and p.alert.value == ''
         p.draw_methods.click()
         await until(lambda: 'Slow' in p.method_grid.value)
     asyncio.run(person())
-    assert not ex.net._forward_pre_hooks
+    assert not ex.study.net._forward_pre_hooks
 
 @pytest.mark.parametrize('name, wanted', [('class_', 'fox'), ('seed', 44), ('background', 'snow')])
 def test_a_move_during_a_click_counts(monkeypatch, name, wanted):
     "JupyterLab handles clicks in one thread and slider moves in another: none is lost, and the later one holds."
     ex = Explorer()
-    entered, go, study = threading.Event(), threading.Event(), ex.study
+    entered, go, read = threading.Event(), threading.Event(), ex.study.read
     def slow(*args):
         entered.set()
         assert go.wait(10)
-        return study(*args)
-    monkeypatch.setattr(ex, 'study', slow)
-    slider, value = ex.panel.controls[name], ex.vocab.index(wanted) if name == 'class_' else wanted
+        return read(*args)
+    monkeypatch.setattr(ex.study, 'read', slow)
+    slider, value = ex.panel.controls[name], ex.study.vocab.index(wanted) if name == 'class_' else wanted
     click = threading.Thread(target=ex.panel.thumbs.children[1].click)
     move = threading.Thread(target=lambda: slider.set_trait('value', value))
     click.start()
@@ -463,54 +508,54 @@ def test_a_move_during_a_click_counts(monkeypatch, name, wanted):
     for t in (click, move): t.join(10)
     assert not click.is_alive() and not move.is_alive()
     assert slider.value == value and ex.error is None
-    assert '<b>fox</b>' in ex.panel.captions[0].value if name == 'class_' else f'{wanted!r}' in ex.subject.code
+    assert '<b>fox</b>' in ex.panel.captions[0].value if name == 'class_' else f'{wanted!r}' in ex.study.subject.code
 
 
 def test_the_second_class_is_the_strongest_other():
     ex = Explorer()
     drive(ex, compare='two', class2='bear')
     drive(ex, compare='one', species='cat', second='dog', seed=31)
-    assert ex.name(ex.value('class2')) == ex.name(next(k for k in ex.prob.argsort(descending=True).tolist() if k != ex.value('class_')))
+    assert ex.class2 == next(k for k in ex.study.ranked() if k != ex.class_)
     drive(ex, compare='two', class2='pig', background='snow')   # a choice that is seen stays
-    assert ex.name(ex.value('class2')) == 'pig'
+    assert ex.study.name(ex.class2) == 'pig'
 
 def test_a_scene_that_fails_leaves_the_explorer_where_it_was(ex, monkeypatch):
-    before = ex.subject, ex.cache, ex.layers
-    def study(recipe): raise CamError('no such scene')
+    before = ex.study.subject, ex.study.cache, ex.study.layers
+    def read(recipe): raise CamError('no such scene')
     with monkeypatch.context() as m, pytest.raises(CamError, match='no such scene'):
-        m.setattr(ex, 'study', study)
+        m.setattr(ex.study, 'read', read)
         drive(ex, seed=44)
     def breaks(net, x, layers): raise CamError('too large')
     with monkeypatch.context() as m, pytest.raises(CamError, match='too large'):
-        m.setattr('camtutor.explorer_ui.CamCache', breaks)
-        ex.take(ex.subject._replace(x=torch.zeros(1, 3, 64, 64)))
-    assert ex.chosen == 0 and all(a is b for a, b in zip(before, (ex.subject, ex.cache, ex.layers)))
+        m.setattr('camtutor.ui.study.CamCache', breaks)
+        ex.take(ex.study.subject._replace(x=torch.zeros(1, 3, 64, 64)))
+    assert ex.chosen == 0 and all(a is b for a, b in zip(before, (ex.study.subject, ex.study.cache, ex.study.layers)))
     assert ex.panel.thumbs.children[0].description.startswith('✓')
 
 def test_results_are_bounded_and_the_oldest_goes_first(ex, monkeypatch):
-    made, most = [], 64 + len(ex.layers)
+    made, most = [], 64 + len(ex.study.layers)
     with monkeypatch.context() as m:
-        m.setattr(ex, 'compute', lambda *key: made.append(key) or torch.zeros(1, 4, 4))
-        ex.results.clear()
-        for k in range(most): ex.raw(k, method='saliency')
-        for k in (0, most): ex.raw(k, method='saliency')   # the first is looked at again, and one is new
-    assert len(made) == most + 1 and len(ex.results) == most
-    assert ('saliency', 0, None) in ex.results and ('saliency', 1, None) not in ex.results
-    ex.results.clear()
+        m.setattr(ex.study, 'compute', lambda *key: made.append(key) or torch.zeros(1, 4, 4))
+        ex.study.results.clear()
+        for k in range(most): ex.study.raw('saliency', k, '0.7')
+        for k in (0, most): ex.study.raw('saliency', k, '0.7')   # the first is looked at again, and one is new
+    assert len(made) == most + 1 and len(ex.study.results) == most
+    assert ('saliency', 0, None) in ex.study.results and ('saliency', 1, None) not in ex.study.results
+    ex.study.results.clear()
 
 def test_a_scene_begins_with_the_picture_that_is_seen():
     ex = Explorer(picture=8)
-    assert {k: ex.value(k) for k in ('seed', 'species', 'second', 'background', 'pose')} == dict(seed=31, species='cat', second='dog', background='carpet', pose='')
-    before = ex.subject.image
+    assert (ex.seed, ex.species, ex.second, ex.background, ex.pose) == (31, 'cat', 'dog', 'carpet', '')
+    before = ex.study.subject.image
     drive(ex, pattern='points', picture=8)
-    assert torch.equal(ex.subject.image, before) and ex.value('pattern') == ''
+    assert torch.equal(ex.study.subject.image, before) and ex.pattern == ''
 
 def test_values_beyond_the_scale_are_told():
     ex = Explorer(class_='bear')
     drive(ex, scale='hold', class_='cat')
     assert '≥' in ex.panel.captions[0].value
     drive(ex, method='cam')   # a range belongs to its method
-    assert ex.held is None and ex.value('scale') == 'own'
+    assert ex.held is None and ex.scale == 'own'
     drive(ex, method='saliency')
     assert '≥' in ex.panel.captions[0].value and ex.panel.controls['layer'].disabled and ex.panel.draw_layers.disabled
     drive(ex, method='grad_cam')
@@ -525,22 +570,32 @@ def test_a_model_without_scores_is_refused():
     with pytest.raises(CamError, match='gave a tuple'): Explorer(Two(), torch.randn(1, 3, 16, 16))
 
 # ---- the learner's own functions
-@pytest.mark.parametrize('id, method, mine', [('3.2', 'grad_cam', lambda A, g: A.mean(-3)), ('4.9', 'saliency', lambda model, x, target=None: x)])
-def test_open_explorers_follow_use_and_unuse_at_once(ex, monkeypatch, capsys, id, method, mine):
+@pytest.fixture
+def hand_in(monkeypatch, tmp_path, capsys):
+    "Hands in an answer to an exercise and puts it to use; the progress file is a test's own."
+    from camtutor import exercises
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'progress.json'))
+    def use(id, mine):
+        exercises.ex(id)(mine)
+        exercises.use(id)
+    yield use
+    exercises.unuse()
+
+@pytest.mark.parametrize('id, method, mine', [('3.2', 'grad_cam', lambda A, g: A.mean(-3)),
+                                              ('4.9', 'saliency', lambda model, x, target=None: x)])
+def test_open_explorers_follow_use_and_unuse_at_once(ex, hand_in, id, method, mine):
     from camtutor import exercises
     drive(ex, method=method)
     before = ex.panel.images[0].value
-    monkeypatch.setitem(exercises._answers, id, mine)
-    exercises.use(id)
+    hand_in(id, mine)
     during = ex.panel.images[0].value
     exercises.unuse(id)
     assert during != before and ex.panel.images[0].value == before and ex.error is None
 
-def test_an_answer_that_raises_is_said_in_the_explorer(ex, monkeypatch, capsys):
+def test_an_answer_that_raises_is_said_in_the_explorer(ex, hand_in):
     from camtutor import exercises
     def mine(A, g): raise ZeroDivisionError('mine')
-    monkeypatch.setitem(exercises._answers, '3.2', mine)
-    exercises.use('3.2')
+    hand_in('3.2', mine)
     assert 'ZeroDivisionError: mine' in ex.panel.alert.value
     exercises.unuse('3.2')
     assert ex.panel.alert.value == ''

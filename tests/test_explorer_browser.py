@@ -4,23 +4,23 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 import numpy as np, psutil, pytest
 from PIL import Image
-from camtutor.explorer import Explorer, drive
-from camtutor.panel import MAX_UPLOAD
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
+from camtutor.ui.explorer import Explorer, drive
+from camtutor.ui.study import MAX_UPLOAD
 from lab import free_port, open_notebook, run_cell, serving, set_theme, shoot, violations
 
 pytestmark = pytest.mark.browser
 
 CELLS = ('''import os
 print('kernel', os.getpid())
-from camtutor.explorer import Explorer
+from camtutor import Explorer
 Explorer(outline='animal')''', '''import time, torch
-from camtutor.explain import METHODS, Method
-def slow(model, x, target, layer):
+from camtutor.methods import METHODS, Method
+def slow(model, x, layer, target):
     for i in range(200): m = torch.stack([model(x)[:, target]] * 4, 1).reshape(1, 2, 2); time.sleep(.02)
     return m
-METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200)
+METHODS['slow'] = Method(slow, 'map', 'Slow', 2026, 'a test', 200, 'layer')
 Explorer(show='class method', outline=None)''', '''import torch
 from torchvision.models import resnet50
 torch.manual_seed(0)
@@ -33,11 +33,12 @@ class View:
     def __init__(self, page, root): self.page, self.root = page, root
     def find(self, css): return self.root.locator(css)
     def slider(self, name): return self.find(f'[role=slider][aria-label="{name}"]')
-    def menu(self, name): return self.find(f'.ct-row:has(.widget-label:text-is("{name}")) select')
+    def menu(self, name): return self.row(name).locator('select')
     def button(self, text): return self.find(f'button:has-text("{text}")')
     def tab(self, text): self.find(f'.ct-tabs button:has-text("{text}")').click()
     def caption(self): return self.find('[role=status]').first.inner_text()
-    def readout(self, name): return self.find(f'.ct-row:has(.widget-label:text-is("{name}")) .widget-readout').inner_text()
+    def row(self, name): return self.find(f'.ct-row:has(.widget-label:text-is("{name}"))')
+    def readout(self, name): return self.row(name).locator('.widget-readout').inner_text()
 
     def until(self, text, css='[role=status]'):
         "Wait for a text to be seen; the whole text then."
@@ -50,8 +51,10 @@ class View:
 
     def picture(self, i=0):
         "The decoded picture that the browser shows."
-        js = 'async i => { const b = await (await fetch(i.src)).arrayBuffer(); return btoa(String.fromCharCode(...new Uint8Array(b))) }'
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(self.find('img.widget-image').nth(i).evaluate(js))))).astype(int)
+        jpeg = self.find('img.widget-image').nth(i).evaluate('''async i => {
+          const bytes = await (await fetch(i.src)).arrayBuffer();
+          return btoa(String.fromCharCode(...new Uint8Array(bytes))) }''')
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(jpeg)))).astype(int)
 
     def press(self, name, *keys):
         self.slider(name).focus()
@@ -62,7 +65,10 @@ class View:
         self.find('img.widget-image').first.evaluate('''img => {
           window.times = []; let start = 0;
           window.addEventListener('keydown', () => { start = performance.now() }, true);
-          img.addEventListener('load', () => { const s = start; start = 0; if (s) requestAnimationFrame(() => window.times.push(performance.now() - s)) })}''')
+          img.addEventListener('load', () => {
+            const s = start;
+            start = 0;
+            if (s) requestAnimationFrame(() => window.times.push(performance.now() - s)) })}''')
 
     def timed(self, name, key):
         "Milliseconds from one key press to the new picture."
@@ -140,15 +146,17 @@ def test_many_key_presses_at_once_collapse_into_the_last(view, library):
 
 def test_key_press_to_picture(view):
     view.watch()
-    keys = [('Class', 'ArrowRight'), ('Layer', 'ArrowLeft'), ('Class', 'ArrowRight'), ('Layer', 'ArrowLeft'), ('Class', 'ArrowLeft'),
-            ('Layer', 'ArrowRight'), ('Class', 'ArrowLeft'), ('Layer', 'ArrowRight')]
+    keys = [('Class', 'ArrowRight'), ('Layer', 'ArrowLeft')] * 2 + [('Class', 'ArrowLeft'), ('Layer', 'ArrowRight')] * 2
     for k in keys: view.timed(*k)
     median, p95 = report('the shipped network at 128 px (wanted: 60 and 120)', [view.timed(*k) for k in keys * 8])
     assert median < 150 and p95 < 400
 
-SWEEP = '''async (root, [moves, names]) => {   // up and down the classes, every tenth time to another layer; each answer is waited for
-  const handle = name => root.querySelector(`[role=slider][aria-label="${name}"]`), status = root.querySelector('[role=status]').closest('.widget-html');
-  const press = (name, key) => handle(name).dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+# Up and down the classes, every tenth time to another layer; each answer is waited for
+SWEEP = '''async (root, [moves, names]) => {
+  const handle = name => root.querySelector(`[role=slider][aria-label="${name}"]`);
+  const status = root.querySelector('[role=status]').closest('.widget-html');
+  const event = key => new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true});
+  const press = (name, key) => handle(name).dispatchEvent(event(key));
   const seen = want => new Promise((yes, no) => {
     const late = setTimeout(() => no(new Error('lost: ' + want)), 10000);
     const look = () => { if (status.textContent.includes(want)) { clearTimeout(late); watch.disconnect(); yes() } };
@@ -162,7 +170,9 @@ SWEEP = '''async (root, [moves, names]) => {   // up and down the classes, every
     press('Class', step > 0 ? 'ArrowRight' : 'ArrowLeft');
     await seen(`for ${names[at]} (`);
     done++;
-    if (i % 10 == 9) { press('Layer', i % 20 < 10 ? 'ArrowLeft' : 'ArrowRight'); await seen(i % 20 < 10 ? 'layer 0.6' : 'layer 0.7') }
+    if (i % 10 != 9) continue;
+    press('Layer', i % 20 < 10 ? 'ArrowLeft' : 'ArrowRight');
+    await seen(i % 20 < 10 ? 'layer 0.6' : 'layer 0.7');
   }
   return done }'''
 
@@ -180,14 +190,15 @@ def test_five_hundred_moves(view, notebook):
     assert after < 1.05 * before
 
 def choose(view, name, data):
-    with view.page.expect_file_chooser() as chooser: view.find('.widget-upload').click()
+    with view.page.expect_file_chooser() as chooser: view.find('.ct-choose').click()
     chooser.value.set_files([dict(name=name, mimeType='image/jpeg', buffer=data)])
 
 def drop(view, name, data):
     view.find('.ct-drop').evaluate('''(zone, [name, data]) => {
       const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0)), t = new DataTransfer();
       t.items.add(new File([bytes], name, {type: 'image/jpeg'}));
-      for (const kind of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(kind, {dataTransfer: t, bubbles: true, cancelable: true}))}''',
+      const how = {dataTransfer: t, bubbles: true, cancelable: true};
+      for (const kind of ['dragover', 'drop']) zone.dispatchEvent(new DragEvent(kind, how))}''',
       [name, base64.b64encode(data).decode()])
 
 def photo(seed=77, species='fox'):
@@ -221,7 +232,7 @@ def test_uploads_good_and_bad(view):
 
 def test_make_a_scene(view):
     view.tab('Make a scene')
-    assert view.menu('Animal').input_value() == 'cat' and view.menu('Place').input_value() == 'sofa'   # as in the picture that is seen
+    assert [view.menu(n).input_value() for n in ('Animal', 'Place')] == ['cat', 'sofa']   # as in the picture
     view.press('Seed', 'ArrowRight')
     view.until_code('scene(4')
     view.press('Class', 'Home')
@@ -231,7 +242,8 @@ def test_make_a_scene(view):
     view.until_code('grass')
     view.tab('Save')
     line = view.find('.ct-code code').inner_text()
-    assert line == "explain(load_pets(), scene(4, species='cat', background='grass'), 'grad_cam', layer='0.7', target='bear').raw"
+    assert line == ("explain(load_pets(), scene(4, species='cat', background='grass'), 'grad_cam', "
+                    "layer='0.7', target='bear').raw")
     assert not same(view.picture(), sofa)
     view.tab('Make a scene')
     view.menu('Second').select_option('dog')
@@ -288,8 +300,8 @@ def test_by_keyboard_alone(view):
           return e.getAttribute('aria-label') || (l && l.textContent) || e.textContent.trim() || e.title }'''))
         if seen[-1].endswith('rabbit and fox'): break
         view.page.keyboard.press('Tab')
-    wanted = ['Class', 'Top 5', 'All', 'Layer', 'Method', 'One class', 'Two classes', 'Opacity', 'Colours', 'Hold this range', 'Outline',
-              'Pictures', 'Make a scene', 'Save', '✓ cat', 'rabbit']
+    wanted = ['Class', 'Top 5', 'All', 'Layer', 'Method', 'One class', 'Two classes', 'Opacity', 'Colours',
+              'Hold this range', 'Outline', 'Pictures', 'Make a scene', 'Save', '✓ cat', 'rabbit']
     places = [seen.index(w) for w in wanted]
     assert places == sorted(places) and '' not in seen
     view.page.keyboard.press('Enter')
@@ -298,7 +310,8 @@ def test_by_keyboard_alone(view):
 
 def test_screen_readers_get_names_values_and_states(view):
     tree = view.root.aria_snapshot()
-    for line in ('slider "Class"', 'slider "Layer"', 'slider "Opacity"', 'combobox "Method"', 'combobox "Outline"', 'status: Grad-CAM for'): assert line in tree
+    for line in ('slider "Class"', 'slider "Layer"', 'slider "Opacity"', 'combobox "Method"', 'combobox "Outline"',
+                 'status: Grad-CAM for'): assert line in tree
     assert re.search(r'button "One class" \[pressed\]', tree) and 'button "Two classes" [pressed]' not in tree
     assert 'slider:' not in tree and '- slider\n' not in tree
     assert view.slider('Class').get_attribute('aria-valuetext').endswith('% · cat')
@@ -332,7 +345,8 @@ def test_a_dear_method_shows_progress_and_stops(notebook):
     view.find('img.widget-image').first.wait_for(timeout=30_000)
     view.menu('Method').select_option('Slow')
     view.button('Stop').wait_for()
-    view.page.wait_for_function("document.querySelectorAll('.jp-CodeCell')[1].querySelector('.progress-bar').offsetWidth > 4")
+    bar = "document.querySelectorAll('.jp-CodeCell')[1].querySelector('.progress-bar')"
+    view.page.wait_for_function(f'{bar}.offsetWidth > 4')
     view.button('Stop').scroll_into_view_if_needed()
     shoot(notebook, 'explorer-dear')
     view.button('Stop').click()
@@ -357,7 +371,10 @@ def test_notebook_seven(browser, lab, library):
     "The same cell in Jupyter Notebook 7, which has a page for each notebook."
     page = browser.new_context(viewport=dict(width=1280, height=1100)).new_page()
     # Notebook 7 may ask something first, such as which kernel: say what, and take its own proposal
-    page.add_locator_handler(page.locator('.jp-Dialog'), lambda box: (print('asked:', box.inner_text()), box.locator('.jp-mod-accept').click()))
+    def accept(box):
+        print('asked:', box.inner_text())
+        box.locator('.jp-mod-accept').click()
+    page.add_locator_handler(page.locator('.jp-Dialog'), accept)
     lab.write('seven.ipynb', CELLS[0])
     page.goto(f'{lab.base}/notebooks/seven.ipynb?token={lab.token}', timeout=90_000)
     page.locator('#jp-title, .jp-NotebookKernelStatus, .jp-Notebook').first.wait_for(timeout=90_000)
@@ -387,7 +404,8 @@ def visit(browser, app):
     page.on('request', lambda r: page.asked.append(r.url))
     page.goto(app, timeout=120_000)   # Voilà answers when the page's kernel has run
     page.wait_for_selector('.ct img.widget-image', timeout=120_000)
-    return page, json.loads(page.locator('#jupyter-config-data').inner_text())['kernelId'] if page.locator('#jupyter-config-data').count() else None
+    config = page.locator('#jupyter-config-data')
+    return page, json.loads(config.inner_text())['kernelId'] if config.count() else None
 
 def status(url, host):
     "What a server answers to a request under the name `host`."
@@ -403,9 +421,11 @@ def test_other_names_are_refused(app):
 
 EXECUTE = '''([kernel]) => new Promise(done => {
   const ws = new WebSocket(`ws://${location.host}/api/kernels/${kernel}/channels?session_id=test`), seen = [];
-  const send = kind => ws.send(JSON.stringify({channel: 'shell', header: {msg_id: kind, username: '', session: 'test', msg_type: kind, version: '5.3'},
+  const header = kind => ({msg_id: kind, username: '', session: 'test', msg_type: kind, version: '5.3'});
+  const send = kind => ws.send(JSON.stringify({channel: 'shell', header: header(kind),
     parent_header: {}, metadata: {}, content: {code: "open('/tmp/never', 'w')", silent: false}}));
-  ws.onmessage = e => { try { const m = JSON.parse(e.data); seen.push([(m.parent_header || {}).msg_id, m.header.msg_type]) } catch (x) {} };
+  const note = m => seen.push([(m.parent_header || {}).msg_id, m.header.msg_type]);
+  ws.onmessage = e => { try { note(JSON.parse(e.data)) } catch (x) {} };
   ws.onopen = () => { send('execute_request'); send('kernel_info_request') };
   setTimeout(() => done(seen), 3000)})'''
 
@@ -423,12 +443,14 @@ def test_the_page(browser, app, library, tmp_path):
     view.tab('Pictures')
     shoot(page, 'app-1280')
     assert page.locator('.cm-editor, .CodeMirror, .jp-InputPrompt, pre:has-text("import")').count() == 0
-    assert 'import' not in page.content().split('camtutor.explorer')[0][-200:] and 'Explorer(outline' not in page.content()
-    assert all(u.startswith((app, 'data:', 'blob:')) for u in page.asked), [u for u in page.asked if not u.startswith(app)]
-    for path in ('lab', 'tree', 'api/contents', 'voila/files/explorer.ipynb', 'voila/files/pets.safetensors', 'terminals/1'):
+    assert 'from camtutor' not in page.content() and 'Explorer(outline' not in page.content()
+    assert [u for u in page.asked if not u.startswith((app, 'data:', 'blob:'))] == []
+    for path in ('lab', 'tree', 'api/contents', 'voila/files/explorer.ipynb', 'voila/files/pets.safetensors',
+                 'terminals/1'):
         assert page.request.get(app + path).status in (403, 404)
     replies = page.evaluate(EXECUTE, [kernel])
-    assert ['kernel_info_request', 'kernel_info_reply'] in replies and not any(parent == 'execute_request' for parent, _ in replies)
+    assert ['kernel_info_request', 'kernel_info_reply'] in replies
+    assert not any(parent == 'execute_request' for parent, _ in replies)
     assert page.errors == []
     other, kernel2 = visit(browser, app)
     assert kernel and kernel2 and kernel != kernel2

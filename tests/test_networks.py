@@ -137,12 +137,18 @@ def test_prepare_grey_and_transparent():
     for mode in ('LA', 'L', 'RGBA', 'P'): assert prepare(8)(Image.new(mode, (8, 9))).shape == (3, 8, 8)
     check_tensor(prepare(8)(Image.new('LA', (8, 9))), by_hand(Image.new('RGB', (8, 8), 'white'), 8))
 
-BAD = [np.zeros((3, 8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), torch.zeros(3, 8, 8), 'cat.jpg',
-       None]
+def test_prepare_takes_whatever_a_person_calls_a_picture(tmp_path):
+    a = scene(1).image
+    Image.fromarray(a).save(tmp_path/'cat.png')
+    for same in (a, a.transpose(2, 0, 1), a / 255, torch.from_numpy(a), Image.fromarray(a), tmp_path/'cat.png',
+                 scene(1)):
+        check_tensor(prepare()(same), prepare()(a))
+
+BAD = [np.zeros((2, 3, 8, 8), np.uint8), torch.full((3, 8, 8), 300.), 'cat.jpg', None, 3]
 
 @pytest.mark.parametrize('bad', BAD)
 def test_prepare_refuses(bad):
-    with pytest.raises(CamError, match='Preparing a picture: .*Scene'): prepare()(bad)
+    with pytest.raises(CamError, match='Preparing a picture: .*(not a picture|no file)'): prepare()(bad)
 
 # ---- by name (files of torchvision's networks: test_cli.py)
 def test_shipped_by_name(tmp_path):

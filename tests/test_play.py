@@ -3,7 +3,7 @@ import io
 import pytest, torch
 from PIL import Image
 from camtutor.errors import CamError
-from camtutor.play import play
+from camtutor.ui.play import play
 from camtutor.scenes import scene
 from camtutor.show import to_jpeg
 
@@ -24,7 +24,8 @@ def test_it_begins_at_the_defaults():
     p = play(frame, name=['cat', 'dog'], n=range(9), alpha=(0., 1.), odd=['x'])
     assert p.values() == dict(name='dog', n=4, alpha=.7, odd='x') and 'name dog, n 4, alpha 0.7, odd x' in p.static()
 
-@pytest.mark.parametrize('made', [scene(1), Image.new('RGB', (16, 16), 'red'), torch.zeros(1, 3, 8, 8), to_jpeg(torch.zeros(3, 8, 8))])
+@pytest.mark.parametrize('made', [scene(1), Image.new('RGB', (16, 16), 'red'), torch.zeros(1, 3, 8, 8),
+                                  to_jpeg(torch.zeros(3, 8, 8))])
 def test_whatever_is_a_picture(made):
     p = play(lambda n: made, n=range(3))
     assert Image.open(io.BytesIO(p.image.value)).format == 'JPEG' and 'data:image/jpeg' in p.static()

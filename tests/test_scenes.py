@@ -87,14 +87,14 @@ def test_instances_run_from_left_to_right():
 
 def test_two_animals_are_both_seen(monkeypatch):
     "Each animal shows at least 60 % of what it shows when the other is not drawn."
-    whole = draw._draw_one
+    whole = draw.draw_one
     for seed in range(24):
         pair = (SPECIES[seed % 8], SPECIES[(seed * 3 + 1) % 8])
         both = scene(seed, pair, 96)
         for k in (1, 2):
-            monkeypatch.setattr(draw, '_draw_one', lambda c, *a: c.instance == k and whole(c, *a))
+            monkeypatch.setattr(draw, 'draw_one', lambda c, *a: c.instance == k and whole(c, *a))
             alone = scene(seed, pair, 96).mask('animal', k)
-            monkeypatch.setattr(draw, '_draw_one', whole)
+            monkeypatch.setattr(draw, 'draw_one', whole)
             assert alone.mean() > .03 and both.mask('eyes', k).any()
             assert both.mask('animal', k).sum() >= .6 * alone.sum(), (seed, pair, k)
 

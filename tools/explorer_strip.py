@@ -1,5 +1,7 @@
-"Take the README's picture of the explorer: docs/explorer.jpg. Needs Chromium."
-import io, sys, tempfile
+"""Take the README's picture of the explorer: docs/explorer.jpg. Needs Chromium.
+
+    python tools/explorer_strip.py --out DIR    written to DIR"""
+import argparse, io, sys, tempfile
 from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -19,7 +21,9 @@ def frames(page):
         ct.locator(f'[role=slider][aria-label="{name}"]').focus()
         for k in keys: page.keyboard.press(k)
         settle()
-    def menu(name, value): ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value); settle()
+    def menu(name, value):
+        ct.locator(f'.ct-row:has(.widget-label:text-is("{name}")) select').select_option(value)
+        settle()
     ct.locator('.ct-thumb-8').click()
     ct.get_by_role('button', name='Two classes').click()
     ct.locator('[role=status]').nth(1).wait_for()
@@ -40,7 +44,8 @@ def frames(page):
         small.append(picture(ct.locator('.ct-view').first))
     return whole, small
 
-def main():
+def shots():
+    "The pictures, from the explorer's page."
     port, home = free_port(), Path(tempfile.mkdtemp())
     command = [sys.executable, '-m', 'camtutor.cli', 'app', '--port', str(port), '--no-browser']
     with serving(command, f'http://127.0.0.1:{port}/voila/static/voila.js', home), sync_playwright() as p:
@@ -49,17 +54,27 @@ def main():
         page.goto(f'http://127.0.0.1:{port}/', timeout=120_000)
         page.wait_for_selector('.ct img.widget-image', timeout=120_000)
         page.wait_for_timeout(2000)
-        whole, small = frames(page)
+        found = frames(page)
         browser.close()
-    whole = whole.resize((WIDE, round(whole.height * WIDE / whole.width)), Image.Resampling.LANCZOS)
-    side = (WIDE - 3 * GAP) // 4
-    small = [s.resize((side, round(s.height * side / s.width)), Image.Resampling.LANCZOS) for s in small]
-    strip = Image.new('RGB', (WIDE, whole.height + GAP + max(s.height for s in small)), 'white')
-    strip.paste(whole)
-    for i, s in enumerate(small): strip.paste(s, (i * (side + GAP), whole.height + GAP))
-    out = root/'docs'/'explorer.jpg'
-    out.parent.mkdir(exist_ok=True)
-    strip.save(out, quality=82)
-    print(out, strip.size, out.stat().st_size // 1024, 'KB')
+    return found
+
+def scaled(im, width): return im.resize((width, round(im.height * width / im.width)), Image.Resampling.LANCZOS)
+
+def strip(whole, small):
+    "The whole above, the small ones in a row below it."
+    whole, small = scaled(whole, WIDE), [scaled(s, (WIDE - 3 * GAP) // 4) for s in small]
+    out = Image.new('RGB', (WIDE, whole.height + GAP + max(s.height for s in small)), 'white')
+    out.paste(whole)
+    for i, s in enumerate(small): out.paste(s, (i * (s.width + GAP), whole.height + GAP))
+    return out
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--out', type=Path, default=root/'docs', help='the folder; docs/ if left out')
+    a = p.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    out, im = a.out/'explorer.jpg', strip(*shots())
+    im.save(out, quality=82)
+    print(out, im.size, out.stat().st_size // 1024, 'KB')
 
 if __name__ == '__main__': main()

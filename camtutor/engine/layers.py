@@ -8,7 +8,7 @@ from torch import Tensor
 from camtutor.engine.forward import Forward, check_batch
 from camtutor.engine.inputs import network
 from camtutor.engine.targets import scores_of, tensors_of
-from camtutor.engine.trace import is_norm, main_input, places_in, places_of, shapes_of, trace_of
+from camtutor.engine.trace import main_input, places_in, places_of, shapes_of, trace_of
 from camtutor.errors import CamError
 
 FEW = 4  # layers that are tried first, from the end
@@ -33,7 +33,7 @@ def map_layers(
     `CamError` if there is none."""
     model = network(model)
     check_batch(model, x)
-    norms = {l.name for l in trace_of(model, x).layers if is_norm(l)}
+    norms = trace_of(model, x).norms
     shapes = {n: s for n, s in drawn_shapes(model, x).items() if prod(s[1:]) > 1}
     default = last_layer(model, x) if norms else ''
     found = {n: s for n, s in shapes.items() if n not in norms or n == default}
@@ -62,11 +62,11 @@ def has_places(kept, name)->bool:
     try: return prod(kept.maps(name, kept.acts[name]).shape[2:]) > 1
     except CamError: return False
 
-def last_read(kept, names, grads):
+def last_read(kept, names, grads, norms):
     "The last of these layers from whose places, not only a class token, there is a gradient; None if there is none."
     read = [n for n, g in zip(names, grads) if g is not None and has_places(kept, n) and _any(kept, n, g)]
     if not read: return None
-    return encoder_end(kept, read) if is_dense(kept.out, len(kept.size)) else read[-1]
+    return encoder_end(kept, read, norms) if is_dense(kept.out, len(kept.size)) else read[-1]
 
 def _any(kept, name, g):
     several = g.ndim > kept.acts[name].ndim
@@ -78,13 +78,17 @@ def is_dense(out, places)->bool:
     if isinstance(scores, Tensor): return scores.ndim >= places + 2
     return any(t.ndim >= places + 2 for t in tensors_of(out)) or isinstance(out, list)
 
-def encoder_end(kept, names):
-    """Of layers in order: before the maps first grow again, the last of those with the most channels.
+def encoder_end(kept, names, norms):
+    """Where an encoder ends: before the maps first grow again, the last of the layers with the most channels.
 
-    That is where an encoder ends."""
-    shapes = [kept.at(n).shape for n in names]
-    grown = next((i for i in range(1, len(names)) if prod(shapes[i][2:]) > prod(shapes[i - 1][2:])), len(names))
-    return names[max(range(grown), key=lambda i: (shapes[i][1], i))]
+    A norm that sees a smaller map than the block around it, as in attention on reduced maps, does not count."""
+    shapes, after, stages = {n: kept.at(n).shape for n in names}, None, []
+    for n in reversed(names):
+        if n not in norms: after = prod(shapes[n][2:])
+        if after in (None, prod(shapes[n][2:])): stages.insert(0, n)
+    sizes = [prod(shapes[n][2:]) for n in stages]
+    grown = next((i for i in range(1, len(stages)) if sizes[i] > sizes[i - 1]), len(stages))
+    return stages[max(range(grown), key=lambda i: (shapes[stages[i]][1], i))]
 
 def settle(model, x, target, layout=None):
     """One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers that
@@ -95,7 +99,7 @@ def settle(model, x, target, layout=None):
         kept = Forward(model, x, list(names), target, layout)
         grads = kept.grads(target)
         first = next(grads)
-        found = last_read(kept, names, first)
+        found = last_read(kept, names, first, trace.norms)
         if found and (names == trace.names or not is_dense(kept.out, len(kept.size)) or trace.chosen):
             trace.chosen.add(found)
             return kept, found, chain([first], grads)

@@ -213,6 +213,11 @@ class Trace:
         "Those that can be the default: none that only pools or hands on."
         return [l.name for l in self.layers if not isinstance(l.module, NO_LAYER)]
 
+    @property
+    def norms(self):
+        "Layers that normalise tokens."
+        return {l.name for l in self.layers if is_norm(l)}
+
 _traces = WeakKeyDictionary()
 
 def trace_of(model, x)->Trace:

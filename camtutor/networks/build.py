@@ -13,7 +13,8 @@ def small_body(
 )->nn.Sequential:
     "A ResNet (He et al., 2015) with one block a stage and no stride in the last: (N,3,H,W) -> (N,8w,H/16,W/16)."
     stem = [nn.Conv2d(3, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
-    return nn.Sequential(*stem, residual_stage(w, w, 1), residual_stage(w, 2*w, 2), residual_stage(2*w, 4*w, 2), residual_stage(4*w, 8*w, 1))
+    return nn.Sequential(*stem, residual_stage(w, w, 1), residual_stage(w, 2*w, 2), residual_stage(2*w, 4*w, 2),
+                         residual_stage(4*w, 8*w, 1))
 
 def gap_linear(
     nf:int, # channels that the body gives

@@ -16,33 +16,41 @@ def softmax(out): return out.softmax(1)
 
 ACTIVATIONS = dict(sigmoid=torch.sigmoid, softmax=softmax)   # what makes probabilities of a network's scores (N,K)
 
+DATA = files('camtutor')/'data'
+
 @doing('Loading weights')
 def load_weights(
-    name:str # 'pets', 'backbone', or chapter 05's 'plain'
+    name:str, # 'pets', 'backbone', or chapter 05's 'plain'
+    folder=DATA # where the file is
 )->tuple: # the tensors by name, and what is known of them: vocab, size, mean, std, activation, made
     "Shipped weights and their metadata; half precision becomes float32."
     if name not in SHIPPED: raise CamError(f'nothing ships under {name!r}. {nearest(name, SHIPPED)}')
-    with safe_open(str(files('camtutor')/'data'/f'{name}.safetensors'), 'pt') as f:
+    with safe_open(str(folder/f'{name}.safetensors'), 'pt') as f:
         state = {k: f.get_tensor(k) for k in f.keys()}
         meta = {k: json.loads(v) for k, v in f.metadata().items()}
     return {k: t.float() if t.is_floating_point() else t for k, t in state.items()}, meta
 
-def _loaded(name, build):
-    "What `build` makes for the number of classes, filled with shipped weights, in eval mode."
-    state, meta = load_weights(name)
-    net = build(len(meta['vocab']))
+BUILD = dict(pets=small_resnet, backbone=lambda n: small_body(), plain=plain_net)   # for n classes
+
+def load_shipped(
+    name:str, # one of SHIPPED
+    folder=DATA # where its weights are
+)->nn.Module: # with `.vocab`, `.transform` and `.activation`
+    "A shipped network, in eval mode."
+    state, meta = load_weights(name, folder)
+    net = BUILD[name](len(meta['vocab']))
     net.load_state_dict(state)
     transform = picture_transform(meta['size'], meta['mean'], meta['std'])
     return attach(net.eval(), vocab=meta['vocab'], transform=transform, activation=ACTIVATIONS[meta['activation']])
 
 def load_pets()->nn.Sequential: # body, head; with `.vocab`, `.transform` and `.activation`
     "The shipped network, which knows all species, in eval mode: (N,3,128,128) -> (N,len(vocab))."
-    return _loaded('pets', small_resnet)
+    return load_shipped('pets')
 
 def load_body()->nn.Sequential: # `.vocab` names the species it has seen
     "The shipped backbone, which has never seen a cat or a dog, in eval mode: (N,3,128,128) -> (N,128,8,8)."
-    return _loaded('backbone', lambda n: small_body())
+    return load_shipped('backbone')
 
 def load_plain()->nn.Sequential: # with `.vocab`, `.transform` and `.activation`
     "The shipped network without skip connections, in eval mode: (N,3,128,128) -> (N,len(vocab))."
-    return _loaded('plain', plain_net)
+    return load_shipped('plain')

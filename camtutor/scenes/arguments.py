@@ -9,8 +9,7 @@ MOST_ANIMALS, MOST_OBJECTS = 4, 5
 TURNS = {'left': -28., 'front': 0., 'right': 28.}
 
 def _fail(name, value, why):
-    doing = 'mask' if name in ('part', 'instance') else 'scene'
-    raise CamError(f'{doing}: {name}={value!r}: {why}')
+    raise CamError(f'{name}={value!r}: {why}', 'mask' if name in ('part', 'instance') else 'scene')
 
 def whole(name, value, low, high):
     "An int from low to high."

@@ -9,7 +9,7 @@ from .canvas import Canvas, PARTS, soften
 from .coats import COLOURS, PATTERNS, make_look
 from .objects import OBJECTS, draw_object
 
-# how many squares of a head's radius each species covers in each pose (measured by benchmarks/scenes.py --areas)
+# how many squares of a head's radius each species covers in each pose (measured by tools/make_sheet.py --areas)
 AREAS = {
     'bear': (9.4, 6.9, 10.1, 10.4, 11.6, 11.9), 'cat': (9.6, 5.8, 9.5, 9.1, 10.9, 11.0),
     'dog': (9.0, 5.6, 9.1, 8.7, 11.2, 11.4), 'elephant': (10.9, 8.5, 11.9, 12.0, 14.0, 14.4),
@@ -158,7 +158,7 @@ def _soft_lens(a):
     return a
 
 # ---- the scene
-def _draw_one(c, species, place, look, rng):
+def draw_one(c, species, place, look, rng):
     "One animal at its place."
     x0, _, x1, y1 = extent(species, place.pose)
     s, flip = c.size, -1 if place.mirror else 1
@@ -226,5 +226,5 @@ def _populate(c, seed, names, places, looks, things):
     put(False)
     for i, (name, place, look) in enumerate(zip(names, places, looks)):
         c.instance = i + 1
-        _draw_one(c, name, place, look, _stream(seed, 'animal', i))
+        draw_one(c, name, place, look, _stream(seed, 'animal', i))
     put(True)

@@ -1,0 +1,30 @@
+"The widgets of our own, for what Jupyter's leave out; their scripts and the style are files beside this one."
+from pathlib import Path
+
+from anywidget import AnyWidget
+from traitlets import Int, Unicode
+
+HERE = Path(__file__).parent
+
+class Helper(AnyWidget):
+    "Style, names for screen readers, and copy buttons, for the box of class `ct` or `ct-ask` that it lies in."
+    _esm, _css = HERE/'helper.js', HERE/'style.css'
+
+class Upload(AnyWidget):
+    "A place to drop a photo, and a button to choose one."
+    _esm = HERE/'upload.js'
+    text = Unicode().tag(sync=True)   # what the place says
+    limit = Int().tag(sync=True)      # bytes; larger files are refused where they are chosen
+
+    def on_file(self, fn): # (bytes, name) -> None
+        "Call `fn` with each file that a person gives."
+        self.on_msg(lambda widget, content, buffers: fn(bytes(buffers[0]), content['name']))
+
+def show_widget(widget, # any ipywidget
+                static:str='', # HTML for readers of the saved page, where no kernel runs
+                text:str='' # plain text for a terminal
+               ):
+    "Display `widget` where a kernel runs, and `static` where a page is only read."
+    from IPython.display import display
+    view = dict(version_major=2, version_minor=0, model_id=widget.model_id)
+    display({'application/vnd.jupyter.widget-view+json': view, 'text/html': static, 'text/plain': text}, raw=True)
