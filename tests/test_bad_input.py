@@ -12,8 +12,10 @@ class Net(nn.Module):
     "Conv, a ReLU used twice, a layer that is never used, a side branch, pooling, two classes."
     def __init__(self):
         super().__init__()
-        self.conv, self.relu, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 6, 3, padding=1)
-        self.spare, self.side, self.rnn, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.LSTM(6, 6, batch_first=True), nn.Linear(6, 5)
+        self.conv, self.relu, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 6, 3,
+                                                                                                           padding=1)
+        self.spare, self.side, self.rnn, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.LSTM(6, 6,
+                                                                                                     batch_first=True), nn.Linear(6, 5)
         self.index = Index()
     def forward(self, x):
         self.side(x)
@@ -60,7 +62,8 @@ CAPTURE = [
     ('layer on a side branch',  lambda n: (n, X, 'side'),                     ["'side'", 'does not depend']),
     ('one wrong layer of two',  lambda n: (n, X, ['conv2', 'side']),          ["'side'", "'conv2'", 'does not depend']),
     ('no layers',               lambda n: (n, X, []),                         ['list of layers is empty']),
-    ('too few targets',         lambda n: (n, X, 'conv2', [1]),               ["'conv2'", '3 images but 1 target (1)', 'as an int, or 3 classes']),
+    ('too few targets',         lambda n: (n, X, 'conv2', [1]),
+     ["'conv2'", '3 images but 1 target (1)', 'as an int, or 3 classes']),
     ('too many targets',        lambda n: (n, X, 'conv2', [1, 2, 3, 4]),      ['3 images but 4 targets (1, 2, 3, 4)']),
     ('one image, two targets',  lambda n: (n, X[:1], 'conv2', [1, 2]),        ['1 image but 2 targets']),
     ('class too high',          lambda n: (n, X, 'conv2', 5),                 ['class 5', '0 to 4']),
@@ -69,10 +72,13 @@ CAPTURE = [
     ('class is a float',        lambda n: (n, X, 'conv2', 1.5),               ['1.5', 'float', 'not a class']),
     ('classes are floats',      lambda n: (n, X, 'conv2', torch.ones(3)),     ['1.0', 'float', 'not a class']),
     ('class is True',           lambda n: (n, X, 'conv2', True),              ['True', 'bool']),
-    ('a matrix of classes',     lambda n: (n, X, 'conv2', torch.zeros(3, 2, dtype=int)), ['[0, 0]', 'list', 'not a class']),
-    ('class name, no names',    lambda n: (n, X, 'conv2', 'cat'),             ["'cat'", 'no list of class names', '0 to 4']),
+    ('a matrix of classes',     lambda n: (n, X, 'conv2', torch.zeros(3, 2, dtype=int)),
+     ['[0, 0]', 'list', 'not a class']),
+    ('class name, no names',    lambda n: (n, X, 'conv2', 'cat'),
+     ["'cat'", 'no list of class names', '0 to 4']),
     ('function: no tensor',     lambda n: (n, X, 'conv2', lambda o: 1.),      ['target function', 'float', '(N,)']),
-    ('function: one number',    lambda n: (n, X, 'conv2', lambda o: o.sum()), ['target function', 'a tensor ()', '3 images']),
+    ('function: one number',    lambda n: (n, X, 'conv2', lambda o: o.sum()),
+     ['target function', 'a tensor ()', '3 images']),
     ('function: too few',       lambda n: (n, X, 'conv2', lambda o: o[:2, 0]), ['a tensor (2,)', '3 images']),
     ('function: no scores',     lambda n: (n, X, 'conv2', lambda o: o.T[:0]), ['a tensor (0, 3)', '3 images', '(N,)']),
     ('function: integers',      lambda n: (n, X, 'conv2', lambda o: o.argmax(1)), ['int64', 'no gradient']),
@@ -82,27 +88,35 @@ CAPTURE = [
     ('one image, no batch axis', lambda n: (n, X[0], 'conv2'),                ['(3, 8, 8)', 'x[None]']),
     ('empty batch',             lambda n: (n, X[:0], 'conv2'),                ['(0, 3, 8, 8)']),
     ('wrong channels',          lambda n: (n, X[:, :1], 'conv2'),             ['(3, 1, 8, 8)', '1 channel', 'reads 3']),
-    ('wrong dtype',             lambda n: (n, X.double(), 'conv2'),           ['float64', 'float32', 'x.to(torch.float32)']),
+    ('wrong dtype',             lambda n: (n, X.double(), 'conv2'),
+     ['float64', 'float32', 'x.to(torch.float32)']),
     ('other device',            lambda n: (n, X.to('meta'), 'conv2'),         ['meta', 'cpu', 'Move']),
-    ('images too small',        lambda n: (nn.Sequential(nn.MaxPool2d(4), nn.MaxPool2d(4), n), X, '2.conv2'), ['(8, 8)', 'too small']),
+    ('images too small',        lambda n: (nn.Sequential(nn.MaxPool2d(4), nn.MaxPool2d(4), n), X, '2.conv2'),
+     ['(8, 8)', 'too small']),
     ('NaN in the batch',        lambda n: (n, X / 0 * 0, 'conv2'),            ['image 0', 'nan', 'batch']),
     ('NaN in one image',        lambda n: (n, torch.cat([X[:2], X[2:] * float('nan')]), 'conv2'), ['image 2', 'nan']),
     ('NaN in one score',        lambda n: (with_nan(n), X, 'conv2', 3),       ['nan', 'weights']),
     ('infinite batch',          lambda n: (n, X * float('inf'), 'conv2'),     ['image 0', 'no gradient']),
     ('ends in softmax',         lambda n: (nn.Sequential(n, nn.Softmax(1)), X, '0.conv2'), ['softmax', 'before it']),
-    ('functional softmax, cast', lambda n: (Ends(n, lambda o: o.softmax(-1).double().view(3, 5)), X, 'net.conv2'), ['softmax']),
+    ('functional softmax, '
+     'cast', lambda n: (Ends(n, lambda o: o.softmax(-1).double().view(3, 5)), X, 'net.conv2'), ['softmax']),
     ('ends in log-softmax',     lambda n: (nn.Sequential(n, nn.LogSoftmax(1)), X, '0.conv2'), ['softmax']),
-    ('output is a dict',        lambda n: (Ends(n, lambda o: dict(logits=o)), X, 'net.conv2'), ['a dict of 1', 'callable']),
+    ('output is a dict',        lambda n: (Ends(n, lambda o: dict(logits=o)), X, 'net.conv2'),
+     ['a dict of 1', 'callable']),
     ('output is a tuple',       lambda n: (Ends(n, lambda o: (o, o)), X, 'net.conv2', 2), ['a tuple of 2', 'callable']),
-    ('output is a map',         lambda n: (Ends(n, lambda o: o[..., None, None]), X, 'net.conv2', 2), ['(3, 5, 1, 1)', 'callable']),
+    ('output is a map',         lambda n: (Ends(n, lambda o: o[..., None, None]), X, 'net.conv2', 2),
+     ['(3, 5, 1, 1)', 'callable']),
     ('output of no classes',    lambda n: (Ends(n, lambda o: o[:, :0]), X, 'net.conv2'), ['(3, 0)', 'callable']),
     ('output without gradient', lambda n: (Ends(n, lambda o: o.detach()), X, 'net.conv2'), ['does not depend']),
     ('built in inference mode', lambda n: (under_inference_mode(n), X, 'conv2'), ['inference_mode', 'outside']),
-    ('model is no module',      lambda n: (abs, X, 'conv2'),                  ['builtin_function_or_method', 'not a torch module']),
-    ('scripted model',          lambda n: (torch.jit.trace(n, X), X, 'conv2'), ['not a torch module whose layers can be watched']),
+    ('model is no module',      lambda n: (abs, X, 'conv2'),
+     ['builtin_function_or_method', 'not a torch module']),
+    ('scripted model',          lambda n: (torch.jit.trace(n, X), X, 'conv2'), ['not a torch module whose layers can '
+                                                                                'be watched']),
 ]
 
-def frozen(net): return [(t.tolist(), t._version, t.requires_grad) for t in [*net.parameters(), X] if not t.is_inference()]
+def frozen(net):
+    return [(t.tolist(), t._version, t.requires_grad) for t in [*net.parameters(), X] if not t.is_inference()]
 
 def said(words, call, net):
     before = frozen(net)
@@ -148,7 +162,8 @@ def files(tmp_path):
 T = dict(transform=ready)
 EXPLAIN = [
     ('method misspelt',       lambda n, d: ((n, X, 'gradcam'), {}),               ["'gradcam'", "'grad_cam'"]),
-    ('no transform',          lambda n, d: ((n, Image.fromarray(PICTURE)), {}),   ['transform=', 'weights.transforms()', 'normalised']),
+    ('no transform',          lambda n, d: ((n, Image.fromarray(PICTURE)), {}),
+     ['transform=', 'weights.transforms()', 'normalised']),
     ('no transform, a path',  lambda n, d: ((n, d / 'good.png'), {}),             ['transform=']),
     ('no such file',          lambda n, d: ((n, d / 'god.png'), T),               ['no file', "'good.png'"]),
     ('an empty file',         lambda n, d: ((n, d / 'empty.jpg'), T),             ['empty.jpg', 'empty (0 bytes)']),
@@ -160,13 +175,18 @@ EXPLAIN = [
     ('no pictures',           lambda n, d: ((n, []), T),                          ['list is empty']),
     ('a number',              lambda n, d: ((n, 3), T),                           ['int', 'not a picture']),
     ('integers, no bytes',    lambda n, d: ((n, X.long()[0]), {}),                ['int64', 'not a picture']),
-    ('array out of range',    lambda n, d: ((n, np.full((9, 9, 3), 7.)), T),      ['(9, 9, 3)', 'float64', 'from 0 to 1']),
+    ('array out of range',    lambda n, d: ((n, np.full((9, 9, 3), 7.)), T),
+     ['(9, 9, 3)', 'float64', 'from 0 to 1']),
     ('array of bytes, flat',  lambda n, d: ((n, np.zeros(9, np.uint8)), T),       ['(9,)', '(H,W,3)']),
-    ('sizes differ',          lambda n, d: ((n, [PICTURE, PICTURE[:5]]), T),      ['different sizes', '(3, 5, 8)', '(3, 8, 8)']),
-    ('transform gives PIL',   lambda n, d: ((n, PICTURE), dict(transform=lambda p: p)), ['transform made', 'Image', '(3,H,W)']),
-    ('transform gives bytes', lambda n, d: ((n, PICTURE), dict(transform=lambda p: ready(p).byte())), ['transform made', 'uint8']),
+    ('sizes differ',          lambda n, d: ((n, [PICTURE, PICTURE[:5]]), T),
+     ['different sizes', '(3, 5, 8)', '(3, 8, 8)']),
+    ('transform gives PIL',   lambda n, d: ((n, PICTURE), dict(transform=lambda p: p)),
+     ['transform made', 'Image', '(3,H,W)']),
+    ('transform gives '
+     'bytes', lambda n, d: ((n, PICTURE), dict(transform=lambda p: ready(p).byte())), ['transform made', 'uint8']),
     ('layer misspelt',        lambda n, d: ((n, X), dict(layer='conv3')),         ["Grad-CAM at 'conv3'", "'conv2'"]),
-    ('targets do not fit',    lambda n, d: ((n, X), dict(layer='conv2', target=[5])), ["Grad-CAM at 'conv2': 3 images but 1 target (5). Give one class for all of them as an int, or 3 classes."]),
+    ('targets do not fit',    lambda n, d: ((n, X), dict(layer='conv2', target=[5])),
+     ["Grad-CAM at 'conv2': 3 images but 1 target (5). Give one class for all of them as an int, or 3 classes."]),
     ('unknown class name',    lambda n, d: ((n, X), dict(target='cta')),          ["'cta'", "'cat'"]),
     ('cam of a function',     lambda n, d: ((n, X, 'cam'), dict(target=lambda o: o[:, 0])), ['CAM', 'Give a class']),
     ('cam of another layer',  lambda n, d: ((n, X, 'cam', 'conv'), {}),           ["CAM at 'conv'", 'pooling']),
@@ -191,7 +211,8 @@ def test_explain_all_refuses_before_it_begins(net, files, what, passed, words):
     images, kw = passed(files)
     said(words, lambda: explain_all(net, images, transform=ready, **kw), net)
 
-SAVE = [('jpg', 'x.jpg', ["'", '.png', '.npz']), ('no suffix', 'x', ['.png']), ('no folder', 'nowhere/x.png', ['no folder', 'nowhere'])]
+SAVE = [('jpg', 'x.jpg', ["'", '.png', '.npz']), ('no suffix', 'x', ['.png']),
+        ('no folder', 'nowhere/x.png', ['no folder', 'nowhere'])]
 
 @pytest.mark.parametrize('what, name, words', SAVE, ids=[c[0] for c in SAVE])
 def test_save(net, tmp_path, what, name, words):
@@ -199,7 +220,8 @@ def test_save(net, tmp_path, what, name, words):
     said(words, lambda: e.save(tmp_path / name), net)
     assert not list(tmp_path.iterdir())
 
-FORMULA = [((1, 4, 2, 2), (1, 4, 2, 3), ['(1, 4, 2, 2)', '(1, 4, 2, 3)']), ((4, 2, 2), (4, 2, 2), ['A[None]']), ((1, 4, 2, 2), (4, 2, 2), ['(4, 2, 2)'])]
+FORMULA = [((1, 4, 2, 2), (1, 4, 2, 3), ['(1, 4, 2, 2)', '(1, 4, 2, 3)']), ((4, 2, 2), (4, 2, 2), ['A[None]']),
+           ((1, 4, 2, 2), (4, 2, 2), ['(4, 2, 2)'])]
 
 @pytest.mark.parametrize('a, g, words', FORMULA)
 def test_formula(net, a, g, words): said(words, lambda: grad_cam(torch.zeros(a), torch.zeros(g)), net)

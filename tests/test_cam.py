@@ -62,7 +62,8 @@ def test_cam_refuses_shapes_and_names_them(w, A):
     assert str(w) in str(e.value) and str(A) in str(e.value)
 
 def test_cam_refuses_two_devices():
-    with pytest.raises(CamError, match='weight is on meta'): cam(torch.rand(2, 3, device='meta'), torch.rand(1, 3, 2, 2))
+    with pytest.raises(CamError, match='weight is on meta'):
+        cam(torch.rand(2, 3, device='meta'), torch.rand(1, 3, 2, 2))
 
 # ---- find_head
 def identity(model, size, n=2):
@@ -82,8 +83,10 @@ def test_identity_by_hand():
     mean = head.acts.mean()
     check_tensor(cam(head.weight, head.acts).mean((2, 3))[0] + head.bias, torch.stack([2 * mean + .5, 1 - mean]))
 
-CAN = dict(resnet18=(512, 64), resnext50_32x4d=(2048, 64), densenet121=(1024, 64), googlenet=(1024, 96), mobilenet_v2=(1280, 64),
-           shufflenet_v2_x0_5=(1024, 64), mnasnet0_5=(1280, 64), efficientnet_b0=(1280, 64), regnet_y_400mf=(440, 64), swin_t=(768, 64))
+CAN = dict(resnet18=(512, 64), resnext50_32x4d=(2048, 64), densenet121=(1024, 64), googlenet=(1024, 96),
+           mobilenet_v2=(1280, 64),
+           shufflenet_v2_x0_5=(1024, 64), mnasnet0_5=(1280, 64), efficientnet_b0=(1280, 64), regnet_y_400mf=(440, 64),
+           swin_t=(768, 64))
 
 @pytest.mark.parametrize('name', CAN)
 def test_identity_on_torchvision(name):
@@ -112,7 +115,8 @@ def test_other_ways_to_pool():
             super().__init__()
             self.conv, self.fc, self.pool = nn.Conv2d(1, 4, 3), nn.Linear(4, 3, bias=False), pool
         def forward(self, x): return F.linear(input=self.pool(self.conv(x).relu_()), weight=self.fc.weight)
-    for pool in (lambda a: a.mean((2, 3)), lambda a: a.flatten(2).mean(-1), lambda a: F.avg_pool2d(a, a.shape[2:])[:, :, 0, 0],
+    for pool in (lambda a: a.mean((2, 3)), lambda a: a.flatten(2).mean(-1),
+                 lambda a: F.avg_pool2d(a, a.shape[2:])[:, :, 0, 0],
                  lambda a: a.mean(3).mean(2), lambda a: F.dropout(a.mean((-1, -2)), training=False)):
         head = find_head(Net(pool), torch.randn(2, 1, 8, 8))
         assert head.bias is None and head.weight.shape == (3, 4) and head.acts.shape == (2, 4, 6, 6)
@@ -127,15 +131,20 @@ def stock():
 
 CANNOT = {
     'alexnet': (lambda: tvm.alexnet(num_classes=5), '9216 → 4096 → 4096 → 5, with a hidden layer'),
-    'vgg': (lambda: sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3)), '16 → 8 → 3'),
+    'vgg': (lambda: sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3)),
+            '16 → 8 → 3'),
     'fastai': (stock, '8 → 4 → 2, with a hidden layer'),
-    'flatten': (lambda: sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)), 'flattened, without pooling'),
-    'max pool': (lambda: sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 3)), 'not the mean over places'),
+    'flatten': (lambda: sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)),
+                'flattened, without pooling'),
+    'max pool': (lambda: sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+                 'not the mean over places'),
     'norm after pooling': (lambda: tvm.convnext_tiny(num_classes=5), 'not the mean over places'),
     'classes are maps': (lambda: tvm.squeezenet1_1(num_classes=5), r'no Linear layer ran. If 5 is'),
     'hidden layer': (lambda: tvm.mobilenet_v3_small(num_classes=5), '576 → 1024 → 5'),
     'no maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), 'no Conv2d'),
-    'linear before the maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 2, 1)), 'no Conv2d|not the mean|failed'),
+    'linear before the '
+    'maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 2, 1)),
+             'no Conv2d|not the mean|failed'),
 }
 @pytest.mark.parametrize('why', CANNOT)
 def test_find_head_refuses_with_the_reason(why):
@@ -153,7 +162,8 @@ def test_find_head_refuses_what_is_no_module():
     with pytest.raises(CamError, match='learn.model'): head_weight(Learner())
 
 def test_find_head_failing_forward():
-    with pytest.raises(CamError, match=r'failed on a batch \(1, 4, 8, 8\).*Check its shape'): find_head(tiny(), torch.rand(1, 4, 8, 8))
+    with pytest.raises(CamError, match=r'failed on a batch \(1, 4, 8, 8\).*Check its '
+                                       r'shape'): find_head(tiny(), torch.rand(1, 4, 8, 8))
 
 def test_find_head_leaves_the_model_alone():
     net = tiny().train()
@@ -186,7 +196,8 @@ def test_gap_head_learns_and_has_an_exact_cam():
     losses = retrain_head(new, x_y := list(zip(x.split(16), y.split(16))), steps=200)
     with torch.no_grad(): out = new(x)
     assert losses[-1] < losses[0] and (out.argmax(1) == y).float().mean() == 1
-    with torch.no_grad(): assert abs(F.cross_entropy(out, y).item() - losses[-1]) < .02   # the scale is folded back into the weight
+    # the scale is folded back into the weight
+    with torch.no_grad(): assert abs(F.cross_entropy(out, y).item() - losses[-1]) < .02
     head = find_head(new, x)
     check_tensor(cam(head.weight, head.acts).mean((2, 3)) + head.bias, out, atol=1e-4)
 
@@ -195,7 +206,8 @@ def test_gap_head_copies_and_freezes():
     before = state(net)
     torch.set_rng_state(before[-1])
     new = gap_head(net[0], 5)
-    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in zip(new[0].parameters(), net[0].parameters()))
+    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a,
+               b in zip(new[0].parameters(), net[0].parameters()))
     assert [p.requires_grad for p in new.parameters()] == [False] * 4 + [True] * 2 and not new.training
     torch.set_rng_state(before[-1])
     same(before, state(net))
@@ -204,7 +216,8 @@ def test_retrain_moves_only_the_last_layer():
     new, (x, y) = gap_head(tiny()[0], 2), labelled()
     body, last = {k: v.clone() for k, v in new[0].state_dict().items()}, new[1][-1].weight.clone()
     retrain_head(new, [(x, y)], steps=3)
-    assert all(torch.equal(v, body[k]) for k, v in new[0].state_dict().items()) and not torch.equal(last, new[1][-1].weight)
+    assert all(torch.equal(v, body[k]) for k, v in new[0].state_dict().items()) and not torch.equal(last,
+                                                                                                    new[1][-1].weight)
     assert all(p.grad is None for p in new[0].parameters())
 
 def test_retrain_goes_on_where_it_ended():
@@ -271,7 +284,8 @@ def test_best_energy_lies_between_uniform_and_one():
 
 @pytest.mark.parametrize('measure', [energy, peak_inside])
 def test_measures_refuse(measure):
-    with pytest.raises(CamError, match=r'\(1, 8, 8\).*upsample'): measure(torch.rand(1, 8, 8), torch.ones(1, 16, 16, dtype=torch.bool))
+    with pytest.raises(CamError, match=r'\(1, 8, 8\).*upsample'):
+        measure(torch.rand(1, 8, 8), torch.ones(1, 16, 16, dtype=torch.bool))
     with pytest.raises(CamError, match=r'\(N,H,W\)'): measure(torch.rand(8, 8), torch.ones(8, 8, dtype=torch.bool))
     with pytest.raises(CamError, match='NaN'): measure(torch.full((1, 2, 2), float('nan')), MASK)
 
@@ -316,7 +330,8 @@ def test_the_linear_that_gives_the_scores_is_found():
                                      lambda net, x: net.fc(net.z(x)).neg_(), lambda net, x: (net.fc(net.z(x)), x)])
 def test_scores_that_are_not_the_linears_are_refused(forward):
     net = type('Net', (Pooled,), dict(forward=forward))()
-    with pytest.raises(CamError, match='what it gives are not the scores of its Linear'): find_head(net, torch.randn(2, 3, 8, 8))
+    with pytest.raises(CamError, match='what it gives are not the scores of its '
+                                       'Linear'): find_head(net, torch.randn(2, 3, 8, 8))
 
 def test_nearly_the_mean_is_not_the_mean():
     net = type('Net', (Pooled,), dict(forward=lambda net, x: net.fc(net.z(x) * 1.001)))()

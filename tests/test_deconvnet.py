@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project, receptive_field,
+from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project,
+                                receptive_field,
                                 strongest, swap_switches, unpool)
 from camtutor.errors import CamError
 from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit, unit_mask
@@ -21,7 +22,8 @@ def test_unpool_by_hand():
     y, idx = F.max_pool2d(A, 2, return_indices=True)
     check_tensor(idx, [[[[1, 7], [12, 10]]]])
     check_tensor(unpool(y, idx, A.shape), [[[[0, 5, 0, 0], [0, 0, 0, 7], [0, 0, 9, 0], [8, 0, 0, 0]]]])
-    check_tensor(unpool(torch.tensor([[[[10., 20], [30, -40]]]]), idx, A.shape), [[[[0, 10, 0, 0], [0, 0, 0, 20], [0, 0, -40, 0], [30, 0, 0, 0]]]])
+    check_tensor(unpool(torch.tensor([[[[10., 20], [30, -40]]]]), idx, A.shape),
+                 [[[[0, 10, 0, 0], [0, 0, 0, 20], [0, 0, -40, 0], [30, 0, 0, 0]]]])
 
 def test_windows_that_share_a_maximum_add_up():
     x = torch.tensor([[1., 2, 3, 4, 5], [0, 0, 9, 0, 0], [1, 1, 1, 1, 1]])[None, None]
@@ -29,7 +31,8 @@ def test_windows_that_share_a_maximum_add_up():
     check_tensor(idx, [[[[7, 7]]]])
     back = unpool(torch.tensor([[[[2., 5]]]]), idx, x.shape)
     check_tensor(back[0, 0, 1], [0, 0, 7, 0, 0])
-    assert back.sum() == 7 and F.max_unpool2d(y, idx, 3, 2, output_size=(3, 5)).sum() == 9   # PyTorch's keeps one of the two
+    # PyTorch's keeps one of the two
+    assert back.sum() == 7 and F.max_unpool2d(y, idx, 3, 2, output_size=(3, 5)).sum() == 9
 
 @pytest.mark.parametrize('how', [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=3, stride=2, ceil_mode=True), dict(kernel_size=3, stride=1)])
 def test_unpooling_is_the_gradient_of_pooling(how):
@@ -53,8 +56,10 @@ def test_one_paints_the_kernel():
     # the kernel at (0,1), and ten times the kernel at (1,1): they overlap in the middle row
     check_tensor(filter_back(y, conv, (1, 1, 3, 3)), [[[[0, 1, 2], [0, 3 + 10, -4 + 20], [0, 30, -40]]]])
 
-CONVS = [dict(kernel_size=3), dict(kernel_size=5, stride=2, padding=2), dict(kernel_size=3, stride=3, padding=1), dict(kernel_size=3, dilation=2, padding=1),
-         dict(kernel_size=(1, 5), stride=(1, 2), padding=(0, 2)), dict(kernel_size=3, groups=2, stride=2), dict(kernel_size=1, stride=2)]
+CONVS = [dict(kernel_size=3), dict(kernel_size=5, stride=2, padding=2), dict(kernel_size=3, stride=3, padding=1),
+         dict(kernel_size=3, dilation=2, padding=1),
+         dict(kernel_size=(1, 5), stride=(1, 2), padding=(0, 2)), dict(kernel_size=3, groups=2, stride=2),
+         dict(kernel_size=1, stride=2)]
 
 @pytest.mark.parametrize('how', CONVS, ids=str)
 @pytest.mark.parametrize('size', [(11, 14), (12, 13)])
@@ -89,8 +94,11 @@ def test_averaging_over_windows_of_different_size_is_refused():
 # ---- the machine and the backward pass
 def plain(pool, inplace=False, seed=0):
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 5, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace), nn.MaxPool2d(**pool), nn.Conv2d(8, 12, 3, groups=2, padding=1),
-                                      nn.ReLU(inplace), nn.MaxPool2d(**pool)), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(12, 7)))
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 5, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace),
+                                      nn.MaxPool2d(**pool), nn.Conv2d(8, 12, 3, groups=2, padding=1),
+                                      nn.ReLU(inplace), nn.MaxPool2d(**pool)),
+                                      nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(),
+                                                    nn.Linear(12, 7)))
     net.train()(rand(8, 3, 45, 51, seed=5))
     return net.eval()
 
@@ -102,7 +110,8 @@ def agree(net, x, layer, channel, whole):
     out = machine(x, layer)
     want = machine.project(out * unit_mask(out, channel, whole))
     assert want.any()
-    check_tensor(deconvnet(net, x, unit(layer, channel, whole=whole)), want, rtol=1e-5, atol=1e-5 * want.abs().max().item())
+    check_tensor(deconvnet(net, x, unit(layer, channel, whole=whole)), want, rtol=1e-5,
+                 atol=1e-5 * want.abs().max().item())
 
 @pytest.mark.parametrize('pool', POOLS, ids=str)
 @pytest.mark.parametrize('inplace', [False, True])
@@ -129,7 +138,8 @@ def shared():
     torch.manual_seed(0)
     relu, pool = nn.ReLU(), nn.MaxPool2d(2)
     stage = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), relu)
-    return nn.Sequential(nn.Conv2d(3, 8, 3), relu, pool, stage, pool, nn.Sequential(stage, nn.Conv2d(8, 4, 1), relu)).eval()
+    return nn.Sequential(nn.Conv2d(3, 8, 3), relu, pool, stage, pool,
+                         nn.Sequential(stage, nn.Conv2d(8, 4, 1), relu)).eval()
 
 def test_layers_that_stand_in_several_places_run_in_each():
     net, x = shared(), rand(2, 3, 20, 20)
@@ -152,7 +162,8 @@ def test_it_is_neither_the_gradient_nor_guided_backprop():
     net = load_plain()
     x = torch.stack([net.transform(scene(900_700 + i)) for i in range(2)])
     ours = deconvnet(net, x, 3)
-    for other in (pixel_grad(net, x, 3), guided_backprop(net, x, 3)): assert F.cosine_similarity(ours.flatten(), other.flatten(), 0) < .9
+    for other in (pixel_grad(net, x, 3), guided_backprop(net, x, 3)):
+        assert F.cosine_similarity(ours.flatten(), other.flatten(), 0) < .9
 
 def test_a_channel_is_weighed_by_its_activations():
     net = plain(POOLS[0])
@@ -209,14 +220,18 @@ def test_receptive_field_counts_a_layer_wherever_it_stands():
 
 def test_receptive_field_by_hand():
     net = load_plain()
-    # 5x5 every 2 pixels from -2; pooling 2: 5 + 1*2 = 7, every 4; 3x3: 7 + 2*4 = 15 from -2 - 4; pooling: 15 + 4 = 19, every 8; 3x3: 19 + 2*8 = 35 from -6 - 8
-    for layer, want in {'0': (5, 2, -2), '1': (5, 2, -2), '2': (7, 4, -2), '3': (15, 4, -6), '5': (19, 8, -6), '6': (35, 8, -14), '8': (43, 16, -14), '9': (75, 16, -30)}.items():
+    # 5x5 every 2 pixels from -2; pooling 2: 5 + 1*2 = 7, every 4; 3x3: 7 + 2*4 = 15 from -2 - 4; pooling: 15 + 4 = 19,
+    # every 8; 3x3: 19 + 2*8 = 35 from -6 - 8
+    for layer, want in {'0': (5, 2, -2), '1': (5, 2, -2), '2': (7, 4, -2), '3': (15, 4, -6), '5': (19, 8, -6),
+                        '6': (35, 8, -14), '8': (43, 16, -14), '9': (75, 16, -30)}.items():
         assert receptive_field(net, layer) == Field(*want)
 
 @pytest.mark.parametrize('pool', POOLS[:2], ids=str)
 @pytest.mark.parametrize('layer', ['0.0', '0.3', '0.4', '0.6'])
 def test_receptive_field_is_what_a_neuron_depends_on(pool, layer):
-    "Change every pixel outside: nothing. Change the corners inside one after the other: something, for one channel or another."
+    """Change every pixel outside: nothing.
+
+    Change the corners inside one after the other: something, for one channel or another."""
     net = plain(pool)
     machine = DeconvNet(net)
     r, c = 1, 2
@@ -238,13 +253,16 @@ def test_a_projection_stays_inside():
     x = net.transform(scene(900_200))[None]
     for layer in ('3', '6', '9'):
         f = receptive_field(net, layer)
-        d = strength(guided_backprop(net, x, unit(layer, (0, 3, 3))) if layer != '3' else pixel_grad(net, x, unit(layer, (0, 3, 3))))
+        d = strength(guided_backprop(net, x, unit(layer, (0, 3, 3))) if layer != '3' else pixel_grad(net, x,
+                                                                                                     unit(layer,
+                                                                                                          (0, 3, 3))))
         low = max(f.start + 3 * f.step, 0)
         inside = d[:, low:f.start + 3 * f.step + f.size, low:f.start + 3 * f.step + f.size]
         assert inside.any() and inside.count_nonzero() == d.count_nonzero()
 
 def test_strongest_and_crop_by_hand():
-    acts = torch.tensor([[[[1., 9], [2, 3]], [[0, 0], [0, 1]]], [[[4, 4], [11, 0]], [[7, 0], [0, 0]]], [[[5, 0], [0, 0]], [[3, 0], [0, 0]]]])
+    acts = torch.tensor([[[[1., 9], [2, 3]], [[0, 0], [0, 1]]], [[[4, 4], [11, 0]], [[7, 0], [0, 0]]],
+                         [[[5, 0], [0, 0]], [[3, 0], [0, 0]]]])
     assert [t.tolist() for t in strongest(acts, 0, 2)] == [[1, 0], [1, 0], [0, 1]]
     assert [t.tolist() for t in strongest(acts, 1, 3)] == [[1, 2, 0], [0, 0, 1], [0, 0, 1]]
     x = torch.arange(16.).view(1, 1, 4, 4).expand(2, 3, 4, 4)
@@ -265,7 +283,8 @@ def test_swapped_switches_by_hand():
     check_tensor(swap_switches(machine, 'first').project(y)[0], [[[5, 0, 7, 0], [0] * 4, [8, 0, 9, 0], [0] * 4]])
     machine(x)
     # the first picture's maxima at the places of the second's: rows of A from right to left
-    check_tensor(swap_switches(machine, 'other').project(y)[0], [[[0, 0, 7, 0], [5, 0, 0, 0], [0, 8, 0, 0], [0, 0, 0, 9]]])
+    check_tensor(swap_switches(machine, 'other').project(y)[0],
+                 [[[0, 0, 7, 0], [5, 0, 0, 0], [0, 8, 0, 0], [0, 0, 0, 9]]])
     machine(x)
     assert torch.equal(swap_switches(machine, 'own').project(y).amax((2, 3)), y.amax((2, 3)))
 
@@ -281,7 +300,8 @@ def test_switches_carry_the_drawing():
     assert to_switches.mean() > to_activations.mean() + .1 and (to_switches > to_activations).float().mean() > .7
 
 def test_without_switches_a_deconvnet_does_not_see_the_picture():
-    "One message from the last convolution, through two pictures: averages instead of maxima leave the deconvnet nothing to tell them apart."
+    """One message from the last convolution, through two pictures: averages instead of maxima leave the deconvnet
+    nothing to tell them apart."""
     net = load_plain()
     x = torch.stack([net.transform(scene(900_400 + i)) for i in range(6)])
     averaging = nn.Sequential(*[nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in net])
@@ -302,32 +322,46 @@ def test_the_shipped_network():
     shots = [scene(900_600 + i) for i in range(40)]
     right = net(torch.stack([net.transform(s) for s in shots])).argmax(1) == torch.tensor([net.vocab.index(s.species[0]) for s in shots])
     assert right.float().mean() >= .9 and not net.training
-    assert {type(m) for _, m in in_sequence(net)} == {nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear}
+    assert {type(m) for _, m in in_sequence(net)} == {nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d,
+                                                      nn.Flatten, nn.Linear}
 
 # ---- bad input
 P = plain(POOLS[0])
-REFLECT, SAME, OBLONG = nn.Conv2d(3, 4, 3, padding=1, padding_mode='reflect'), nn.Conv2d(3, 4, 3, padding='same'), nn.Sequential(nn.Conv2d(3, 4, (1, 5)))
+REFLECT, SAME, OBLONG = nn.Conv2d(3, 4, 3, padding=1, padding_mode='reflect'), nn.Conv2d(3, 4, 3,
+                                                                                         padding='same'), nn.Sequential(nn.Conv2d(3, 4, (1, 5)))
 BRANCHED, SMOOTH = Net(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 BAD = [
-    ('switches of another shape', lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.long), (1, 1, 4, 6)), ['(1, 1, 2, 2)', '(1, 1, 2, 3)']),
-    ('result of other channels',  lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.long), (1, 3, 4, 4)), ['(1, 3, 4, 4)', 'same N and C']),
-    ('reflecting padding',        lambda: filter_back(torch.ones(1, 4, 4, 4), REFLECT, (1, 3, 4, 4)), ['reflect', 'deconvnet']),
-    ('padding by name',           lambda: filter_back(torch.ones(1, 4, 4, 4), SAME, (1, 3, 4, 4)), ['padding=same', 'deconvnet']),
-    ('not in sequence',           lambda: DeconvNet(BRANCHED),                                ['the model', 'Net', 'nn.Sequential']),
+    ('switches of another '
+     'shape', lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.long), (1, 1, 4, 6)),
+     ['(1, 1, 2, 2)', '(1, 1, 2, 3)']),
+    ('result of other '
+     'channels',  lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.long), (1, 3, 4, 4)),
+     ['(1, 3, 4, 4)', 'same N and C']),
+    ('reflecting padding',        lambda: filter_back(torch.ones(1, 4, 4, 4), REFLECT, (1, 3, 4, 4)),
+     ['reflect', 'deconvnet']),
+    ('padding by name',           lambda: filter_back(torch.ones(1, 4, 4, 4), SAME, (1, 3, 4, 4)),
+     ['padding=same', 'deconvnet']),
+    ('not in sequence',           lambda: DeconvNet(BRANCHED),
+     ['the model', 'Net', 'nn.Sequential']),
     ('an activation it knows not',lambda: DeconvNet(SMOOTH), ['through 1', 'SiLU']),
     ('unknown layer',             lambda: DeconvNet(P)(X, '0.55'),                            ["'0.55'", "'0.5'"]),
-    ('nothing to come back from', lambda: DeconvNet(P).project(X),                            ['Call it on a batch first']),
-    ('unknown switches',          lambda: project(P, X, '0.6', switches='others'),            ['Deconvnet', "'others'", "'other'"]),
+    ('nothing to come back '
+     'from', lambda: DeconvNet(P).project(X),                            ['Call it on a batch first']),
+    ('unknown switches',          lambda: project(P, X, '0.6', switches='others'),
+     ['Deconvnet', "'others'", "'other'"]),
     ('channel out of range',      lambda: project(P, X, '0.6', 12),                           ['channel 12', '(3, 12']),
     ('field of an unknown layer', lambda: receptive_field(P, '9'),                            ["'9'"]),
-    ('field behind pooling to 1', lambda: receptive_field(P, '1.0'),                          ["'1.0'", 'AdaptiveAvgPool2d', 'no window of fixed size']),
+    ('field behind pooling to '
+     '1', lambda: receptive_field(P, '1.0'),                          ["'1.0'", 'AdaptiveAvgPool2d', 'no window of fixed size']),
     ('field of an oblong kernel', lambda: receptive_field(OBLONG, '0'), ['(1, 5)', 'square']),
-    ('too few pictures',          lambda: strongest(rand(3, 4, 2, 2), 0),                     ['Strongest 9', '(3, 4, 2, 2)']),
+    ('too few pictures',          lambda: strongest(rand(3, 4, 2, 2), 0),
+     ['Strongest 9', '(3, 4, 2, 2)']),
     ('no such channel',           lambda: strongest(rand(9, 4, 2, 2), 4),                     ['channel 4']),
     ('a bool for a channel',      lambda: strongest(rand(9, 4, 2, 2), True),                  ['channel True']),
     ('half a channel',            lambda: strongest(rand(9, 4, 2, 2), 1.5),                   ['channel 1.5']),
     ('a name for a channel',      lambda: strongest(rand(9, 4, 2, 2), 'a'),                   ["channel 'a'"]),
-    ('class out of range',        lambda: deconvnet(P, X, 7),                                 ['Deconvnet', 'class 7', '0 to 6']),
+    ('class out of range',        lambda: deconvnet(P, X, 7),
+     ['Deconvnet', 'class 7', '0 to 6']),
     ('no ReLU',                   lambda: deconvnet(SMOOTH, X, 1), ['Deconvnet', 'met no ReLU', 'SiLU']),
 ]
 

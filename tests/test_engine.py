@@ -1,4 +1,5 @@
-"Batches of any number of places, several inputs, outputs of every kind, a layer that runs twice; and what the first call costs."
+"""Batches of any number of places, several inputs, outputs of every kind, a layer that runs twice; and what the
+first call costs."""
 import pytest, torch
 import torchvision.models as tvm
 from torch import nn
@@ -13,12 +14,14 @@ from camtutor.explanation import explain
 from camtutor.gradcam import capture, grad_cam, grad_cam_maps
 from test_gradcam import Net, conv, seeded, small_net
 
-CONV = {1: (nn.Conv1d, nn.AdaptiveAvgPool1d), 2: (nn.Conv2d, nn.AdaptiveAvgPool2d), 3: (nn.Conv3d, nn.AdaptiveAvgPool3d)}
+CONV = {1: (nn.Conv1d, nn.AdaptiveAvgPool1d), 2: (nn.Conv2d, nn.AdaptiveAvgPool2d),
+        3: (nn.Conv3d, nn.AdaptiveAvgPool3d)}
 
 def net_of(places, c_in=2):
     "Two convolutions, pooling and one Linear, for signals, pictures or volumes."
     conv, pool = CONV[places]
-    return nn.Sequential(conv(c_in, 4, 3, 2, 1), nn.ReLU(), conv(4, 6, 3, 2, 1), nn.ReLU(), pool(1), nn.Flatten(), nn.Linear(6, 3))
+    return nn.Sequential(conv(c_in, 4, 3, 2, 1), nn.ReLU(), conv(4, 6, 3, 2, 1), nn.ReLU(), pool(1), nn.Flatten(),
+                         nn.Linear(6, 3))
 
 # ---- any number of places
 
@@ -76,7 +79,8 @@ def test_several_inputs_of_one_call():
         check_tensor(g, want)
         check_tensor(out, net(x, age).detach())
         e = explain(net, inputs, target=2)
-        assert e.raw.shape == (2, 4, 6) and e.map.shape == (2, 16, 24) and e.layer == 'body.1' and e.image.shape == x.shape
+        assert e.raw.shape == (2, 4, 6) and e.map.shape == (2, 16,
+                                                            24) and e.layer == 'body.1' and e.image.shape == x.shape
     with pytest.raises(CamError, match='nor a tuple or dict'): capture(net, [x, age])
 
 # ---- outputs
@@ -98,7 +102,8 @@ def test_two_matrices_that_are_no_probabilities_and_scores_are_not_guessed():
     net = Net(lambda s, x: (s.m(x), 2 * s.m(x)), m=seeded(small_net))
     with pytest.raises(CamError, match='not scores'): capture(net, torch.randn(2, 3, 16, 16), 'm.4')
 
-ADVICE = [lambda out: {'out': out, 'aux': out}, lambda out: (out[:, :, None, None], out), lambda out: out[:, :, None].expand(-1, -1, 7),
+ADVICE = [lambda out: {'out': out, 'aux': out}, lambda out: (out[:, :, None, None], out),
+          lambda out: out[:, :, None].expand(-1, -1, 7),
           lambda out: out[:, 0], lambda out: [out[:, 0], out]]
 
 @pytest.mark.parametrize('wrap', ADVICE)
@@ -111,7 +116,8 @@ def test_the_advice_of_a_message_can_be_followed(wrap):
 
 def test_advice_about_a_layer_that_runs_twice_can_be_followed():
     def run(s, x): return s.fc(s.b(s.b(s.a(x)).relu()).mean((2, 3)))
-    net, x = seeded(lambda: Net(run, a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1), fc=nn.Linear(4, 3))), torch.randn(2, 3, 8, 8)
+    net, x = seeded(lambda: Net(run, a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1),
+                                fc=nn.Linear(4, 3))), torch.randn(2, 3, 8, 8)
     with pytest.raises(CamError, match="more than once") as e: capture(net, x, 'b', 1)
     assert "('b', 0)" in str(e.value)
     first, second = (capture(net, x, ('b', run), 1) for run in (0, 1))
@@ -149,7 +155,8 @@ def test_probabilities_are_the_networks_own():
 
 class Folded(nn.Module):
     "Keeps its maps as (N, h*w*C): no rule finds the places in it."
-    def __init__(self): super().__init__(); self.conv, self.fold, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Flatten(), nn.Linear(4 * 64, 3)
+    def __init__(self):
+        super().__init__(); self.conv, self.fold, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Flatten(), nn.Linear(4 * 64, 3)
     def forward(self, x): return self.fc(self.fold(self.conv(x).relu().movedim(1, -1)))
 
 def test_a_layout_of_ones_own():
@@ -202,7 +209,8 @@ def test_default_layer_of_a_unet():
     assert last_layer(net, x, lambda out: out[:, 2].mean((1, 2))) == 'deep'
 
 def test_a_table_of_positions_is_no_layer():
-    def run(s, x): return s.fc((s.cut(x).flatten(2).transpose(1, 2) + s.pos.weight[None]).relu().mean(1) + 0 * s.look().sum())
+    def run(s, x):
+        return s.fc((s.cut(x).flatten(2).transpose(1, 2) + s.pos.weight[None]).relu().mean(1) + 0 * s.look().sum())
     class Look(nn.Module):
         def __init__(self): super().__init__(); self.t = nn.Parameter(torch.randn(1, 16, 8))
         def forward(self): return self.t * 2

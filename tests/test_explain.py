@@ -27,7 +27,8 @@ class ToBatch:
 @pytest.fixture
 def net():
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
     return net.eval()
 
 @pytest.fixture
@@ -45,9 +46,13 @@ def path(tmp_path):
     PIL.save(tmp_path / 'cat.png')
     return tmp_path / 'cat.png'
 
-def same_picture(path): return dict(pil=PIL, scene=S, array=S.image, floats=S.image / 255, tensor=torch.from_numpy(S.image).movedim(-1, 0), path=path,
-    text=str(path), bytes=path.read_bytes(), file=io.BytesIO(path.read_bytes()), normalised=ToBatch()(PIL), batch=ToBatch()(PIL)[None],
-    first=S.image.transpose(2, 0, 1), floats_first=S.image.transpose(2, 0, 1) / 255, list=[PIL], rgba=PIL.convert('RGBA'))
+def same_picture(path):
+    return dict(pil=PIL, scene=S, array=S.image, floats=S.image / 255, tensor=torch.from_numpy(S.image).movedim(-1, 0),
+                path=path,
+    text=str(path), bytes=path.read_bytes(), file=io.BytesIO(path.read_bytes()), normalised=ToBatch()(PIL),
+    batch=ToBatch()(PIL)[None],
+    first=S.image.transpose(2, 0, 1), floats_first=S.image.transpose(2, 0, 1) / 255, list=[PIL],
+    rgba=PIL.convert('RGBA'))
 
 @pytest.mark.parametrize('kind', ['pil', 'scene', 'array', 'floats', 'tensor', 'path', 'text', 'bytes', 'file', 'normalised', 'batch', 'first', 'floats_first', 'list', 'rgba'])
 def test_one_picture_in_many_forms(named, path, kind):
@@ -61,7 +66,8 @@ def test_a_batch_a_list_and_a_mixture_are_the_same(named):
     t = ToBatch()
     other = scene(4, 'dog', size=48)
     want = explain(named, torch.stack([t(PIL), t(Image.fromarray(other.image))]))
-    for images in ([S, other], (PIL, other.image), np.stack([S.image, other.image]), torch.from_numpy(np.stack([S.image, other.image])).movedim(-1, 1)):
+    for images in ([S, other], (PIL, other.image), np.stack([S.image, other.image]),
+                   torch.from_numpy(np.stack([S.image, other.image])).movedim(-1, 1)):
         check_tensor(explain(named, images).raw, want.raw)
 
 def test_grey_picture(named): assert explain(named, S.image[..., 0]).raw.shape == (1, 6, 6)
@@ -86,7 +92,8 @@ def test_torchvision_weights_transforms_as_they_are():
 
 def test_fastai_learner(named, tmp_path):
     from fastai.vision.all import DataBlock, CategoryBlock, ImageBlock, Learner, Normalize, Resize
-    for i, name in enumerate(['cat', 'dog', 'cat', 'dog', 'pig', 'pig']): Image.fromarray(scene(i, name, size=40).image).save(tmp_path / f'{name}_{i}.png')
+    for i, name in enumerate(['cat', 'dog', 'cat', 'dog', 'pig', 'pig']):
+        Image.fromarray(scene(i, name, size=40).image).save(tmp_path / f'{name}_{i}.png')
     block = DataBlock((ImageBlock, CategoryBlock), get_y=lambda p: p.name.split('_')[0], item_tfms=Resize(24),
                       batch_tfms=Normalize.from_stats(MEAN.flatten().tolist(), STD.flatten().tolist(), cuda=False))
     dls = block.dataloaders(sorted(tmp_path.iterdir()), bs=2, num_workers=0, device='cpu')
@@ -96,7 +103,8 @@ def test_fastai_learner(named, tmp_path):
     e = explain(learn, files, target='dog')
     x = learn.dls.test_dl(files, bs=3, num_workers=0).one_batch()[0].as_subclass(torch.Tensor)
     check_tensor(e.raw, explain(named, x, target=1).raw)
-    assert type(e.raw) is torch.Tensor and e.vocab == ['cat', 'dog', 'pig'] and e.target.tolist() == [1, 1, 1] and 'dog' in e.label[0]
+    assert type(e.raw) is torch.Tensor and e.vocab == ['cat', 'dog', 'pig'] and e.target.tolist() == [1, 1,
+                                                                                                      1] and 'dog' in e.label[0]
     check_tensor(e.image, (x * STD + MEAN).clamp(0, 1))
     assert [e.source[0] for e in explain_all(learn, files, progress=False)] == [str(f) for f in files]
 
@@ -112,7 +120,9 @@ class Layers(nn.Module):
 def test_layers_called_transform_and_vocab():
     net = Layers().eval()
     with pytest.raises(CamError, match='is not known. Pass transform='): explain(net, PIL)
-    assert explain(net, PIL, transform=ToBatch()).vocab is None and explain(net, torch.randn(1, 3, 9, 9)).layer == 'transform'
+    assert explain(net, PIL, transform=ToBatch()).vocab is None and explain(net,
+                                                                            torch.randn(1, 3, 9,
+                                                                                        9)).layer == 'transform'
 
 class Plain(nn.Module):
     def __init__(self):
@@ -124,8 +134,11 @@ class Boxes(nn.Module):
     "As torchvision's detectors have it: takes a list, has no weights."
     def forward(self, images): return [i.shape for i in images]
 
-@pytest.mark.parametrize('transform, words', [(True, 'is not known. Pass transform='), (Boxes(), 'its own, a Boxes.*Pass one that does as transform='),
-    (lambda p: p, 'made a Image.*Pass one that does as transform='), (lambda p: ToBatch()(p).byte(), r'uint8 tensor \(3, 24, 24\).*transform=')])
+@pytest.mark.parametrize('transform, words', [(True, 'is not known. Pass '
+                                                     'transform='), (Boxes(), 'its own, a Boxes.*Pass one that does as '
+                                                                              'transform='),
+    (lambda p: p, 'made a Image.*Pass one that does as '
+                  'transform='), (lambda p: ToBatch()(p).byte(), r'uint8 tensor \(3, 24, 24\).*transform=')])
 def test_a_transform_of_its_own_that_prepares_no_picture(transform, words):
     net = Plain().eval()
     net.transform = transform
@@ -135,7 +148,9 @@ def test_a_transform_of_its_own_that_prepares_no_picture(transform, words):
 def test_an_error_in_a_transform_that_is_given_is_the_callers_to_see(net):
     with pytest.raises(ZeroDivisionError): explain(net, PIL, transform=lambda p: 1 / 0)
     for image in (PIL, torch.randn(1, 3, 24, 24)):
-        with pytest.raises(CamError, match=r'transform is a ResNet18_Weights.*weights.transforms\(\)'): explain(net, image, transform=torchvision.models.ResNet18_Weights.DEFAULT)
+        with pytest.raises(CamError, match=r'transform is a '
+                                           r'ResNet18_Weights.*weights.transforms\(\)'): explain(net, image,
+                                                                                                 transform=torchvision.models.ResNet18_Weights.DEFAULT)
 
 @pytest.mark.parametrize('vocab', [5, 'abc', {'a': 0, 'b': None}, {'a', 'b', 'c'}, [['a'], ['b']], [], {}])
 def test_what_is_no_list_of_names_is_no_vocab(named, vocab):
@@ -147,7 +162,8 @@ def test_what_is_no_list_of_names_is_no_vocab(named, vocab):
                                   lambda n, m: T.Compose([n, nn.Sequential(T.Identity(), T.Compose([m]))])])
 def test_the_normalisation_is_found_inside(net, nest):
     first = T.Compose([T.PILToTensor(), T.ToDtype(torch.float32, scale=True)])
-    e = explain(net, Image.new('RGB', (16, 16), (100, 150, 200)), transform=nest(first, T.Normalize([.5] * 3, [.2] * 3)))
+    e = explain(net, Image.new('RGB', (16, 16), (100, 150, 200)),
+                transform=nest(first, T.Normalize([.5] * 3, [.2] * 3)))
     assert (e.image[0, :, 0, 0] * 255).round().tolist() == [100, 150, 200]
 
 def test_an_array_that_is_normalised_already_is_given_as_a_tensor(named):
@@ -188,7 +204,8 @@ def test_every_method_of_the_table(named, method):
 
 def test_one_line(named):
     assert re.fullmatch(r"Explanation\(cat \d+\.\d%; Grad-CAM at '3'\)", repr(explain(named, PIL, target='cat')))
-    assert re.fullmatch(r"Explanation\(2 images: cat .*%, cat .*%; CAM\)", repr(explain(named, [PIL, PIL], 'cam', target='cat')))
+    assert re.fullmatch(r"Explanation\(2 images: cat .*%, cat .*%; "
+                        r"CAM\)", repr(explain(named, [PIL, PIL], 'cam', target='cat')))
     named.vocab = None
     assert 'class 2 ' in repr(explain(named, PIL, target=2)) and '\n' not in repr(explain(named, [PIL] * 9))
 
@@ -206,7 +223,8 @@ def test_shows_itself(named):
     assert picture.format == 'PNG' and picture.width > 2 * picture.height
     a = np.asarray(picture.convert('RGB')).astype(int)
     thirds = [a[40:-10, i * a.shape[1] // 3 + 20:(i + 1) * a.shape[1] // 3 - 20] for i in range(3)]
-    assert all(t.std() > 5 for t in thirds) and all(abs(p - q).mean() > 5 for p, q in zip(thirds, thirds[1:]))  # three different panels
+    # three different panels
+    assert all(t.std() > 5 for t in thirds) and all(abs(p - q).mean() > 5 for p, q in zip(thirds, thirds[1:]))
     many = Image.open(io.BytesIO(explain(named, [PIL] * 3)._repr_png_()))
     assert many.height > 2.5 * picture.height and many.width == picture.width
 
@@ -249,13 +267,15 @@ def test_saving_is_all_or_nothing(named, tmp_path, monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / 'deeper').mkdir()
-    for i, name in enumerate(['a.png', 'b.JPG', 'deeper/c.webp', 'd.png', 'e.png']): Image.fromarray(scene(i, size=40).image).save(tmp_path / name)
+    for i, name in enumerate(['a.png', 'b.JPG', 'deeper/c.webp', 'd.png', 'e.png']):
+        Image.fromarray(scene(i, size=40).image).save(tmp_path / name)
     (tmp_path / 'notes.txt').write_text('no picture')
     (tmp_path / 'broken.png').write_bytes(b'junk')
     return tmp_path
 
 def test_folder_in_order_broken_file_named(named, folder):
-    with pytest.warns(UserWarning, match=r"left out.*broken.png"): es = list(explain_all(named, folder, bs=2, target='dog', progress=False))
+    with pytest.warns(UserWarning, match=r"left out.*broken.png"):
+        es = list(explain_all(named, folder, bs=2, target='dog', progress=False))
     assert [e.source[0][len(str(folder)) + 1:] for e in es] == ['a.png', 'b.JPG', 'd.png', 'deeper/c.webp', 'e.png']
     for e in es:
         check_tensor(e.raw, explain(named, e.source[0], target='dog').raw)
@@ -304,7 +324,8 @@ class Many(torch.nn.Module):
 def test_several_outputs_are_cut_and_carry_no_graph():
     x = torch.randn(3, 3, 16, 16)
     e = explain(Many(), x, layer='a', target=lambda out: out['logits'][:, 2])
-    assert e.out['logits'].grad_fn is None and e[1].out['logits'].shape == (1, 5) and torch.equal(e[1].cpu().out['logits'][0], e.out['logits'][1])
+    assert e.out['logits'].grad_fn is None and e[1].out['logits'].shape == (1,
+                                                                            5) and torch.equal(e[1].cpu().out['logits'][0], e.out['logits'][1])
 
 @dataclass(frozen=True)
 class Output:
@@ -326,18 +347,26 @@ def test_dense_outputs_at_the_default_layer_show_their_own_map(net):
     check_tensor(e.raw * 36, e.out[:, 1].relu())
 
 def test_several_scores_for_each_image_are_refused():
-    with pytest.raises(CamError, match='several scores.*grad_cam_maps'): explain(Many(), torch.randn(3, 3, 16, 16), layer='a', target=lambda out: out['logits'].T)
+    with pytest.raises(CamError, match='several scores.*grad_cam_maps'):
+        explain(Many(), torch.randn(3, 3, 16, 16), layer='a', target=lambda out: out['logits'].T)
 
 def test_a_target_for_each_of_many_pictures(named):
     x = torch.randn(5, 3, 24, 24)
-    for bs in (1, 2, 5): assert [e.target.item() for e in explain_all(named, list(x[:, None]), target=[0, 1, 2, 1, 0], bs=bs, progress=False)] == [0, 1, 2, 1, 0]
-    with pytest.raises(CamError, match='3 targets, but 5 pictures'): explain_all(named, list(x[:, None]), target=[0, 1, 2], progress=False)
+    for bs in (1, 2, 5):
+        assert [e.target.item() for e in explain_all(named, list(x[:, None]), target=[0, 1, 2, 1, 0], bs=bs,
+                                                     progress=False)] == [0, 1, 2, 1, 0]
+    with pytest.raises(CamError, match='3 targets, but 5 '
+                                       'pictures'): explain_all(named, list(x[:, None]), target=[0, 1, 2],
+                                                                progress=False)
 
 def test_a_target_for_each_of_many_pictures_wants_single_ones(named):
     two = np.stack([S.image] * 2)
-    assert [e.source for e in explain_all(named, [two, PIL], target='dog', progress=False)] == [['image 0'], ['image 1'], ['image 2']]
+    assert [e.source for e in explain_all(named, [two, PIL], target='dog', progress=False)] == [['image 0'],
+                                                                                                ['image 1'],
+                                                                                                ['image 2']]
     for images, target in (([two, PIL], ['cat', 'dog']), ([torch.randn(2, 3, 24, 24)], ['cat'])):
-        with pytest.raises(CamError, match='an item is a batch of 2'): list(explain_all(named, images, target=target, progress=False))
+        with pytest.raises(CamError, match='an item is a batch of '
+                                           '2'): list(explain_all(named, images, target=target, progress=False))
     assert [e.target.item() for e in explain_all(named, two, target=['cat', 'dog'], progress=False)] == [0, 1]
 
 @pytest.mark.parametrize('one', [PIL, S, S.image, torch.randn(3, 24, 24), 3])
@@ -350,7 +379,8 @@ def test_a_folder_without_a_transform_is_an_error(tmp_path):
 
 def test_the_function_is_not_hidden_by_its_module():
     for lines in ('import camtutor.explanation', 'import camtutor.ui.explorer', 'from camtutor import Explorer'):
-        subprocess.run([sys.executable, '-W', 'ignore', '-c', f'{lines}\nfrom camtutor import explain\nassert explain.__name__ == "explain", explain'], check=True)
+        subprocess.run([sys.executable, '-W', 'ignore', '-c', f'{lines}\nfrom camtutor import explain\nassert '
+                                                              'explain.__name__ == "explain", explain'], check=True)
 
 # ---- one rule for every way in
 
@@ -358,7 +388,8 @@ def odd_pictures():
     "A photograph on its side, a 16-bit one, and one of transparent black."
     turned, noise = Image.Exif(), np.random.default_rng(0).integers(0, 65536, (30, 40), dtype=np.uint16)
     turned[0x112] = 6
-    return dict(turned=(PIL, 'jpg', dict(exif=turned, quality=95)), deep=(Image.fromarray(noise), 'png', {}), clear=(Image.new('RGBA', (30, 20)), 'png', {}))
+    return dict(turned=(PIL, 'jpg', dict(exif=turned, quality=95)), deep=(Image.fromarray(noise), 'png', {}),
+                clear=(Image.new('RGBA', (30, 20)), 'png', {}))
 
 @pytest.mark.parametrize('kind', odd_pictures())
 def test_a_picture_is_the_same_by_path_and_as_an_object(named, kind, tmp_path):
@@ -370,7 +401,8 @@ def test_a_picture_is_the_same_by_path_and_as_an_object(named, kind, tmp_path):
 
 def test_no_transform_touches_a_float_tensor(named):
     x = batch_of(named, S)
-    for got in (explain(named, x), explain(named, x, transform=ToBatch()), explain(named, [x[0], S], transform=ToBatch())[0]):
+    for got in (explain(named, x), explain(named, x, transform=ToBatch()),
+                explain(named, [x[0], S], transform=ToBatch())[0]):
         check_tensor(got.out, named(x).detach())
         check_tensor(got.image, ToBatch()(PIL)[None] * STD + MEAN, atol=1e-6)
 
@@ -384,7 +416,8 @@ def test_subclasses_of_tensor(named):
 
 @pytest.mark.parametrize('channels', [1, 2, 6])
 def test_networks_that_read_other_than_three_channels(channels, tmp_path):
-    net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                        nn.Linear(4, 2)).eval()
     e = explain(net, torch.randn(2, channels, 16, 16))
     assert e.image.shape == (2, 3, 16, 16) and e.overlay.shape == (2, 3, 16, 16)
     assert Image.open(e.save(tmp_path / 'e.png')).size[0] > 500
@@ -401,7 +434,8 @@ def test_one_score_is_no_probability():
     assert explain(net, x).label == [f'class 0 {net(x).item():.3g}']
 
 def test_a_list_of_layers_is_refused(net):
-    with pytest.raises(CamError, match='a list of 1. Give one.*grad_cam_maps'): explain(net, torch.randn(1, 3, 24, 24), layer=[net[2]])
+    with pytest.raises(CamError, match='a list of 1. Give '
+                                       'one.*grad_cam_maps'): explain(net, torch.randn(1, 3, 24, 24), layer=[net[2]])
 
 def test_an_explanation_holds_on_to_nothing_else(named):
     e = explain(named, [S] * 8)
@@ -415,13 +449,17 @@ def test_batches_among_many_pictures(net):
     check_tensor(torch.cat([e.out for e in got]), net(torch.cat(xs)).detach(), atol=1e-6)
 
 def test_labels_beside_pictures_are_refused(net):
-    with pytest.raises(CamError, match='leave the label out'): list(explain_all(net, [(torch.randn(3, 24, 24), 1)], progress=False))
+    with pytest.raises(CamError, match='leave the label out'):
+        list(explain_all(net, [(torch.randn(3, 24, 24), 1)], progress=False))
 
 def test_a_wrong_transform_is_no_unreadable_file(net, path):
-    with pytest.raises(CamError, match='the transform made a Image'): list(explain_all(net, path.parent, transform=lambda p: p, progress=False))
+    with pytest.raises(CamError, match='the transform made a '
+                                       'Image'): list(explain_all(net, path.parent, transform=lambda p: p,
+                                                                  progress=False))
 
 def test_targets_for_many_as_a_tensor(named):
-    assert [e.target.item() for e in explain_all(named, [S] * 3, target=torch.tensor([2, 0, 1]), bs=2, progress=False)] == [2, 0, 1]
+    assert [e.target.item() for e in explain_all(named, [S] * 3, target=torch.tensor([2, 0, 1]), bs=2,
+                                                 progress=False)] == [2, 0, 1]
 
 def test_no_progress_is_silent(named, capsys):
     list(explain_all(named, [S], progress=False))
@@ -432,23 +470,27 @@ def test_no_progress_is_silent(named, capsys):
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('photos')
-    for i in range(8): Image.fromarray(scene(i, ('cat', 'dog')[i % 2], size=48).image).save(folder / f'{"cd"[i % 2]}{i}.png')
+    for i in range(8):
+        Image.fromarray(scene(i, ('cat', 'dog')[i % 2], size=48).image).save(folder / f'{"cd"[i % 2]}{i}.png')
     return folder
 
 def learner(folder, block, name, channels=3, k=2, **how):
     from fastai.vision.all import DataBlock, ImageBlock, Learner, PILImage, PILImageBW, get_image_files, Resize
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, k))
-    db = DataBlock((ImageBlock(PILImage if channels == 3 else PILImageBW), block), get_items=get_image_files, get_y=name, item_tfms=Resize(32))
+    db = DataBlock((ImageBlock(PILImage if channels == 3 else PILImageBW), block), get_items=get_image_files,
+                   get_y=name, item_tfms=Resize(32))
     return Learner(db.dataloaders(folder, bs=2, num_workers=0), net, **how)
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('kind', ['classes', 'grey', 'several', 'number'])
 def test_a_learner_says_what_its_own_predict_says(photos, kind):
     from fastai.vision.all import CategoryBlock, MSELossFlat, MultiCategoryBlock, RegressionBlock
-    learn = dict(classes=lambda: learner(photos, CategoryBlock, lambda p: p.name[0]), grey=lambda: learner(photos, CategoryBlock, lambda p: p.name[0], 1),
+    learn = dict(classes=lambda: learner(photos, CategoryBlock, lambda p: p.name[0]),
+                 grey=lambda: learner(photos, CategoryBlock, lambda p: p.name[0], 1),
                  several=lambda: learner(photos, MultiCategoryBlock, lambda p: [p.name[0]]),
-                 number=lambda: learner(photos, RegressionBlock, lambda p: float(p.name[1]), k=1, loss_func=MSELossFlat()))[kind]()
+                 number=lambda: learner(photos, RegressionBlock, lambda p: float(p.name[1]), k=1,
+                                        loss_func=MSELossFlat()))[kind]()
     path = sorted(photos.iterdir())[0]
     e = explain(learn, path, target=0)
     with learn.no_bar(): said = learn.predict(path)[2]
@@ -471,8 +513,10 @@ def test_a_learner_that_cannot_prepare_a_picture(photos):
         with pytest.raises(CamError, match="not made of fastai's blocks. Pass transform="): explain(learn, path)
         check_tensor(explain(learn, x).out, net.eval()(x).detach(), atol=1e-6)
         assert explain(learn, path, transform=ToBatch()).out.shape == (1, 2)
-    two = DataBlock((ImageBlock, ImageBlock, CategoryBlock), n_inp=2, getters=[None, None, lambda p: p.name[0]]).dataloaders(get_image_files(photos), bs=2, num_workers=0)
-    with pytest.raises(CamError, match='reads 2 inputs.*forward takes the picture alone'): explain(Learner(two, net, loss_func=nn.CrossEntropyLoss()), path)
+    two = DataBlock((ImageBlock, ImageBlock, CategoryBlock), n_inp=2,
+                    getters=[None, None, lambda p: p.name[0]]).dataloaders(get_image_files(photos), bs=2, num_workers=0)
+    with pytest.raises(CamError, match='reads 2 inputs.*forward takes the picture '
+                                       'alone'): explain(Learner(two, net, loss_func=nn.CrossEntropyLoss()), path)
 
 @pytest.mark.filterwarnings('ignore')
 def test_a_learner_draws_no_random_numbers(photos):

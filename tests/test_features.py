@@ -4,12 +4,14 @@ from torch import nn
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.features import (ablate_channels, accuracy_without, channel_maps, channel_similarity, dead_channels, feature_grid,
+from camtutor.features import (ablate_channels, accuracy_without, channel_maps, channel_similarity, dead_channels,
+                               feature_grid,
                                fuse_channels, kernel_grid, kernel_spectrum, part_energy, top_activations)
 
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(4, 2)).eval()
 
 def test_scaling_hides_negative_values_and_survives_silence():
     A = torch.tensor([[[-1., 2.]], [[0., 0.]], [[1., 8.]]])
@@ -33,7 +35,8 @@ def test_pca_gives_one_colour_to_one_feature():
 
 @pytest.mark.parametrize('seed', range(4))
 def test_pca_is_drawn_by_the_rule_of_signs(seed):
-    "Singular vectors of the centred places; each is turned so that its entries add up to more than nothing, and then stretched between two percentiles."
+    """Singular vectors of the centred places; each is turned so that its entries add up to more than nothing, and
+    then stretched between two percentiles."""
     A = torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(seed))
     flat = A.double().movedim(1, -1).reshape(-1, 6)
     flat = flat - flat.mean(0)

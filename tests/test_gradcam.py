@@ -37,8 +37,10 @@ def seeded(make, seed=0):
     return make().eval()
 
 def small_net(inplace=True):
-    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(inplace),
-                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(.5), nn.Linear(32, 16), nn.ReLU(inplace), nn.Linear(16, 5))
+    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace), nn.Conv2d(6, 8, 3, 2, 1),
+                         nn.ReLU(inplace),
+                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(.5), nn.Linear(32, 16), nn.ReLU(inplace),
+                         nn.Linear(16, 5))
 
 # ---- by hand
 # A0 = x = [[1,2],[3,4]], mean 2.5;  A1 = relu(3 - x) = [[2,1],[0,0]], mean .75
@@ -48,7 +50,8 @@ def test_out_acts_grads_by_hand():
     out, A, g = capture(hand_net(), X, '1', 0)
     check_tensor(out, [[1, 14.25]])
     check_tensor(A, [[[[1, 2], [3, 4]], [[2, 1], [0, 0]]]])
-    check_tensor(g, torch.stack([torch.full((2, 2), .25), torch.full((2, 2), -.5)])[None])  # w/(h·w) = 1/4 and -2/4, at every place
+    # w/(h·w) = 1/4 and -2/4, at every place
+    check_tensor(g, torch.stack([torch.full((2, 2), .25), torch.full((2, 2), -.5)])[None])
 
 def test_map_by_hand():
     # class 0: .25*[[1,2],[3,4]] - .5*[[2,1],[0,0]] = [[-.75,0],[.75,1]], negatives cut
@@ -74,7 +77,8 @@ def test_pixel_gradient_by_hand():
     check_tensor(g, [[[[-.875, -.875], [.125, .125]]]])
 
 def test_flat_head_by_hand():
-    # One channel, no pooling: score = 1*x00 + 2*x01 + 3*x10 - 2*x11, so g is these weights and their mean is 1: map = relu(A)
+    # One channel, no pooling: score = 1*x00 + 2*x01 + 3*x10 - 2*x11, so g is these weights and their mean is 1: map =
+    # relu(A)
     net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1, bias=False))
     with torch.no_grad(): net[2].weight.copy_(torch.tensor([[1., 2, 3, -2]]))
     A = torch.tensor([[[[1., -2], [3, 4]]]])
@@ -131,7 +135,8 @@ def test_sequential_is_one_layer():
     check_tensor(capture(net, x, stage, 0).acts, capture(net, x, '1.1', 0).acts)
 
 def test_a_layer_and_the_block_around_it():
-    net = seeded(lambda: nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True)), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    net = seeded(lambda: nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True)),
+                                       nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     x = torch.randn(1, 3, 4, 4)
     (A0, A1, A2), (g0, g1, g2) = capture(net, x, ['0.0', '0.1', '0'], 1)[1:]
     check_tensor(A1, A0.relu())
@@ -212,7 +217,8 @@ def test_parallel_branches():
         check_tensor(g, one.grads)
 
 def test_side_branch_is_refused():
-    with pytest.raises(CamError, match="does not depend on the layer 'side'"): capture(seeded(Branches), torch.randn(1, 3, 5, 5), 'side')
+    with pytest.raises(CamError, match="does not depend on the layer "
+                                       "'side'"): capture(seeded(Branches), torch.randn(1, 3, 5, 5), 'side')
 
 # ---- targets
 
@@ -221,7 +227,8 @@ OUT = torch.tensor([[1., 5, 2], [7, 0, 3]])
 @pytest.mark.parametrize('target, want', [
     (None, [5, 7]), (2, [2, 3]), ([0, 2], [1, 3]), ((0, 2), [1, 3]), (range(2), [1, 0]), (torch.tensor([1, 1]), [5, 0]),
     (torch.tensor(2), [2, 3]), (torch.tensor([0, 2]).numpy(), [1, 3]), ([torch.tensor(0), torch.tensor(1)], [1, 0]),
-    (OUT.argmax(1).numpy()[0], [5, 0]), (lambda o: o[:, 0] - o[:, 1], [-4, 7]), (lambda o: o[:, :2].T, [[1, 7], [5, 0]])])
+    (OUT.argmax(1).numpy()[0], [5, 0]), (lambda o: o[:, 0] - o[:, 1], [-4, 7]),
+    (lambda o: o[:, :2].T, [[1, 7], [5, 0]])])
 def test_targets(target, want): check_tensor(class_score(OUT, target), want)
 
 def test_difference_of_two_classes():
@@ -265,7 +272,8 @@ class TokenNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.patch, self.cls = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(1, 1, 8))
-        self.norm, self.attn, self.end, self.head = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True), nn.LayerNorm(8), nn.Linear(8, 3)
+        self.norm, self.attn, self.end, self.head = nn.LayerNorm(8), nn.MultiheadAttention(8, 2,
+                                                                                           batch_first=True), nn.LayerNorm(8), nn.Linear(8, 3)
     def forward(self, x):
         t = torch.cat([self.cls.expand(len(x), -1, -1), self.patch(x).flatten(2).transpose(1, 2)], 1)
         n = self.norm(t)
@@ -282,7 +290,8 @@ def test_transformer():
 # ---- the last layer
 
 def test_last_layer_is_before_pooling_and_found_once():
-    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)))
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(),
+                                       nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)))
     x, runs = torch.randn(1, 3, 12, 12), []
     assert last_layer(net, x) == '1'
     net.register_forward_hook(lambda *a: runs.append(1))
@@ -310,7 +319,9 @@ class Guarded(nn.Module):
     "Its first half runs under a no_grad of its own, as a frozen backbone often does."
     def __init__(self):
         super().__init__()
-        self.body, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 4, 1),
+                                                                                           nn.AdaptiveAvgPool2d(1),
+                                                                                           nn.Flatten())
     def forward(self, x):
         with torch.no_grad(): A = self.body(x)
         return self.head(A)
@@ -346,7 +357,8 @@ def test_rows_together_are_the_rows_one_by_one(n):
     net, x = seeded(small_net), torch.randn(n, 3, 16, 16)
     rows = capture(net, x, ['4', '1', 'input'], lambda out: out.T)
     for k in range(5):
-        for all_of_them, one in zip(rows.grads, capture(net, x, ['4', '1', 'input'], k).grads): check_tensor(all_of_them[k], one)
+        for all_of_them, one in zip(rows.grads, capture(net, x, ['4', '1', 'input'], k).grads):
+            check_tensor(all_of_them[k], one)
 
 def test_a_backward_that_cannot_be_mapped_goes_row_by_row():
     net, x = seeded(lambda: Wired(Unmappable)), torch.randn(2, 3, 8, 8)
@@ -354,7 +366,9 @@ def test_a_backward_that_cannot_be_mapped_goes_row_by_row():
     for k in range(5): check_tensor(rows[k], capture(net, x, 'conv', k).grads)
 
 def test_a_broken_backward_is_not_hidden():
-    with pytest.raises(RuntimeError, match='bit through the cable'): capture(seeded(lambda: Wired(Broken)), torch.randn(1, 3, 8, 8), 'conv', lambda out: out.T)
+    with pytest.raises(RuntimeError, match='bit through the '
+                                           'cable'): capture(seeded(lambda: Wired(Broken)), torch.randn(1, 3, 8, 8),
+                                                             'conv', lambda out: out.T)
 
 def test_one_pass_asked_again():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
@@ -376,7 +390,8 @@ class Residual(nn.Module):
     "Its dropout hands its input on, and that is written into afterwards."
     def __init__(self):
         super().__init__()
-        self.a, self.drop, self.b, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Dropout(.5), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 5)
+        self.a, self.drop, self.b, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Dropout(.5), nn.Conv2d(4, 4, 3,
+                                                                                                        padding=1), nn.Linear(4, 5)
     def forward(self, x):
         x = self.a(x)
         y = self.drop(x)
@@ -388,9 +403,12 @@ def test_a_layer_that_hands_its_input_on():
     for layers in (['drop'], ['a', 'drop']): check_tensor(capture(net, x, layers, 1).acts[-1], net.a(x).detach())
 
 def test_few_channels_are_not_taken_for_a_side():
-    net, x = seeded(lambda: nn.Sequential(nn.Conv2d(3, 14, (3, 5)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(14, 4))), torch.randn(1, 3, 16, 16)
+    net, x = seeded(lambda: nn.Sequential(nn.Conv2d(3, 14, (3, 5)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                                          nn.Linear(14, 4))), torch.randn(1, 3, 16, 16)
     assert capture(net, x, '0', 0).acts.shape == (1, 14, 14, 12)
-    assert as_maps(torch.zeros(1, 56, 56, 96), (224, 224)).shape == (1, 96, 56, 56) and as_maps(torch.zeros(1, 7, 7, 768), (224, 224)).shape == (1, 768, 7, 7)
+    assert as_maps(torch.zeros(1, 56, 56, 96), (224, 224)).shape == (1, 96, 56,
+                                                                     56) and as_maps(torch.zeros(1, 7, 7, 768),
+                                                                                     (224, 224)).shape == (1, 768, 7, 7)
 
 def test_the_last_layer_depends_on_the_size():
     from torchvision.models import resnet18
@@ -421,7 +439,8 @@ def test_looking_for_layers_beside_another_thread():
 def test_a_head_of_zeros_is_named():
     from torchvision.models import vit_b_32
     net = vit_b_32(image_size=64).eval()   # torchvision's head is zero before training
-    with pytest.raises(CamError, match='0 everywhere'): capture(net, torch.randn(1, 3, 64, 64), 'encoder.layers.encoder_layer_3', 1)
+    with pytest.raises(CamError, match='0 everywhere'):
+        capture(net, torch.randn(1, 3, 64, 64), 'encoder.layers.encoder_layer_3', 1)
 
 @pytest.mark.parametrize('size', [64, 384])
 def test_swin_stages_are_laid_out_as_they_are(size):
@@ -445,7 +464,8 @@ def test_layers_that_were_not_kept():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
     kept = Forward(net, x, ['2', '4'])
     check_tensor(kept.at(net[4]), kept.at('4'))
-    for ask in (lambda: kept.at('0'), lambda: kept.at(net[0]), lambda: raw(kept, 1, ['0']), lambda: kept.pair('0', None)):
+    for ask in (lambda: kept.at('0'), lambda: kept.at(net[0]), lambda: raw(kept, 1, ['0']),
+                lambda: kept.pair('0', None)):
         with pytest.raises(CamError, match="no layer '0' was kept"): ask()
 
 def test_scores_with_a_row_for_each_image_are_refused():
@@ -458,7 +478,8 @@ def test_the_batch_need_not_be_the_first_axis_of_the_output():
         def __init__(self, net): super().__init__(); self.net = net
         def forward(self, x): return torch.stack([o := self.net(x), 2 * o, 0 * o])   # (T,N,K)
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
-    check_tensor(capture(Line(net), x, 'net.4', lambda out: out[:, :, 1].sum(0)).grads, 3 * capture(net, x, '4', 1).grads)
+    check_tensor(capture(Line(net), x, 'net.4', lambda out: out[:, :, 1].sum(0)).grads,
+                 3 * capture(net, x, '4', 1).grads)
 
 class TwoHeads(nn.Module):
     "Scores, and a map of its own behind the last maps that the scores read."
@@ -471,11 +492,13 @@ class TwoHeads(nn.Module):
 
 def test_the_last_layer_that_the_target_depends_on():
     net, x = seeded(TwoHeads), torch.randn(2, 3, 16, 16)
-    for target in (None, lambda out: out[0][:, 1], lambda out: out[1][:, 1].mean((1, 2))):   # where its encoder ends, not the map itself
+    # where its encoder ends, not the map itself
+    for target in (None, lambda out: out[0][:, 1], lambda out: out[1][:, 1].mean((1, 2))):
         assert last_layer(net, x, target) == 'conv'
 
 def test_the_last_layer_of_a_network_that_has_grown():
-    net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)), torch.randn(1, 3, 16, 16)
+    net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                           nn.Linear(4, 2)), torch.randn(1, 3, 16, 16)
     assert last_layer(net, x) == '0'
     net.insert(1, nn.Conv2d(4, 4, 3, padding=1))
     assert last_layer(net, x) == '1'
@@ -485,7 +508,8 @@ def test_tokens_that_fit_no_grid():
 
 def test_many_rows_go_back_a_few_at_a_time():
     "No more gradients stand in memory together than a few megabytes, however many scores there are."
-    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 20)).eval()
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                        nn.Linear(64, 20)).eval()
     kept, rows = Forward(net, torch.randn(1, 3, 64, 64), '1'), []   # 1 MB of activations
     for g, in kept.grads(lambda out: out.T): rows.append(len(g))
     assert sum(rows) == 20 and 1 < max(rows) <= 4
@@ -509,13 +533,16 @@ def two_heads():
 def test_the_last_layer_that_the_class_depends_on():
     net, x = seeded(two_heads), torch.randn(2, 3, 32, 32)
     assert [last_layer(net, x, k) for k in (0, 1, 2, [3, 4])] == ['a', 'a', 'b', 'b']
-    assert last_layer(net, x, [0, 2]) == 'b' and last_layer(net, x) == {True: 'a', False: 'b'}[all(net(x).argmax(1) < 2)]
+    assert last_layer(net, x, [0, 2]) == 'b' and last_layer(net, x) == {True: 'a',
+                                                                        False: 'b'}[all(net(x).argmax(1) < 2)]
     assert grad_cam_maps(net, x, last_layer(net, x, 0), 0)[1].any()
 
 @pytest.mark.parametrize('wrap', [lambda out: out, lambda out: {'logits': out}, lambda out: (out, out.sum(1)), lambda out: Scores(out)])
 def test_one_layer_for_the_whole_output_is_looked_for_once(wrap):
     inner, x = seeded(small_net), torch.randn(1, 3, 16, 16)
-    net, target = Net(lambda s, x: wrap(s.m(x)), m=inner), lambda out: getattr(out, 'logits', out['logits'] if isinstance(out, dict) else out[0] if isinstance(out, tuple) else out)[:, 1]
+    net, target = Net(lambda s, x: wrap(s.m(x)), m=inner), lambda out: getattr(out, 'logits',
+                                                                               out['logits'] if isinstance(out,
+                                                                                                           dict) else out[0] if isinstance(out, tuple) else out)[:, 1]
     assert last_layer(net, x, target) == 'm.4'
     runs = []
     handle = net.register_forward_hook(lambda *a: runs.append(1))
@@ -533,13 +560,17 @@ def test_the_output_of_a_dataclass_keeps_no_graph():
 
 def test_boxes_are_no_places_of_the_picture():
     from torchvision.ops import roi_align
-    def run(s, x): return s.fc(s.head(roi_align(s.body(x), [torch.tensor([[0., 0, 16, 16]])] * len(x), 7, .25)).mean((2, 3)))
-    net, x = seeded(lambda: Net(run, body=nn.Sequential(conv(3, 8), conv(8, 8)), head=conv(8, 8, 1), fc=nn.Linear(8, 5))), torch.randn(1, 3, 64, 64)
+    def run(s, x):
+        return s.fc(s.head(roi_align(s.body(x), [torch.tensor([[0., 0, 16, 16]])] * len(x), 7, .25)).mean((2, 3)))
+    net, x = seeded(lambda: Net(run, body=nn.Sequential(conv(3, 8), conv(8, 8)), head=conv(8, 8, 1),
+                                fc=nn.Linear(8, 5))), torch.randn(1, 3, 64, 64)
     assert last_layer(net, x) == 'body.1' and 'head' not in str(list(map_layers(net, x)))
 
 def test_queries_are_no_places_of_the_picture():
-    def run(s, x): return s.cls(s.dec(s.query.weight.expand(len(x), -1, -1), s.proj(s.body(x)).flatten(2).transpose(1, 2)))[:, 3]
-    net = seeded(lambda: Net(run, body=conv(3, 8), proj=nn.Conv2d(8, 16, 1), query=nn.Embedding(99, 16), cls=nn.Linear(16, 5),
+    def run(s, x):
+        return s.cls(s.dec(s.query.weight.expand(len(x), -1, -1), s.proj(s.body(x)).flatten(2).transpose(1, 2)))[:, 3]
+    net = seeded(lambda: Net(run, body=conv(3, 8), proj=nn.Conv2d(8, 16, 1), query=nn.Embedding(99, 16),
+                             cls=nn.Linear(16, 5),
                              dec=nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 2, 32, batch_first=True), 1)))
     x = torch.randn(1, 3, 18, 22)   # 99 queries would fit 9 × 11
     assert last_layer(net, x) == 'proj' and 'dec' not in str(list(map_layers(net, x)))
@@ -557,7 +588,8 @@ def vit(before, batch_first=True, patch=16):
         return s.fc(y.mean(1))
     torch.manual_seed(0)
     return Net(run, cut=nn.Conv2d(3, 16, patch, patch), first=nn.Embedding(before, 16), fc=nn.Linear(16, 5),
-               enc=nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=batch_first), 2, enable_nested_tensor=False)).eval()
+               enc=nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=batch_first), 2,
+                                         enable_nested_tensor=False)).eval()
 
 @pytest.mark.parametrize('before', [1, 2, 5, 6, 9, 17])
 def test_any_number_of_registers(before):
@@ -574,17 +606,20 @@ def test_tokens_with_the_sequence_first(n):
     x = torch.randn(n, 3, 64, 48)
     first, usual = vit(1, False), vit(1)
     assert last_layer(first, x) == last_layer(usual, x) and map_layers(first, x) == map_layers(usual, x)
-    for got, want in zip(capture(first, x, 'enc.layers.1', 0), capture(usual, x, 'enc.layers.1', 0)): check_tensor(got, want)
+    for got, want in zip(capture(first, x, 'enc.layers.1', 0), capture(usual, x, 'enc.layers.1', 0)):
+        check_tensor(got, want)
 
 def test_layers_with_another_number_of_pictures_are_refused():
     m = seeded(small_net)
     mirrored = Net(lambda s, x: s.m(torch.cat([x, x.flip(3)])).view(2, len(x), -1).mean(0), m=m)
     x = torch.randn(3, 3, 16, 16)
-    with pytest.raises(CamError, match=r"the layer 'm.3' gives \(6, 8, 4, 4\) for 3 images"): capture(mirrored, x, 'm.3', 0)
+    with pytest.raises(CamError, match=r"the layer 'm.3' gives \(6, 8, 4, 4\) for 3 "
+                                       r"images"): capture(mirrored, x, 'm.3', 0)
 
 def test_scores_with_a_row_for_each_image_are_refused_in_a_dict_too():
     net, x = Net(lambda s, x: {'logits': s.m(x)}, m=seeded(small_net)), torch.randn(5, 3, 16, 16)
-    with pytest.raises(CamError, match='with a row for each image'): grad_cam_maps(net, x, 'm.4', lambda out: out['logits'])
+    with pytest.raises(CamError, match='with a row for each '
+                                       'image'): grad_cam_maps(net, x, 'm.4', lambda out: out['logits'])
     assert grad_cam_maps(net, x, 'm.4', lambda out: out['logits'].T)[1].shape == (5, 5, 4, 4)
 
 def test_a_network_of_two_precisions_takes_a_batch_of_either():
@@ -595,7 +630,8 @@ def test_a_network_of_two_precisions_takes_a_batch_of_either():
 
 def test_an_old_checkpoint_is_named():
     from torch.utils.checkpoint import checkpoint
-    net = Net(lambda s, x: s.fc(checkpoint(s.b, s.a(x), use_reentrant=True).mean((2, 3))), a=conv(3, 8), b=conv(8, 8), fc=nn.Linear(8, 5)).eval()
+    net = Net(lambda s, x: s.fc(checkpoint(s.b, s.a(x), use_reentrant=True).mean((2, 3))), a=conv(3, 8), b=conv(8, 8),
+              fc=nn.Linear(8, 5)).eval()
     with pytest.raises(CamError, match='use_reentrant=False'): capture(net, torch.randn(1, 3, 16, 16), 'a', 0)
 
 def test_pixels_whatever_the_layers_are_called():

@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
-from camtutor.guided import (RULES, ReLURule, cascade, guided_backprop, guided_grad_cam, paint, pixel_grad, rank_correlation, relu_top,
+from camtutor.guided import (RULES, ReLURule, cascade, guided_backprop, guided_grad_cam, paint, pixel_grad,
+                             rank_correlation, relu_top,
                              saliency, scramble, signed_image, ssim, strength, unit, unit_mask)
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
@@ -23,14 +24,22 @@ from test_state import OUTER, Net, state, unchanged
 X4, G4 = torch.tensor([2., -1, 3, -4]), torch.tensor([5., 6, -7, -8])
 WANT = dict(backprop=[5., 0, -7, 0], deconvnet=[5., 6, 0, 0], guided=[5., 0, 0, 0])
 
-CALLS = dict(module=lambda x: nn.ReLU()(x), module_in_place=lambda x: nn.ReLU(True)(x), functional=F.relu, functional_in_place=lambda x: F.relu(x, inplace=True),
-             positional_in_place=lambda x: F.relu(x, True), torch_relu=torch.relu, torch_relu_=torch.relu_, method=lambda x: x.relu(), method_=lambda x: x.relu_(),
-             keyword=lambda x: torch.relu(input=x), relu6_module=lambda x: nn.ReLU6()(x), relu6=F.relu6, hardtanh=lambda x: F.hardtanh(x, 0, 6),
-             hardtanh_=lambda x: F.hardtanh_(x, 0., 6.), clamp=lambda x: x.clamp(min=0), clamp_positional=lambda x: torch.clamp(x, 0), clamp_=lambda x: x.clamp_(0),
-             clamp_to_6=lambda x: x.clamp(0, 6), clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0), clamp_min=lambda x: x.clamp_min(0), clamp_min_=lambda x: x.clamp_min_(0.),
-             clamp_tensor=lambda x: x.clamp(min=torch.tensor(0.)), clamp_tensors=lambda x: torch.clamp(x, torch.zeros(1), torch.tensor(6.)),
-             clamp_out=lambda x: torch.clamp(x, min=0, out=None), threshold=lambda x: F.threshold(x, 0, 0), threshold_module=lambda x: nn.Threshold(0., 0)(x),
-             threshold_in_place=lambda x: nn.Threshold(0, 0, True)(x), threshold_=lambda x: F.threshold_(x, 0, 0), torch_threshold=lambda x: torch.threshold(x, 0, 0))
+CALLS = dict(module=lambda x: nn.ReLU()(x), module_in_place=lambda x: nn.ReLU(True)(x), functional=F.relu,
+             functional_in_place=lambda x: F.relu(x, inplace=True),
+             positional_in_place=lambda x: F.relu(x, True), torch_relu=torch.relu, torch_relu_=torch.relu_,
+             method=lambda x: x.relu(), method_=lambda x: x.relu_(),
+             keyword=lambda x: torch.relu(input=x), relu6_module=lambda x: nn.ReLU6()(x), relu6=F.relu6,
+             hardtanh=lambda x: F.hardtanh(x, 0, 6),
+             hardtanh_=lambda x: F.hardtanh_(x, 0., 6.), clamp=lambda x: x.clamp(min=0),
+             clamp_positional=lambda x: torch.clamp(x, 0), clamp_=lambda x: x.clamp_(0),
+             clamp_to_6=lambda x: x.clamp(0, 6), clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0),
+             clamp_min=lambda x: x.clamp_min(0), clamp_min_=lambda x: x.clamp_min_(0.),
+             clamp_tensor=lambda x: x.clamp(min=torch.tensor(0.)),
+             clamp_tensors=lambda x: torch.clamp(x, torch.zeros(1), torch.tensor(6.)),
+             clamp_out=lambda x: torch.clamp(x, min=0, out=None), threshold=lambda x: F.threshold(x, 0, 0),
+             threshold_module=lambda x: nn.Threshold(0., 0)(x),
+             threshold_in_place=lambda x: nn.Threshold(0, 0, True)(x), threshold_=lambda x: F.threshold_(x, 0, 0),
+             torch_threshold=lambda x: torch.threshold(x, 0, 0))
 
 def back(call, rule, x=X4, g=G4):
     "What comes back to `x` through a ReLU call under a rule."
@@ -49,7 +58,8 @@ def test_formula_alone(rule): check_tensor(RULES[rule](G4, X4.relu()), WANT[rule
 
 def test_relu6_is_shut_above_six():
     x, g = torch.tensor([7., 5, 7, 5]), torch.tensor([1., 2, -3, -4])
-    for rule, want in dict(backprop=[0., 2, 0, -4], deconvnet=[1., 2, 0, 0], guided=[0., 2, 0, 0]).items(): check_tensor(back(F.relu6, rule, x, g), want)
+    for rule, want in dict(backprop=[0., 2, 0, -4], deconvnet=[1., 2, 0, 0], guided=[0., 2, 0, 0]).items():
+        check_tensor(back(F.relu6, rule, x, g), want)
 
 class Dropped(nn.Module):
     "A ReLU that works in place, called for what it does to its input: nobody uses what it returns."
@@ -79,10 +89,13 @@ def test_a_relu_in_place_whose_result_is_dropped(call, rule):
 def test_at_zero_a_relu_is_shut():
     zero, one = torch.zeros(1), torch.ones(1)
     for call in ('functional', 'clamp', 'relu6'):
-        assert back(CALLS[call], 'backprop', zero, one) == 0 and back(CALLS[call], 'guided', zero, one) == 0 and back(CALLS[call], 'deconvnet', zero, one) == 1
+        assert back(CALLS[call], 'backprop', zero, one) == 0 and back(CALLS[call], 'guided', zero,
+                                                                      one) == 0 and back(CALLS[call], 'deconvnet', zero,
+                                                                                         one) == 1
 
 @pytest.mark.parametrize('call', [lambda x: x.clamp(-1, 1), lambda x: x.clamp(max=0), lambda x: F.hardtanh(x), lambda x: x.clamp(min=.5),
-                                  lambda x: x.clamp(min=torch.zeros(4)), lambda x: (x * 10).long().clamp(min=0).float() + x])
+                                  lambda x: x.clamp(min=torch.zeros(4)),
+                                  lambda x: (x * 10).long().clamp(min=0).float() + x])
 def test_other_clamps_are_left_alone(call):
     leaf = X4.clone().requires_grad_()
     with pytest.raises(CamError, match='met no ReLU'):
@@ -90,7 +103,8 @@ def test_other_clamps_are_left_alone(call):
     check_tensor(torch.autograd.grad(out, leaf, G4)[0], torch.autograd.grad(call(leaf * 1), leaf, G4)[0])
 
 def test_two_layers_by_hand():
-    # x = (1, 2) -> h = (1-2, 1+2) = (-1, 3) -> relu (0, 3) -> score = -5*0 + 2*3;  and a second unit -4*3 that speaks against
+    # x = (1, 2) -> h = (1-2, 1+2) = (-1, 3) -> relu (0, 3) -> score = -5*0 + 2*3;  and a second unit -4*3 that speaks
+    # against
     net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
     with torch.no_grad():
         net[0].weight.copy_(torch.tensor([[1., -1], [1, 1]]))
@@ -98,7 +112,8 @@ def test_two_layers_by_hand():
     x = torch.tensor([[1., 2]], requires_grad=True)
     # class 0 sends (5, 2): backprop keeps (0, 2), deconvnet (5, 2), guided (0, 2); times the weights
     # class 1 sends (7, -4): backprop (0, -4), deconvnet (7, 0), guided (0, 0)
-    for rule, want in dict(backprop=[[2., 2], [-4, -4]], deconvnet=[[7., -3], [7, -7]], guided=[[2., 2], [0, 0]]).items():
+    for rule, want in dict(backprop=[[2., 2], [-4, -4]], deconvnet=[[7., -3], [7, -7]],
+                           guided=[[2., 2], [0, 0]]).items():
         with ReLURule(rule): out = net(x)
         for c in (0, 1): check_tensor(torch.autograd.grad(out[0, c], x, retain_graph=True)[0][0], want[c])
 
@@ -111,7 +126,8 @@ def test_double_backward():
 # ---- the mode
 def small(inplace=True):
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(inplace), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)).eval()
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(inplace), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(inplace),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)).eval()
 
 XS = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(3))
 
@@ -138,7 +154,9 @@ def test_the_innermost_rule_counts():
         with ReLURule('backprop'): inner = grads(net)
         again = grads(net)
     with ReLURule('guided'): want = grads(net)
-    assert torch.equal(inner, grads(net)) and torch.equal(outer, want) and torch.equal(again, want) and not torch.equal(inner, want)
+    assert torch.equal(inner, grads(net)) and torch.equal(outer, want) and torch.equal(again,
+                                                                                       want) and not torch.equal(inner,
+                                                                                                                 want)
 
 def test_a_rule_can_be_used_again():
     net, mode = small(), ReLURule('guided')
@@ -191,21 +209,24 @@ def test_autocast():
     assert got.dtype == torch.float32 and F.cosine_similarity(got.flatten(), want.flatten(), 0) > .99
 
 def test_other_activations_are_named_once():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.GELU(), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.GELU(), nn.SiLU(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         guided_backprop(net, XS, 1)
     assert len(said) == 1 and 'gelu, silu keep the ordinary gradient' in str(said[0].message)
 
 @pytest.mark.parametrize('other, name', [(lambda x: F.threshold(x, .1, 0), 'threshold'), (nn.Threshold(0, -1), 'threshold'), (nn.Hardtanh(), 'hardtanh'),
-                                         (lambda x: F.elu_(x * 1), 'elu'), (torch.jit.script(nn.ReLU()), 'a scripted part')])
+                                         (lambda x: F.elu_(x * 1), 'elu'),
+                                         (torch.jit.script(nn.ReLU()), 'a scripted part')])
 def test_an_activation_that_no_rule_reaches_is_named(other, name):
     class Mixed(nn.Sequential):
         def __init__(self):
             super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
             self.other = other
         def forward(self, x): return self.other(self[2](self[1](self[0](x)))).mean((2, 3))
-    with pytest.warns(UserWarning, match=f'{name} keeps the ordinary gradient, only the 1 ReLU call'): guided_backprop(Mixed(), XS, 1)
+    with pytest.warns(UserWarning, match=f'{name} keeps the ordinary gradient, only the 1 ReLU '
+                                         'call'): guided_backprop(Mixed(), XS, 1)
 
 @pytest.mark.parametrize('make', [nn.SiLU, nn.GELU, nn.Hardswish, nn.ELU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Identity])
 def test_a_network_without_relus(make):
@@ -226,7 +247,8 @@ class Smooth(nn.Sequential):
     def forward(self, x): return F.gelu(super().forward(x))
 
 def test_the_message_names_what_the_network_has_instead():
-    with pytest.raises(CamError, match="^Guided backprop: the 'guided' rule met no ReLU") as e: guided_backprop(Smooth(), XS, 1)
+    with pytest.raises(CamError, match="^Guided backprop: the 'guided' rule met no "
+                                       "ReLU") as e: guided_backprop(Smooth(), XS, 1)
     assert 'SiLU, gelu keep the ordinary gradient' in str(e.value)
 
 def test_the_rule_by_itself_asks_whether_the_model_ran_inside():
@@ -259,7 +281,8 @@ PAIRS = dict(guided=GuidedBackprop, deconvnet=Deconvolution)
 @pytest.mark.parametrize('name', ['vgg11', 'resnet18', 'squeezenet1_1'])
 def test_captum(name):
     net, x = build(name), torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    for rule, method in PAIRS.items(): assert torch.equal(pixel_grad(net, x, [3, 8], rule), captum(method, not_in_place(net), x, [3, 8]))
+    for rule, method in PAIRS.items():
+        assert torch.equal(pixel_grad(net, x, [3, 8], rule), captum(method, not_in_place(net), x, [3, 8]))
 
 def conv_relu(self, x): return self.act(self.bn(self.conv(x)))
 def dense_relu(self, x): return self.classifier(torch.flatten(F.adaptive_avg_pool2d(self.act(self.features(x)), 1), 1))
@@ -280,13 +303,15 @@ def test_functional_relus(name, size):
     for rule, method in PAIRS.items():
         got = pixel_grad(net, x, [3, 8], rule)
         assert off(got, captum(method, twin, x, [3, 8])) < 1e-5
-        assert off(captum(method, not_in_place(net), x, [3, 8]), got) > .05   # Captum, on the network as it is, misses the functional ones
+        # Captum, on the network as it is, misses the functional ones
+        assert off(captum(method, not_in_place(net), x, [3, 8]), got) > .05
 
 def test_relu6_networks():
     "Captum knows nn.ReLU only: on MobileNetV2 it returns the ordinary gradient."
     net, x = build('mobilenet_v2'), torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     plain = saliency(net, x, 3)
-    assert off(captum(GuidedBackprop, not_in_place(net), x, 3), plain) < 1e-5 and off(guided_backprop(net, x, 3), plain) > .1
+    assert off(captum(GuidedBackprop, not_in_place(net), x, 3), plain) < 1e-5 and off(guided_backprop(net, x, 3),
+                                                                                      plain) > .1
 
 # ---- channels and neurons
 A = torch.tensor([[[[1., 2], [3, 4]], [[0, 9], [5, 0]]], [[[7, 0], [0, 0]], [[1, 1], [1, 1]]]])
@@ -321,7 +346,8 @@ def test_channel_equals_plain_autograd(method):
     scores = {(): a.flatten(2).amax(2).amax(1), (5,): a[:, 5].amax((1, 2)), ((5, 2, 3),): a[:, 5, 2, 3]}
     for channel, score in scores.items():
         want = torch.autograd.grad(score.sum(), x, retain_graph=True)[0]
-        check_tensor(method(small(), XS, unit('2', channel[0] if channel else None)), want)   # behind it an in-place ReLU
+        # behind it an in-place ReLU
+        check_tensor(method(small(), XS, unit('2', channel[0] if channel else None)), want)
     check_tensor(method(small(), XS, unit('2', 5, whole=True)), torch.autograd.grad(a[:, 5].sum(), x)[0])
 
 def test_a_channel_of_the_scores_is_a_class():
@@ -386,12 +412,14 @@ def test_inside_inference_mode_with_a_batch_from_there(net):
         got = guided_backprop(net, x, 1)
     check_tensor(got, guided_backprop(net, x.clone(), 1))
 
-@pytest.mark.parametrize('error', [RuntimeError('blown'), KeyError('blown'), KeyboardInterrupt()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize('error', [RuntimeError('blown'), KeyError('blown'), KeyboardInterrupt()],
+                         ids=lambda e: type(e).__name__)
 def test_forward_that_raises(net, x, error):
     net.train()
     net.fuse = error
     before = state(net, x)
-    for call in (lambda: guided_backprop(net, x, 1), lambda: guided_backprop(net, x, unit('a')), lambda: guided_grad_cam(net, x, 'a', 1)):
+    for call in (lambda: guided_backprop(net, x, 1), lambda: guided_backprop(net, x, unit('a')),
+                 lambda: guided_grad_cam(net, x, 'a', 1)):
         with pytest.raises(type(error)): call()
         assert state(net, x) == before and not torch.overrides._get_current_function_mode_stack()
 
@@ -404,29 +432,45 @@ def test_dtypes(net, x):
 # ---- bad input
 NAN = torch.full((1, 3, 4, 4), float('nan'))
 BAD = [
-    ('unknown rule',              lambda n, x: ReLURule('gided'),                                    ["'gided'", "'guided'"]),
-    ('class out of range',        lambda n, x: guided_backprop(n, x, 5),                             ['Guided backprop', 'class 5', '0 to 4']),
-    ('one target for two images', lambda n, x: saliency(n, x, [1]),                                  ['Saliency', '2 images', '1 target']),
+    ('unknown rule',              lambda n, x: ReLURule('gided'),
+     ["'gided'", "'guided'"]),
+    ('class out of range',        lambda n, x: guided_backprop(n, x, 5),
+     ['Guided backprop', 'class 5', '0 to 4']),
+    ('one target for two '
+     'images', lambda n, x: saliency(n, x, [1]),                                  ['Saliency', '2 images', '1 target']),
     ('unknown layer',             lambda n, x: guided_backprop(n, x, unit('aa')),                    ["'aa'", "'a'"]),
-    ('layer that runs twice',     lambda n, x: guided_backprop(n, x, unit('relu')),                  ["'relu'", 'more than once']),
-    ('channel out of range',      lambda n, x: saliency(n, x, unit('a', 6)),                 ['channel 6', '(2, 6, 6, 6)']),
-    ('negative channel',          lambda n, x: saliency(n, x, unit('a', -1)),                ['channel -1', 'out of range']),
-    ('neuron out of range',       lambda n, x: saliency(n, x, unit('a', (0, 6, 0))),         ['(0, 6, 0)', 'out of range']),
-    ('half a neuron',             lambda n, x: saliency(n, x, unit('a', (0, 1))),            ['(0, 1)', '(channel, row, column)']),
+    ('layer that runs '
+     'twice',     lambda n, x: guided_backprop(n, x, unit('relu')),                  ["'relu'", 'more than once']),
+    ('channel out of range',      lambda n, x: saliency(n, x, unit('a', 6)),
+     ['channel 6', '(2, 6, 6, 6)']),
+    ('negative channel',          lambda n, x: saliency(n, x, unit('a', -1)),
+     ['channel -1', 'out of range']),
+    ('neuron out of range',       lambda n, x: saliency(n, x, unit('a', (0, 6, 0))),
+     ['(0, 6, 0)', 'out of range']),
+    ('half a neuron',             lambda n, x: saliency(n, x, unit('a', (0, 1))),
+     ['(0, 1)', '(channel, row, column)']),
     ('channel is no number',      lambda n, x: saliency(n, x, unit('a', 1.5)),               ['1.5', 'int']),
     ('channel is a bool',         lambda n, x: saliency(n, x, unit('a', True)),              ['True', 'int']),
     ('whole map of a neuron',     lambda n, x: saliency(n, x, unit('a', (0, 1, 1), whole=True)), ['whole=True']),
-    ('no batch axis',             lambda n, x: guided_backprop(n, x[0]),                             ['(3, 12, 12)', 'x[None]']),
-    ('not a tensor',              lambda n, x: guided_backprop(n, 'cat.jpg'),                        ['str', 'not a tensor']),
-    ('whole numbers',             lambda n, x: guided_backprop(n, x.long()),                         ['int64', 'float']),
+    ('no batch axis',             lambda n, x: guided_backprop(n, x[0]),
+     ['(3, 12, 12)', 'x[None]']),
+    ('not a tensor',              lambda n, x: guided_backprop(n, 'cat.jpg'),
+     ['str', 'not a tensor']),
+    ('whole numbers',             lambda n, x: guided_backprop(n, x.long()),
+     ['int64', 'float']),
     ('NaN',                       lambda n, x: guided_backprop(n, x * float('nan')),                 ['nan']),
-    ('not a model',               lambda n, x: guided_backprop(lambda x: x, x),                      ['function', 'not a torch module']),
-    ('drawing NaN',               lambda n, x: signed_image(NAN),                                    ['(1, 3, 4, 4)', 'finite']),
+    ('not a model',               lambda n, x: guided_backprop(lambda x: x, x),
+     ['function', 'not a torch module']),
+    ('drawing NaN',               lambda n, x: signed_image(NAN),
+     ['(1, 3, 4, 4)', 'finite']),
     ('drawing a map',             lambda n, x: signed_image(x[0]),                                   ['(3, 12, 12)']),
-    ('percentile 0',              lambda n, x: signed_image(x, 0),                                   ['clip is 0', 'percentile']),
+    ('percentile 0',              lambda n, x: signed_image(x, 0),
+     ['clip is 0', 'percentile']),
     ('percentile 101',            lambda n, x: signed_image(x, 101),                                 ['101']),
-    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'),                        ['a str', 'not a function']),
-    ('negative layers',           lambda n, x: paint(n, x, scrambled=-1),                            ['-1', '0 or more']),
+    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'),
+     ['a str', 'not a function']),
+    ('negative layers',           lambda n, x: paint(n, x, scrambled=-1),
+     ['-1', '0 or more']),
     ('cascade of no such layer',  lambda n, x: list(cascade(n, ['zz'])),                             ["'zz'"]),
 ]
 
@@ -438,7 +482,8 @@ def test_bad_input(net, x, what, call, words):
     assert state(net, x) == before and not torch.overrides._get_current_function_mode_stack()
 
 def test_relu_top():
-    for args, want in {('relu',): float('inf'), ('relu6',): 6, ('silu',): None, ('clamp', 0, 1): 1, ('hardtanh', 0., 6.): 6,
+    for args, want in {('relu',): float('inf'), ('relu6',): 6, ('silu',): None, ('clamp', 0, 1): 1,
+                       ('hardtanh', 0., 6.): 6,
                        ('hardtanh',): None, ('clamp', 0, 0): None, ('clamp', None, 6): None}.items():
         assert relu_top(args[0], (X4, *args[1:]), {}) == want
     assert relu_top('clamp', (X4,), dict(min=0, out=X4)) is None
@@ -481,7 +526,8 @@ def test_ssim_by_hand():
     a = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     check_tensor(ssim(a, a), [1, 1])
     # two flat pictures differ in brightness only: (2*.2*.6 + c)/(.04 + .36 + c), c = 1e-4
-    check_tensor(ssim(*torch.tensor([.2, .6], dtype=torch.float64).view(2, 1, 1, 1, 1).expand(2, 1, 1, 8, 8)), [.2401 / .4001])
+    check_tensor(ssim(*torch.tensor([.2, .6], dtype=torch.float64).view(2, 1, 1, 1, 1).expand(2, 1, 1, 8, 8)),
+                 [.2401 / .4001])
     assert (ssim(a, 1 - a) < 0).all() and (ssim(a, a.flip(3)) < .3).all()
 
 def test_ssim_is_as_others_compute_it():
@@ -540,7 +586,8 @@ def pets():
 def trained(pets): return {k: f(*pets) for k, f in METHODS.items()}
 
 def alike(got, want):
-    return {k: (rank_correlation(got[k], want[k]).mean().item(), ssim(drawn(got[k]), drawn(want[k])).mean().item()) for k in METHODS}
+    return {k: (rank_correlation(got[k], want[k]).mean().item(),
+                ssim(drawn(got[k]), drawn(want[k])).mean().item()) for k in METHODS}
 
 @pytest.mark.parametrize('seed', [0, 1])
 def test_sanity_check_of_the_weights(pets, trained, seed):
@@ -552,7 +599,8 @@ def test_sanity_check_of_the_weights(pets, trained, seed):
         assert min(s['guided']) > .7, f'guided backprop after {name}: {s}'
         assert s['gradient'][0] < .4 and s['grad_cam'][0] < .5 and s['guided'][0] > s['grad_cam'][0] + .3 and s['guided'][0] > s['gradient'][0] + .3, f'{name}: {s}'
         assert s['guided'][1] > max(s['gradient'][1], s['grad_cam'][1]) + .25, f'{name}: {s}'
-    assert alike({k: f(models['0.0'], x, y) for k, f in METHODS.items()}, trained)['guided'][0] < .4   # with nothing learned left, it falls too
+    # with nothing learned left, it falls too
+    assert alike({k: f(models['0.0'], x, y) for k, f in METHODS.items()}, trained)['guided'][0] < .4
 
 def test_sanity_check_of_the_class(pets, trained):
     net, x, y = pets

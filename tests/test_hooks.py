@@ -248,7 +248,8 @@ def test_get_layer_by_either_name_of_a_shared_module():
 
 @pytest.mark.parametrize('layer, told', [
     ('layr4', "ResNet has no layer 'layr4'. Did you mean.*'layer4'"), ('layer4.7', "'layer4.1'"), ('', "no layer ''"),
-    (nn.ReLU(), 'this ReLU is not part of the ResNet'), (['layer4'], 'neither a name nor a module'), (4, 'neither'), (None, 'neither')])
+    (nn.ReLU(), 'this ReLU is not part of the ResNet'), (['layer4'], 'neither a name nor a '
+                                                                     'module'), (4, 'neither'), (None, 'neither')])
 def test_get_layer_errors(resnet, layer, told):
     with pytest.raises(CamError, match=told): get_layer(resnet, layer)
 
@@ -273,7 +274,8 @@ def test_feature_layers_leave_out_what_runs_twice_and_what_hands_on():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1), nn.ReLU(), nn.MaxPool2d(2)
+            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5,
+                                                                                                    1), nn.ReLU(), nn.MaxPool2d(2)
             self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
         def forward(self, x):
             x = self.pool(self.relu(self.conv1(x)))

@@ -29,7 +29,8 @@ def test_formats(fmt, kw, tol): same(open_image(packed(smooth(), fmt, **kw)), sm
 def test_sources(tmp_path):
     data, path = packed(smooth(), 'PNG'), tmp_path/'a.png'
     path.write_bytes(data)
-    for src in (data, bytearray(data), memoryview(data), path, str(path), io.BytesIO(data)): same(open_image(src), smooth(), 0)
+    for src in (data, bytearray(data), memoryview(data), path, str(path), io.BytesIO(data)):
+        same(open_image(src), smooth(), 0)
     with open(path, 'rb') as f: same(open_image(f), smooth(), 0)
     path.unlink()   # on Windows this fails if the file were still open
 
@@ -50,7 +51,8 @@ def test_16_bit_grey_keeps_its_range(fmt):
 def test_16_bit_rgb_png():
     rows = b''.join(b'\0' + struct.pack('>9H', *[c * 257 for c in (255, 0, 0, 0, 128, 0, 7, 8, 9)]) for _ in range(2))
     chunk = lambda t, d: struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
-    data = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', 3, 2, 16, 2, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')
+    data = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', 3, 2, 16, 2, 0, 0, 0)) + chunk(b'IDAT',
+                                                                                                     zlib.compress(rows)) + chunk(b'IEND', b'')
     same(open_image(data), np.array([[(255, 0, 0), (0, 128, 0), (7, 8, 9)]] * 2), 0)
 
 def test_float_tiff_by_its_own_range():
@@ -74,7 +76,8 @@ def test_grey_with_alpha():
     im = Image.new('LA', (2, 1), (40, 255)); im.putpixel((1, 0), (40, 0))
     assert np.asarray(open_image(packed(im, 'PNG')))[0, :, 0].tolist() == [40, 255]
 
-def test_cmyk_jpeg(): same(open_image(packed(Image.fromarray(smooth()).convert('CMYK'), 'JPEG', quality=98)), smooth(), 16)
+def test_cmyk_jpeg():
+    same(open_image(packed(Image.fromarray(smooth()).convert('CMYK'), 'JPEG', quality=98)), smooth(), 16)
 
 @pytest.mark.parametrize('tag,back', [(3, 2), (6, 1), (8, 3)])
 def test_exif_rotation(tag, back):
@@ -120,7 +123,9 @@ def test_no_image(tmp_path):
 
 def test_decompression_bomb():
     chunk = lambda t, d: struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
-    def png(w, h): return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', w, h, 8, 2, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b'')
+    def png(w, h):
+        return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', w, h, 8, 2, 0, 0, 0)) + chunk(b'IDAT',
+                                                                                                        zlib.compress(bytes(1000))) + chunk(b'IEND', b'')
     refused(png(60000, 60000), 'bomb')
     refused(png(10000, 9000), '10000×9000', 'limit')
 

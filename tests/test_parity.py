@@ -22,7 +22,8 @@ def build(name, **kw):
     return net
 
 def slim_vgg(name, num_classes=1000):
-    "A VGG whose 120 million classifier weights are made a few: they take seconds to draw and have no part in what is tested."
+    """A VGG whose 120 million classifier weights are made a few: they take seconds to draw and have no part in what
+    is tested."""
     with torch.device('meta'):
         net = get_model(name, weights=None)
         net.classifier = nn.Sequential(nn.Linear(512 * 49, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, num_classes))
@@ -42,7 +43,8 @@ def pgc(net, x, layer, target):
     with PgcGradCAM(net, [net.get_submodule(layer)]) as cam:
         cam(x, [ClassifierOutputTarget(t) for t in target])
         seen = cam.activations_and_grads
-        return torch.tensor(cam.get_cam_image(x, None, None, seen.activations[0].numpy(), seen.gradients[0].numpy())).relu()
+        return torch.tensor(cam.get_cam_image(x, None, None, seen.activations[0].numpy(),
+                                              seen.gradients[0].numpy())).relu()
 
 def torch_cam(net, x, layer, target):
     with TorchCamGradCAM(net, target_layer=layer) as cam: return cam(list(target), net(x), normalized=False)[0]
@@ -62,12 +64,16 @@ def lively(net, x, layer):
 
 # ---- Captum: every family, the last layer and one in the middle
 
-NETS = [('alexnet', 96, 'features.5'), ('vgg11', 64, 'features.9'), ('vgg13_bn', 64, 'features.19'), ('resnet18', 64, 'layer2'),
+NETS = [('alexnet', 96, 'features.5'), ('vgg11', 64, 'features.9'), ('vgg13_bn', 64, 'features.19'),
+        ('resnet18', 64, 'layer2'),
         ('resnet50', 64, 'layer3.2'), ('resnext50_32x4d', 64, 'layer3'), ('densenet121', 64, 'features.denseblock3'),
-        ('googlenet', 64, 'inception4b'), ('inception_v3', 128, 'Mixed_6b'), ('mobilenet_v2', 64, 'features.10'), ('mobilenet_v3_small', 64, 'features.6'),
-        ('mobilenet_v3_large', 64, 'features.9'), ('efficientnet_b0', 64, 'features.4'), ('efficientnet_v2_s', 64, 'features.4'),
+        ('googlenet', 64, 'inception4b'), ('inception_v3', 128, 'Mixed_6b'), ('mobilenet_v2', 64, 'features.10'),
+        ('mobilenet_v3_small', 64, 'features.6'),
+        ('mobilenet_v3_large', 64, 'features.9'), ('efficientnet_b0', 64, 'features.4'),
+        ('efficientnet_v2_s', 64, 'features.4'),
         ('shufflenet_v2_x1_0', 64, 'stage3'), ('squeezenet1_1', 64, 'features.7'), ('mnasnet0_5', 64, 'layers.10'),
-        ('convnext_tiny', 64, 'features.5'), ('regnet_y_400mf', 64, 'trunk_output.block2'), ('regnet_x_400mf', 64, 'trunk_output.block3')]
+        ('convnext_tiny', 64, 'features.5'), ('regnet_y_400mf', 64, 'trunk_output.block2'),
+        ('regnet_x_400mf', 64, 'trunk_output.block3')]
 
 @pytest.mark.parametrize('name, size, middle', NETS, ids=[n for n, *_ in NETS])
 def test_captum(name, size, middle):
@@ -80,7 +86,8 @@ def test_captum(name, size, middle):
 
 @pytest.mark.parametrize('other', [pgc, torch_cam])
 @pytest.mark.parametrize('name, layers', [('resnet18', ['layer4', 'layer2', 'layer4.0.downsample']), ('vgg11', ['features.19', 'features.20']),
-                                          ('mobilenet_v2', ['features.18']), ('efficientnet_b0', ['features.8', 'features.3'])])
+                                          ('mobilenet_v2', ['features.18']),
+                                          ('efficientnet_b0', ['features.8', 'features.3'])])
 def test_the_others_where_they_are_right(other, name, layers):
     net, x = build(name, num_classes=20), torch.randn(3, 3, 64, 64)
     for layer in layers:
@@ -132,21 +139,29 @@ def test_one_target_for_three_images():
     assert off(ours(net, x, 'layer4', k), want) == 0
     theirs = pgc(net, x, 'layer4', [k])
     assert off(theirs[:1], want[:1]) < 1e-5 and not theirs[1:].any()
-    with TorchCamGradCAM(net, target_layer='layer4') as cam: assert off(cam(k, net(x), normalized=False)[0], want) < 1e-5
+    with TorchCamGradCAM(net, target_layer='layer4') as cam:
+        assert off(cam(k, net(x), normalized=False)[0], want) < 1e-5
     with pytest.raises(ValueError, match='3 images but 1 target'): capture(net, x, 'layer4', [k])
 
 def test_a_stage_given_as_it_is():
-    "pytorch-grad-cam goes through `model.layer4` block by block, since a Sequential can be iterated. Here it is one layer."
+    """pytorch-grad-cam goes through `model.layer4` block by block, since a Sequential can be iterated.
+
+    Here it is one layer."""
     net, x = build('resnet18', num_classes=20), torch.randn(1, 3, 64, 64)
     with PgcGradCAM(net, net.layer4) as cam:
         cam(x, [ClassifierOutputTarget(1)])
         assert len(cam.activations_and_grads.activations) == len(net.layer4) == 2
     assert capture(net, x, net.layer4).acts.shape == (1, 512, 2, 2)
 
-@pytest.mark.parametrize('other, moves, ends_in_eval, leaves_grad', [(pgc, False, True, True), (torch_cam, True, False, False), (captum, True, False, False)])
+@pytest.mark.parametrize('other, moves, ends_in_eval, '
+                         'leaves_grad', [(pgc, False, True, True), (torch_cam, True, False, False), (captum, True, False, False)])
 def test_in_train_mode(other, moves, ends_in_eval, leaves_grad):
-    "What each does to a network that is still in training: running averages moved, the mode changed for good, gradients left. Here: none of them."
-    def state(net): return (net.bn1.running_mean.any().item(), not net.training, any(p.grad is not None for p in net.parameters()))
+    """What each does to a network that is still in training: running averages moved, the mode changed for good,
+    gradients left.
+
+    Here: none of them."""
+    def state(net):
+        return (net.bn1.running_mean.any().item(), not net.training, any(p.grad is not None for p in net.parameters()))
     x = torch.randn(3, 3, 64, 64)
     theirs, net = build('resnet18', num_classes=20).train(), build('resnet18', num_classes=20).train()
     other(theirs, x, 'layer4', [1, 2, 3])
@@ -160,7 +175,8 @@ def test_in_train_mode(other, moves, ends_in_eval, leaves_grad):
 SIZES = dict(alexnet=96, inception_v3=128, maxvit_t=224)
 SMALL = [n for n in list_models(module=torchvision.models) if get_model_weights(n).DEFAULT.meta['num_params'] <= 100_000_000]
 
-def test_there_are_many(): assert len(SMALL) > 60 and {'vit_b_16', 'swin_t', 'maxvit_t', 'convnext_tiny', 'alexnet'} <= set(SMALL)
+def test_there_are_many():
+    assert len(SMALL) > 60 and {'vit_b_16', 'swin_t', 'maxvit_t', 'convnext_tiny', 'alexnet'} <= set(SMALL)
 
 @pytest.mark.parametrize('name', SMALL)
 def test_every_classifier_gives_a_map(name):
@@ -170,7 +186,8 @@ def test_every_classifier_gives_a_map(name):
     out, A, g = capture(net, x, layer)
     m = grad_cam(A, g)
     assert out.shape == (1, 1000) and m.shape == (1, *A.shape[2:]) and m.numel() > 1 and m.isfinite().all()
-    assert g.any() and A.shape[1] >= A.shape[2] == A.shape[3]  # square maps from square images, and more channels than rows
+    # square maps from square images, and more channels than rows
+    assert g.any() and A.shape[1] >= A.shape[2] == A.shape[3]
     rows = capture(net, x, layer, lambda out: torch.stack([out[:, 5], out.amax(1)])).grads
     assert (rows[1] - g).abs().max() <= 1e-5 * g.abs().max()
 
@@ -184,5 +201,6 @@ print(capture(net, x, last_layer(net, x), lambda out: out[:, :2].T).grads.shape)
 """
 
 def test_rows_of_a_transformer_give_no_warning():
-    done = subprocess.run([sys.executable, '-W', 'default::UserWarning', '-c', VIT], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, '-W', 'default::UserWarning', '-c', VIT], capture_output=True, text=True,
+                          check=True)
     assert 'Size([2, 1, 768, 2, 2])' in done.stdout and 'performance drop' not in done.stderr

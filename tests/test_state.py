@@ -30,9 +30,11 @@ def state(model, *tensors):
     held = [*model.parameters(), *model.buffers(), *tensors]
     return dict(hooks=[[list(getattr(m, k)) for k in HOOKS] for m in mods], training=[m.training for m in mods],
                 wants_grad=[t.requires_grad for t in held], grads=[None if t.grad is None else t.grad.tolist() for t in held],
-                values=[t.tolist() for t in held], versions=[t._version for t in held if not t.is_inference()], ids=[id(t) for t in held],
+                values=[t.tolist() for t in held], versions=[t._version for t in held if not t.is_inference()],
+                ids=[id(t) for t in held],
                 names=list(model.state_dict()), rng=torch.get_rng_state().tolist(),
-                modes=(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled('cpu'), torch.is_autocast_cache_enabled(),
+                modes=(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled('cpu'),
+                       torch.is_autocast_cache_enabled(),
                        torch.get_default_dtype(), torch.is_deterministic_algorithms_warn_only_enabled()))
 
 @pytest.fixture
@@ -72,7 +74,8 @@ def test_success(net, x, outer, training):
     if outer != 'autocast': assert all(torch.equal(a, b) for a, b in zip(got, want))
 
 def test_train_mode_means_eval_for_the_call(net, x):
-    "Batch statistics and dropout would explain another network than the one that predicts, so the call runs in eval mode, whatever the model is in."
+    """Batch statistics and dropout would explain another network than the one that predicts, so the call runs in
+    eval mode, whatever the model is in."""
     want = capture(net, x, 'b', 1)
     net.train()
     net.bn.eval()  # a frozen batch norm in a network in training keeps its own mode
@@ -109,7 +112,8 @@ def test_a_graph_of_the_caller_stays_usable(net, x):
     assert all(torch.equal(a, b) for a, b in zip(torch.autograd.grad(loss, list(net.parameters())), want))
 
 def test_autocast_leaves_no_weights_without_a_graph(net, x):
-    "autocast keeps each weight that it has cast, and one cast without a graph would starve the caller's own backward in the same block."
+    """autocast keeps each weight that it has cast, and one cast without a graph would starve the caller's own
+    backward in the same block."""
     def weights_gradient(with_map):
         with torch.autocast('cpu', torch.bfloat16):
             if with_map: capture(net, x, 'b', 1)
@@ -161,9 +165,14 @@ def test_in_place_first_layer_spares_the_batch(x):
 
 # ---- failure
 
-FAIL = {'unknown layer': dict(layers='bb'), 'class out of range': dict(target=5), 'two targets for three': dict(target=[1]),
-        'layer that runs twice': dict(layers='relu'), 'not spatial': dict(layers='head'), 'target function that raises': dict(target=lambda out: out[:, 9]),
-        'target function of no score': dict(target=lambda out: out.sum()), 'wrong channels': dict(channels=1), 'numbers without gradient': dict(target=lambda out: out[:, 0].detach())}
+FAIL = {'unknown layer': dict(layers='bb'), 'class out of range': dict(target=5), 'two targets for '
+                                                                                  'three': dict(target=[1]),
+        'layer that runs '
+        'twice': dict(layers='relu'), 'not spatial': dict(layers='head'), 'target function that '
+                                                                          'raises': dict(target=lambda out: out[:, 9]),
+        'target function of no '
+        'score': dict(target=lambda out: out.sum()), 'wrong channels': dict(channels=1),
+        'numbers without gradient': dict(target=lambda out: out[:, 0].detach())}
 
 @pytest.mark.parametrize('what', FAIL)
 @pytest.mark.parametrize('training', [False, True])
@@ -185,7 +194,8 @@ def test_forward_that_raises_in_the_middle(net, x, error, outer):
     net.fuse = error
     with OUTER[outer]():
         before = state(net, x)
-        for call in (lambda: capture(net, x, ['a', 'b'], 1), lambda: explain(net, x, layer='a'), lambda: explain(net, x, 'cam'), lambda: last_layer(net, x)):
+        for call in (lambda: capture(net, x, ['a', 'b'], 1), lambda: explain(net, x, layer='a'),
+                     lambda: explain(net, x, 'cam'), lambda: last_layer(net, x)):
             with pytest.raises((type(error), CamError)) as e: call()
             assert error in (e.value, e.value.__cause__)
             assert state(net, x) == before
@@ -220,7 +230,8 @@ def in_threads(*jobs):
     if errors: raise errors[0]
 
 def test_two_threads_on_one_model_in_training(net):
-    "Different batches, layers and classes at the same time; each thread gets its own answer, and the model is in training mode afterwards."
+    """Different batches, layers and classes at the same time; each thread gets its own answer, and the model is in
+    training mode afterwards."""
     net.train()
     xs = [torch.randn(1, 3, 40, 40) for _ in range(2)]
     asked = [('a', 1), ('b', 3)]
@@ -251,7 +262,8 @@ def tensors_alive():
     return {id(o) for o in gc.get_objects() if issubclass(type(o), torch.Tensor)}
 
 def test_500_explanations_do_not_grow_the_process():
-    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 1), nn.AdaptiveAvgPool2d(1),
+                        nn.Flatten()).eval()
     process, x = psutil.Process(), torch.randn(1, 3, 64, 64)
     def run(n):
         for i in range(n): explain(net, x, target=i % 8, layer='0')
@@ -270,6 +282,8 @@ def test_no_graph_below_the_layer_and_none_kept(net, x):
 
 def test_nothing_below_the_layer_records_a_graph(net, x):
     seen = []
-    for name, m in net.named_children(): m.register_forward_hook(lambda m, i, o, name=name: seen.append((name, i[0].requires_grad)))
+    for name, m in net.named_children():
+        m.register_forward_hook(lambda m, i, o, name=name: seen.append((name, i[0].requires_grad)))
     capture(net, x, 'b', 1)
-    assert seen == [('a', False), ('bn', False), ('relu', False), ('b', False), ('relu', True), ('drop', True), ('head', True)]
+    assert seen == [('a', False), ('bn', False), ('relu', False), ('b', False), ('relu', True), ('drop', True),
+                    ('head', True)]
