@@ -29,9 +29,7 @@ def answers(url):
 
 @contextmanager
 def serving(command, url, root, seconds=90):
-    """A server that runs inside the `with`, with settings of its own under `root`.
-
-    Its log is shown if it does not start."""
+    "A server that runs inside the `with`, with settings of its own under `root`. Its log is shown if it cannot start."
     folders = dict(IPYTHONDIR='ipython', JUPYTERLAB_SETTINGS_DIR='settings', JUPYTERLAB_WORKSPACES_DIR='workspaces',
                    XDG_DATA_HOME='share') | {f'JUPYTER_{k.upper()}_DIR': k for k in ('config', 'data', 'runtime')}
     env = os.environ | {name: str(root/folder) for name, folder in folders.items()}

@@ -68,18 +68,24 @@ def class_numbers(target, n, k, vocab=None)->list:
     if len(idx) != n: raise CamError(_miscounted(idx, n))
     return [_class_number(plain(i), n, k, vocab) for i in idx]
 
+def by_number(target, vocab=None):
+    "`target` with class names replaced by their numbers."
+    if isinstance(target, (list, tuple)): return [by_number(t, vocab) for t in target]
+    return class_called(target, vocab) if isinstance(target, str) else target
+
 def _class_number(i, n, k, vocab):
-    if isinstance(i, str): return _named(i, k, vocab)
+    if isinstance(i, str): return class_called(i, vocab)
     if isinstance(i, bool) or not isinstance(i, int):
         raise CamError(f"the target {i!r} is a {type(i).__name__}, not a class. "
                        f"Give None, an int, {n} int{'s' * (n > 1)}, or a callable out -> (N,).")
     if 0 <= i < k: return i
     raise CamError(f"class {i} is out of range: the model gives {k} scores, so classes run from 0 to {k - 1}.")
 
-def _named(name, k, vocab):
+def class_called(name, vocab)->int:
+    "The number of a class, by its name."
     if vocab is None:
         raise CamError(f"the target {name!r} is a name, but no list of class names is known here. "
-                       f"Set model.vocab to one, or give a number from 0 to {k - 1}.")
+                       "Set model.vocab to one, or give the class's number.")
     if name in vocab: return vocab.index(name)
     raise CamError(f"there is no class {name!r}. {nearest(name, vocab)}")
 

@@ -1,0 +1,86 @@
+"One table of methods: whatever stands in it works everywhere, and nothing else knows a method by its name."
+import re
+from pathlib import Path
+import pytest, torch
+from PIL import Image
+
+from camtutor.cli import main
+from camtutor.course import check_tensor
+from camtutor.errors import CamError
+from camtutor.explanation import explain, explain_all
+from camtutor.gradcam import capture
+from camtutor.methods import METHODS, Method, method_name
+from camtutor.networks import load_pets
+from camtutor.scenes import scene
+from camtutor.ui.explorer import Explorer, drive
+
+ROOT = Path(__file__).resolve().parent.parent
+
+def by_place(A, g):
+    "A made-up formula."
+    return (A * g).sum(1).relu()
+
+def darkness(model, x, layer, target):
+    "A made-up method of pixels, which asks the network for nothing but its opinion."
+    model(x)
+    return -x
+
+@pytest.fixture
+def two_more(monkeypatch):
+    "Two methods, each one function and one row."
+    monkeypatch.setitem(METHODS, 'by_place', Method(by_place, 'map', 'Place by place', 2026, 'a test', 1, 'gradients'))
+    monkeypatch.setitem(METHODS, 'darkness', Method(darkness, 'pixels', 'Darkness', 2026, 'a test', 1, 'layer'))
+
+def test_a_made_up_method_is_one_function_and_one_row(two_more, tmp_path, capsys, monkeypatch):
+    net, s = load_pets(), scene(3, 'cat')
+    x = net.transform(s)[None]
+    e = explain(net, s, 'by_place', target='cat', layer='0.6')
+    check_tensor(e.raw, by_place(*capture(net, x, '0.6', 'cat')[1:]))
+    assert str(e).endswith("Place by place at '0.6')") and explain(net, s, 'Place by place').layer == '0.7'
+    dark = explain(net, s, 'darkness', layer='0.6')
+    check_tensor(dark.raw, -x)
+    check_tensor(dark.out, net(x).detach())
+    assert [o.method for o in explain_all(net, [s, s], 'by_place', progress=False)] == ['by_place'] * 2
+
+    ex = Explorer(net, [s])
+    drive(ex, method='by_place', class_='cat', layer='0.6')
+    check_tensor(ex.study.explanation(ex.view()).raw, e.raw)
+    drive(ex, method='darkness')
+    check_tensor(ex.study.explanation(ex.view()).raw, -x)
+
+    Image.fromarray(s.image).save(tmp_path/'cat.png')
+    monkeypatch.chdir(tmp_path)
+    for name in ('by_place', 'darkness'):
+        assert main(['explain', 'cat.png', '--method', name, '--target', 'cat']) == 0
+        assert list((tmp_path/'explained').glob(f'cat-{name}*.png'))
+    assert 'cat.png: cat' in capsys.readouterr().out
+
+def test_nothing_else_knows_a_method_by_its_name():
+    "Names in quotation marks: in the table, as the default, and where a message or a page suggests one."
+    known = re.compile('|'.join(f"""['"]{name}['"]""" for name in METHODS))
+    found = {(p.name, line.strip()) for p in (ROOT/'camtutor').rglob('*.py') if 'exercises' not in p.parts and p.name != '_modidx.py'
+             for line in p.read_text(encoding='utf8').splitlines() if known.search(line)}
+    allowed = re.compile(r"method\b.*=\s*'grad_cam'|use 'grad_cam'|'cam'.*explain\(|CAM has one map")
+    assert not [f for f in found if not allowed.search(f[1])], found
+
+def test_names_and_titles():
+    assert method_name('grad_cam') == method_name('Grad-CAM') == 'grad_cam'
+    with pytest.raises(CamError, match="no method 'gradcam'. Did you mean 'grad_cam'"): method_name('gradcam')
+    with pytest.raises(CamError, match='no method 3'): method_name(3)
+
+@pytest.mark.parametrize('method', [m for m, row in METHODS.items() if row.needs == 'network'])
+def test_a_method_that_looks_at_no_layer_refuses_one(method):
+    with pytest.raises(CamError, match='looks at no layer'): explain(load_pets(), scene(1), method, layer='0.6')
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_row_does_what_it_says(method):
+    net, s, row = load_pets(), scene(3, 'cat'), METHODS[method]
+    runs = []
+    handle = net.register_forward_hook(lambda *a: runs.append(1))
+    explain(net, s, method, target='cat')   # the default layer is known now
+    runs.clear()
+    e = explain(net, s, method, target='cat')
+    handle.remove()
+    assert len(runs) == row.passes and row.kind in ('map', 'pixels')
+    assert e.raw.shape == ((1, 8, 8) if row.kind == 'map' else (1, 3, 128, 128)) and (e.layer is None) == (row.needs == 'network')
+    assert torch.equal(e.out, net(net.transform(s)[None]).detach()) and e.target.tolist() == [net.vocab.index('cat')]
