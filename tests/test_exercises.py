@@ -8,7 +8,7 @@ from torch import nn
 import camtutor.exercises as exs
 from camtutor.course import card, marked
 from camtutor.errors import CamError
-from camtutor.exercises import Exercise, Mistake, Trial, author, ex, exercises, grade, progress_table, store
+from camtutor.exercises import Mistake, Trial, author, ex, exercises, grade, progress_table, store
 from camtutor.exercises.cards import verdict_card
 from camtutor.exercises.core import attempt, difference, same_answer
 from camtutor.exercises.edits import edited
@@ -22,7 +22,7 @@ IMPORTANT = '1.3 1.7 1.10 1.11 2.3 2.7 2.12 3.2 3.4 3.5 4.5 5.3 6.13'.split()
 @pytest.fixture(autouse=True)
 def progress_file(tmp_path, monkeypatch):
     monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'mine'/'progress.json'))
-    store._pending.clear()
+    store.unsaved.clear()
     yield tmp_path/'mine'/'progress.json'
     exs.unuse()
 
@@ -387,14 +387,14 @@ def test_next_progress_reset(capsys, progress_file):
 
 def test_use_and_unuse(capsys, monkeypatch):
     import camtutor.gradcam as gc
-    explain = importlib.import_module('camtutor.explain')   # `camtutor.explain` itself is the function
+    from camtutor import methods
     theirs, main = gc.grad_cam, sys.modules['__main__']
     monkeypatch.setattr(main, 'grad_cam', theirs, raising=False)
-    with pytest.raises(CamError, match='run its cell'): exs._answers.clear(); ex.use('3.2')
+    with pytest.raises(CamError, match='run its cell'): exs.given.clear(); ex.use('3.2')
     def mine(A, g): return (g.mean((2, 3), keepdim=True)*A).sum(1)
     ex('3.2')(mine)
     ex.use('3.2')
-    assert gc.grad_cam is mine and explain.grad_cam is mine and main.grad_cam is mine
+    assert gc.grad_cam is mine and methods.grad_cam is mine and main.grad_cam is mine
     assert 'not right yet' in capsys.readouterr().out
     assert grade(ALL['3.2'], ALL['3.2'].reference).passed
     ex('3.2')(ALL['3.2'].reference) # checked against the library's own while the learner's is in use
@@ -402,7 +402,7 @@ def test_use_and_unuse(capsys, monkeypatch):
     capsys.readouterr()
     ex.unuse()
     assert capsys.readouterr().out == "Notebook and library run on the library's own `grad_cam` again.\n"
-    assert gc.grad_cam is theirs and explain.grad_cam is theirs and main.grad_cam is theirs
+    assert gc.grad_cam is theirs and methods.grad_cam is theirs and main.grad_cam is theirs
     with pytest.raises(CamError, match='not part of the library'): ex.use('3.4')
 
 def test_use_reaches_the_sliders(capsys):
@@ -423,36 +423,28 @@ def test_use_reaches_the_sliders(capsys):
     drive(old, layer='0.6', class_='fox')
     assert calls == []
 
-def test_use_reaches_the_rows_of_a_table(capsys, monkeypatch):
-    import typing
-    import camtutor.gradcam as gc
-    class Row(typing.NamedTuple):
-        fn:object
-        title:str
-    monkeypatch.setattr(gc, 'TABLE', dict(first=Row(gc.grad_cam, 'Grad-CAM'), second=Row(len, 'another')),
-                        raising=False)
-    before, mine = gc.TABLE['first'], ALL['3.2'].reference
-    exs._answers['3.2'] = mine
-    ex.use('3.2')
-    assert gc.TABLE == dict(first=Row(mine, 'Grad-CAM'), second=Row(len, 'another'))
-    ex.unuse()
-    assert gc.TABLE['first'] == before
+ROWS = {'3.2': 'grad_cam', '4.9': 'saliency', '4.10': 'guided_backprop', '4.12': 'guided_grad_cam', '5.7': 'deconvnet'}
 
-def test_use_reaches_the_painters(capsys):
-    from camtutor import guided
-    for id, name in (('4.9', 'saliency'), ('4.10', 'guided_backprop')):
-        theirs, calls = guided.PAINTERS[name], []
-        def mine(model, x, target=None):
-            calls.append(1)
-            return theirs(model, x, target)
-        exs._answers[id] = mine
-        ex.use(id)
-        calls.clear()
-        guided.paint(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-                     torch.rand(1, 3, 9, 9), name, 0)
-        assert calls
-        ex.unuse(id)
-        assert guided.PAINTERS[name] is theirs
+@pytest.mark.parametrize('id', ROWS)
+def test_use_reaches_the_table_of_methods(id, capsys):
+    from camtutor.methods import METHODS
+    before, mine = dict(METHODS), ALL[id].reference
+    exs.given[id] = mine
+    ex.use(id)
+    assert METHODS == before | {ROWS[id]: before[ROWS[id]]._replace(fn=mine)}
+    ex.unuse(id)
+    assert METHODS == before
+
+def test_use_reaches_what_explains(capsys):
+    from camtutor import explain
+    net, x = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.rand(1, 3, 9, 9)
+    def mine(model, x, target=None): return model(x).sum()*0 + torch.full_like(x, 5.)
+    exs.given['4.9'] = mine
+    theirs = explain(net, x, 'saliency', target=0).raw
+    ex.use('4.9')
+    fives = explain(net, x, 'saliency', target=0).raw
+    ex.unuse('4.9')
+    assert (fives == 5).all() and torch.equal(explain(net, x, 'saliency', target=0).raw, theirs)
 
 def test_cards_are_html_in_a_notebook(monkeypatch):
     from IPython.core.interactiveshell import InteractiveShell
@@ -623,7 +615,7 @@ def test_check_takes_chapters_and_numbers(capsys):
 # What a chapter exports, it asks for
 
 MODULES = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features'}
-NO_EXERCISES = {'cam': ['Head'], 'gradcam': ['Captured'], 'deconvnet': ['Field'], 'features': ['Top']} # named tuples
+NO_EXERCISES = {'gradcam': ['Captured'], 'deconvnet': ['Field'], 'features': ['Top']} # named tuples
 
 def parameters(f, needed=False):
     return [n for n, p in inspect.signature(f).parameters.items() if not needed or p.default is p.empty]
@@ -635,7 +627,7 @@ def test_every_function_that_a_chapter_exports_is_an_exercise(number):
     asked = {e.name: e for e in ALL.values() if e.library == lib.__name__}
     public = {n: getattr(lib, n) for n in lib.__all__ if callable(getattr(lib, n))}
     free = NO_EXERCISES.get(MODULES[number], [])
-    assert all(n.startswith('load_') or issubclass(public[n], tuple) for n in free)
+    assert all(issubclass(public[n], tuple) for n in free)
     assert [n for n in public if n not in free and n not in asked] == []
     for name, e in asked.items():
         mine, theirs = parameters(e.reference), parameters(getattr(lib, name))

@@ -15,11 +15,12 @@ import sys
 from camtutor.errors import CamError
 from camtutor.exercises import record as store
 from camtutor.exercises.cards import Card, Table, STATES, named, show, verdict_card
-from camtutor.exercises.core import CHAPTERS, Exercise, Mistake, Trial, Verdict, exercises, find, grade, library_of
+from camtutor.exercises.chapters import CHAPTERS, exercises, find
+from camtutor.exercises.core import Exercise, Mistake, Trial, Verdict, grade, library_of
 
 __all__ = ['ex', 'Exercise', 'Mistake', 'Trial', 'Verdict', 'exercises', 'grade']
 
-_answers = {} # by id: the learner's function or class of this session
+given = {} # by id: the learner's function or class of this session
 _used = {} # by id: (the library's, the learner's) while `use` is on
 
 def ex(id:str # of the exercise: "3.2"
@@ -28,7 +29,7 @@ def ex(id:str # of the exercise: "3.2"
     e = find(id)
     if e.kind != 'function': raise CamError(f'{id} is a question: answer it with ex.answer("{id}", …).')
     def check(answer):
-        if judge(e, answer).state != 'not attempted': _answers[e.id] = answer
+        if judge(e, answer).state != 'not attempted': given[e.id] = answer
         return library_of(e) if e.library else answer
     return check
 
@@ -139,10 +140,10 @@ def use(id:str):
     "Let this notebook and the whole library, explorer included, run on your own answer."
     e = find(id)
     if not e.library: raise CamError(f'{named(e)} is not part of the library, so nothing would use it.')
-    if e.id not in _answers:
+    if e.id not in given:
         raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
     take_back(id)
-    _used[e.id] = library_of(e), _answers[e.id]
+    _used[e.id] = library_of(e), given[e.id]
     swap(*_used[e.id])
     refresh_explorers()
     right = grade_quietly(e)
@@ -151,7 +152,7 @@ def use(id:str):
     show(Card(f'Notebook and library now run on your `{e.name}`.', tuple(('p', t) for t in texts)))
 
 def grade_quietly(e):
-    with suspended(): return grade(e, _answers[e.id]).passed
+    with suspended(): return grade(e, given[e.id]).passed
 
 def unuse(id:str=None # one exercise; all of them if left out
          ):

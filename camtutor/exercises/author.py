@@ -2,7 +2,8 @@
 import re
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises.core import Exercise, exercises, grade, library_of
+from camtutor.exercises.chapters import exercises
+from camtutor.exercises.core import Exercise, grade, library_of
 from camtutor.exercises.stubs import blank
 
 LEAST = dict(function=3, value=2, choice=2, written=0) # mistakes that an exercise of each kind needs

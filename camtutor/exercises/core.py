@@ -22,11 +22,6 @@ from camtutor.exercises.guard import TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
 from camtutor.exercises.trace import Raised, raised, shortened
 
-CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet',
-            '06': 'Feature maps'}
-
-declared = {} # by id: what the chapters' modules declare, in their order
-
 class same_as_reference: "Marks a trial whose expected outcome is what the reference gives."
 
 @dataclass(frozen=True)
@@ -102,24 +97,6 @@ class Verdict:
     def passed(self): return self.state in ('correct', 'slow', 'written')
     @property
     def mistake(self): return self.mistakes[0] if self.mistakes else None
-
-# All exercises, by chapter
-
-def chapter(number:str)->dict: # id -> Exercise
-    "The exercises of one chapter, by id."
-    import_module(f'camtutor.exercises.ch{number}')
-    return {i: e.made for i, e in declared.items() if e.made.chapter == number}
-
-def exercises()->dict: # id -> Exercise
-    "Every exercise of the course, in order."
-    return {i: e for c in CHAPTERS for i, e in chapter(c).items()}
-
-def find(id:str)->Exercise:
-    "The exercise `id`; a CamError names the nearest if there is none."
-    number = str(id).split('.')[0].zfill(2)
-    mine = chapter(number) if number in CHAPTERS else {}
-    if str(id) not in mine: raise CamError(f'There is no exercise {id!r}. ' + nearest(id, exercises()))
-    return mine[str(id)]
 
 def library_of(e:Exercise):
     "The package's own function or class."

@@ -1,8 +1,10 @@
 "An exercise, declared in one place: what is asked and tried, the reference, and each mistake beside its diagnosis."
 from functools import cached_property
 
-from camtutor.exercises.core import Exercise, Mistake, declared
+from camtutor.exercises.core import Exercise, Mistake
 from camtutor.exercises.edits import edited
+
+declared = {} # by id: what the chapters' modules declare, in their order
 
 class exercise:
     "One exercise: `reference` marks the right answer; `edit` and `wrong` add mistakes, to be compared in this order."

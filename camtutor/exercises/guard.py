@@ -58,7 +58,7 @@ def by_signal(seconds):
     handler, timer = signal.signal(signal.SIGALRM, look), signal.setitimer(signal.ITIMER_REAL, STEP, STEP)
     def end():
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL) # None: it was not set from Python
         signal.setitimer(signal.ITIMER_REAL, *timer)
     return end
 

@@ -14,7 +14,7 @@ from camtutor.files import dated, write_whole
 
 VERSION = 2
 RANK = {'': 0, 'raised': 1, 'wrong': 1, 'written': 2, 'slow': 2, 'correct': 3}
-_pending = {} # by file: the edits that could not be saved yet
+unsaved = {} # by file: the edits that could not be saved yet
 
 def path()->Path:
     "Where progress is kept."
@@ -26,7 +26,7 @@ def read(file:Path=None)->tuple: # (exercises by id, what to tell the learner or
     file = file or path()
     try: done, note = load(file)
     except OSError as e: done, note = {}, f'Your progress in {file} cannot be read ({e.strerror}).'
-    for edit in _pending.get(file, []): edit(done)
+    for edit in unsaved.get(file, []): edit(done)
     return done, note
 
 def load(file:Path)->tuple: # (exercises by id, what to tell the learner or '')
@@ -58,7 +58,7 @@ def change(edit, # exercises by id -> changed in place
           )->tuple: # (exercises by id after it, what to tell the learner or '')
     "Read, edit and replace the file under its lock. An edit that cannot be saved is tried again with the next."
     file = file or path()
-    edits = _pending.setdefault(file, [])
+    edits = unsaved.setdefault(file, [])
     edits.append(edit)
     try:
         with locked(file):
@@ -104,7 +104,7 @@ def forget(id:str=None)->str: # what to tell the learner
     try:
         with locked(file): note = set_aside(file, 'was reset') if file.exists() else ''
     except OSError as e: return f'Your progress in {file} could not be reset ({reason(e)}).'
-    _pending.pop(file, None)
+    unsaved.pop(file, None)
     return note
 
 def passed(d)->bool: return bool(d) and RANK.get(d['state'], 0) >= 2
