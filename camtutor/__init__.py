@@ -1,5 +1,5 @@
 """See what a network looks at: `explain(model, image)` gives a map, `Explorer(model, images)` shows it with sliders.
-`load_pets()` and `scene(seed)` are the shipped network and its pictures. Each lesson is a module: `camtutor.hooks`, `cam`,
+`load_pets()` and `scene(seed)` are the shipped network and pictures. Each lesson is a module: `camtutor.hooks`, `cam`,
 `gradcam`, `guided`, `deconvnet`, `features`; `camtutor.methods` is the table of methods, `CamError` the one error."""
 
 __version__ = "0.1.0"

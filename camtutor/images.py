@@ -101,8 +101,8 @@ def open_image(
 ): # PIL image of mode RGB, upright
     """Read a photograph as upright 8-bit RGB, transparent places white.
 
-    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its EXIF
-    data say.
+    Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its
+    EXIF data say.
     Raises `CamError` for an address, a missing, empty, cut, foreign or unreasonably large file."""
     data, name = _read(src)
     _check_data(data, name)

@@ -84,9 +84,8 @@ def test_identity_by_hand():
     check_tensor(cam(head.weight, head.acts).mean((2, 3))[0] + head.bias, torch.stack([2 * mean + .5, 1 - mean]))
 
 CAN = dict(resnet18=(512, 64), resnext50_32x4d=(2048, 64), densenet121=(1024, 64), googlenet=(1024, 96),
-           mobilenet_v2=(1280, 64),
-           shufflenet_v2_x0_5=(1024, 64), mnasnet0_5=(1280, 64), efficientnet_b0=(1280, 64), regnet_y_400mf=(440, 64),
-           swin_t=(768, 64))
+           mobilenet_v2=(1280, 64), shufflenet_v2_x0_5=(1024, 64), mnasnet0_5=(1280, 64), efficientnet_b0=(1280, 64),
+           regnet_y_400mf=(440, 64), swin_t=(768, 64))
 
 @pytest.mark.parametrize('name', CAN)
 def test_identity_on_torchvision(name):
@@ -116,8 +115,8 @@ def test_other_ways_to_pool():
             self.conv, self.fc, self.pool = nn.Conv2d(1, 4, 3), nn.Linear(4, 3, bias=False), pool
         def forward(self, x): return F.linear(input=self.pool(self.conv(x).relu_()), weight=self.fc.weight)
     for pool in (lambda a: a.mean((2, 3)), lambda a: a.flatten(2).mean(-1),
-                 lambda a: F.avg_pool2d(a, a.shape[2:])[:, :, 0, 0],
-                 lambda a: a.mean(3).mean(2), lambda a: F.dropout(a.mean((-1, -2)), training=False)):
+                 lambda a: F.avg_pool2d(a, a.shape[2:])[:, :, 0, 0], lambda a: a.mean(3).mean(2),
+                 lambda a: F.dropout(a.mean((-1, -2)), training=False)):
         head = find_head(Net(pool), torch.randn(2, 1, 8, 8))
         assert head.bias is None and head.weight.shape == (3, 4) and head.acts.shape == (2, 4, 6, 6)
 
@@ -142,9 +141,8 @@ CANNOT = {
     'classes are maps': (lambda: tvm.squeezenet1_1(num_classes=5), r'no Linear layer ran. If 5 is'),
     'hidden layer': (lambda: tvm.mobilenet_v3_small(num_classes=5), '576 → 1024 → 5'),
     'no maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), 'no Conv2d'),
-    'linear before the '
-    'maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 2, 1)),
-             'no Conv2d|not the mean|failed'),
+    'linear before the maps': (lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.Unflatten(1, (3, 2, 2)),
+                                                     nn.Conv2d(3, 2, 1)), 'no Conv2d|not the mean|failed'),
 }
 @pytest.mark.parametrize('why', CANNOT)
 def test_find_head_refuses_with_the_reason(why):
@@ -162,8 +160,8 @@ def test_find_head_refuses_what_is_no_module():
     with pytest.raises(CamError, match='learn.model'): head_weight(Learner())
 
 def test_find_head_failing_forward():
-    with pytest.raises(CamError, match=r'failed on a batch \(1, 4, 8, 8\).*Check its '
-                                       r'shape'): find_head(tiny(), torch.rand(1, 4, 8, 8))
+    with pytest.raises(CamError, match=r'failed on a batch \(1, 4, 8, 8\).*Check its shape'):
+        find_head(tiny(), torch.rand(1, 4, 8, 8))
 
 def test_find_head_leaves_the_model_alone():
     net = tiny().train()
@@ -206,8 +204,8 @@ def test_gap_head_copies_and_freezes():
     before = state(net)
     torch.set_rng_state(before[-1])
     new = gap_head(net[0], 5)
-    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a,
-               b in zip(new[0].parameters(), net[0].parameters()))
+    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr()
+               for a, b in zip(new[0].parameters(), net[0].parameters()))
     assert [p.requires_grad for p in new.parameters()] == [False] * 4 + [True] * 2 and not new.training
     torch.set_rng_state(before[-1])
     same(before, state(net))
@@ -216,8 +214,8 @@ def test_retrain_moves_only_the_last_layer():
     new, (x, y) = gap_head(tiny()[0], 2), labelled()
     body, last = {k: v.clone() for k, v in new[0].state_dict().items()}, new[1][-1].weight.clone()
     retrain_head(new, [(x, y)], steps=3)
-    assert all(torch.equal(v, body[k]) for k, v in new[0].state_dict().items()) and not torch.equal(last,
-                                                                                                    new[1][-1].weight)
+    assert all(torch.equal(v, body[k]) for k, v in new[0].state_dict().items())
+    assert not torch.equal(last, new[1][-1].weight)
     assert all(p.grad is None for p in new[0].parameters())
 
 def test_retrain_goes_on_where_it_ended():
@@ -326,12 +324,13 @@ def test_the_linear_that_gives_the_scores_is_found():
     head = find_head(net, torch.randn(2, 3, 8, 8))
     check_tensor(head.weight, net.fc.weight.detach())
 
-@pytest.mark.parametrize('forward', [lambda net, x: -net.fc(net.z(x)), lambda net, x: net.fc(net.z(x)) + net.other(net.z(x)),
+@pytest.mark.parametrize('forward', [lambda net, x: -net.fc(net.z(x)),
+                                     lambda net, x: net.fc(net.z(x)) + net.other(net.z(x)),
                                      lambda net, x: net.fc(net.z(x)).neg_(), lambda net, x: (net.fc(net.z(x)), x)])
 def test_scores_that_are_not_the_linears_are_refused(forward):
     net = type('Net', (Pooled,), dict(forward=forward))()
-    with pytest.raises(CamError, match='what it gives are not the scores of its '
-                                       'Linear'): find_head(net, torch.randn(2, 3, 8, 8))
+    with pytest.raises(CamError, match='what it gives are not the scores of its Linear'):
+        find_head(net, torch.randn(2, 3, 8, 8))
 
 def test_nearly_the_mean_is_not_the_mean():
     net = type('Net', (Pooled,), dict(forward=lambda net, x: net.fc(net.z(x) * 1.001)))()

@@ -5,8 +5,7 @@ from torch import nn
 
 from camtutor.course import check_tensor
 from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project,
-                                receptive_field,
-                                strongest, swap_switches, unpool)
+                                receptive_field, strongest, swap_switches, unpool)
 from camtutor.errors import CamError
 from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit, unit_mask
 from camtutor.networks import load_pets, load_plain
@@ -34,7 +33,8 @@ def test_windows_that_share_a_maximum_add_up():
     # PyTorch's keeps one of the two
     assert back.sum() == 7 and F.max_unpool2d(y, idx, 3, 2, output_size=(3, 5)).sum() == 9
 
-@pytest.mark.parametrize('how', [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=3, stride=2, ceil_mode=True), dict(kernel_size=3, stride=1)])
+@pytest.mark.parametrize('how', [dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1),
+                                 dict(kernel_size=3, stride=2, ceil_mode=True), dict(kernel_size=3, stride=1)])
 def test_unpooling_is_the_gradient_of_pooling(how):
     x = rand(2, 3, 9, 11).requires_grad_()
     y, seen = look(nn.MaxPool2d(**how), x)
@@ -57,9 +57,8 @@ def test_one_paints_the_kernel():
     check_tensor(filter_back(y, conv, (1, 1, 3, 3)), [[[[0, 1, 2], [0, 3 + 10, -4 + 20], [0, 30, -40]]]])
 
 CONVS = [dict(kernel_size=3), dict(kernel_size=5, stride=2, padding=2), dict(kernel_size=3, stride=3, padding=1),
-         dict(kernel_size=3, dilation=2, padding=1),
-         dict(kernel_size=(1, 5), stride=(1, 2), padding=(0, 2)), dict(kernel_size=3, groups=2, stride=2),
-         dict(kernel_size=1, stride=2)]
+         dict(kernel_size=3, dilation=2, padding=1), dict(kernel_size=(1, 5), stride=(1, 2), padding=(0, 2)),
+         dict(kernel_size=3, groups=2, stride=2), dict(kernel_size=1, stride=2)]
 
 @pytest.mark.parametrize('how', CONVS, ids=str)
 @pytest.mark.parametrize('size', [(11, 14), (12, 13)])
@@ -72,7 +71,9 @@ def test_adjoint(how, size):
     y = rand(*Wx.shape, seed=1).double()
     check_tensor((x * filter_back(y, conv, x.shape)).sum(), (Wx * y).sum(), rtol=1e-9, atol=1e-9)
 
-@pytest.mark.parametrize('layer', [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(), nn.Linear(8, 5), nn.Dropout(), nn.Identity()], ids=str)
+@pytest.mark.parametrize('layer', [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.AdaptiveAvgPool2d(1),
+                                   nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(), nn.Linear(8, 5),
+                                   nn.Dropout(), nn.Identity()], ids=str)
 def test_every_linear_layer_is_turned_around(layer):
     "The way back is the gradient, and the layer's own adjoint once its constant is taken off."
     if isinstance(layer, nn.BatchNorm2d):
@@ -94,11 +95,9 @@ def test_averaging_over_windows_of_different_size_is_refused():
 # ---- the machine and the backward pass
 def plain(pool, inplace=False, seed=0):
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 8, 5, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace),
-                                      nn.MaxPool2d(**pool), nn.Conv2d(8, 12, 3, groups=2, padding=1),
-                                      nn.ReLU(inplace), nn.MaxPool2d(**pool)),
-                                      nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(),
-                                                    nn.Linear(12, 7)))
+    body = nn.Sequential(nn.Conv2d(3, 8, 5, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace), nn.MaxPool2d(**pool),
+                         nn.Conv2d(8, 12, 3, groups=2, padding=1), nn.ReLU(inplace), nn.MaxPool2d(**pool))
+    net = nn.Sequential(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(12, 7)))
     net.train()(rand(8, 3, 45, 51, seed=5))
     return net.eval()
 
@@ -253,9 +252,8 @@ def test_a_projection_stays_inside():
     x = net.transform(scene(900_200))[None]
     for layer in ('3', '6', '9'):
         f = receptive_field(net, layer)
-        d = strength(guided_backprop(net, x, unit(layer, (0, 3, 3))) if layer != '3' else pixel_grad(net, x,
-                                                                                                     unit(layer,
-                                                                                                          (0, 3, 3))))
+        method = guided_backprop if layer != '3' else pixel_grad
+        d = strength(method(net, x, unit(layer, (0, 3, 3))))
         low = max(f.start + 3 * f.step, 0)
         inside = d[:, low:f.start + 3 * f.step + f.size, low:f.start + 3 * f.step + f.size]
         assert inside.any() and inside.count_nonzero() == d.count_nonzero()
@@ -320,48 +318,45 @@ def test_project_is_drawn_from_the_machine():
 def test_the_shipped_network():
     net = load_plain()
     shots = [scene(900_600 + i) for i in range(40)]
-    right = net(torch.stack([net.transform(s) for s in shots])).argmax(1) == torch.tensor([net.vocab.index(s.species[0]) for s in shots])
+    want = torch.tensor([net.vocab.index(s.species[0]) for s in shots])
+    right = net(torch.stack([net.transform(s) for s in shots])).argmax(1) == want
     assert right.float().mean() >= .9 and not net.training
     assert {type(m) for _, m in in_sequence(net)} == {nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AdaptiveAvgPool2d,
                                                       nn.Flatten, nn.Linear}
 
 # ---- bad input
 P = plain(POOLS[0])
-REFLECT, SAME, OBLONG = nn.Conv2d(3, 4, 3, padding=1, padding_mode='reflect'), nn.Conv2d(3, 4, 3,
-                                                                                         padding='same'), nn.Sequential(nn.Conv2d(3, 4, (1, 5)))
+REFLECT = nn.Conv2d(3, 4, 3, padding=1, padding_mode='reflect')
+SAME, OBLONG = nn.Conv2d(3, 4, 3, padding='same'), nn.Sequential(nn.Conv2d(3, 4, (1, 5)))
 BRANCHED, SMOOTH = Net(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 BAD = [
-    ('switches of another '
-     'shape', lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.long), (1, 1, 4, 6)),
+    ('switches of another shape',
+     lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.long), (1, 1, 4, 6)),
      ['(1, 1, 2, 2)', '(1, 1, 2, 3)']),
-    ('result of other '
-     'channels',  lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.long), (1, 3, 4, 4)),
+    ('result of other channels',
+     lambda: unpool(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.long), (1, 3, 4, 4)),
      ['(1, 3, 4, 4)', 'same N and C']),
     ('reflecting padding',        lambda: filter_back(torch.ones(1, 4, 4, 4), REFLECT, (1, 3, 4, 4)),
      ['reflect', 'deconvnet']),
     ('padding by name',           lambda: filter_back(torch.ones(1, 4, 4, 4), SAME, (1, 3, 4, 4)),
      ['padding=same', 'deconvnet']),
-    ('not in sequence',           lambda: DeconvNet(BRANCHED),
-     ['the model', 'Net', 'nn.Sequential']),
-    ('an activation it knows not',lambda: DeconvNet(SMOOTH), ['through 1', 'SiLU']),
+    ('not in sequence',           lambda: DeconvNet(BRANCHED), ['the model', 'Net', 'nn.Sequential']),
+    ('an activation it knows not', lambda: DeconvNet(SMOOTH), ['through 1', 'SiLU']),
     ('unknown layer',             lambda: DeconvNet(P)(X, '0.55'),                            ["'0.55'", "'0.5'"]),
-    ('nothing to come back '
-     'from', lambda: DeconvNet(P).project(X),                            ['Call it on a batch first']),
+    ('nothing to come back from', lambda: DeconvNet(P).project(X), ['Call it on a batch first']),
     ('unknown switches',          lambda: project(P, X, '0.6', switches='others'),
      ['Deconvnet', "'others'", "'other'"]),
     ('channel out of range',      lambda: project(P, X, '0.6', 12),                           ['channel 12', '(3, 12']),
     ('field of an unknown layer', lambda: receptive_field(P, '9'),                            ["'9'"]),
-    ('field behind pooling to '
-     '1', lambda: receptive_field(P, '1.0'),                          ["'1.0'", 'AdaptiveAvgPool2d', 'no window of fixed size']),
+    ('field behind pooling to 1', lambda: receptive_field(P, '1.0'),
+     ["'1.0'", 'AdaptiveAvgPool2d', 'no window of fixed size']),
     ('field of an oblong kernel', lambda: receptive_field(OBLONG, '0'), ['(1, 5)', 'square']),
-    ('too few pictures',          lambda: strongest(rand(3, 4, 2, 2), 0),
-     ['Strongest 9', '(3, 4, 2, 2)']),
+    ('too few pictures',          lambda: strongest(rand(3, 4, 2, 2), 0), ['Strongest 9', '(3, 4, 2, 2)']),
     ('no such channel',           lambda: strongest(rand(9, 4, 2, 2), 4),                     ['channel 4']),
     ('a bool for a channel',      lambda: strongest(rand(9, 4, 2, 2), True),                  ['channel True']),
     ('half a channel',            lambda: strongest(rand(9, 4, 2, 2), 1.5),                   ['channel 1.5']),
     ('a name for a channel',      lambda: strongest(rand(9, 4, 2, 2), 'a'),                   ["channel 'a'"]),
-    ('class out of range',        lambda: deconvnet(P, X, 7),
-     ['Deconvnet', 'class 7', '0 to 6']),
+    ('class out of range',        lambda: deconvnet(P, X, 7), ['Deconvnet', 'class 7', '0 to 6']),
     ('no ReLU',                   lambda: deconvnet(SMOOTH, X, 1), ['Deconvnet', 'met no ReLU', 'SiLU']),
 ]
 

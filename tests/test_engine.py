@@ -79,8 +79,8 @@ def test_several_inputs_of_one_call():
         check_tensor(g, want)
         check_tensor(out, net(x, age).detach())
         e = explain(net, inputs, target=2)
-        assert e.raw.shape == (2, 4, 6) and e.map.shape == (2, 16,
-                                                            24) and e.layer == 'body.1' and e.image.shape == x.shape
+        assert e.raw.shape == (2, 4, 6) and e.map.shape == (2, 16, 24) and e.layer == 'body.1'
+        assert e.image.shape == x.shape
     with pytest.raises(CamError, match='nor a tuple or dict'): capture(net, [x, age])
 
 # ---- outputs
@@ -103,8 +103,7 @@ def test_two_matrices_that_are_no_probabilities_and_scores_are_not_guessed():
     with pytest.raises(CamError, match='not scores'): capture(net, torch.randn(2, 3, 16, 16), 'm.4')
 
 ADVICE = [lambda out: {'out': out, 'aux': out}, lambda out: (out[:, :, None, None], out),
-          lambda out: out[:, :, None].expand(-1, -1, 7),
-          lambda out: out[:, 0], lambda out: [out[:, 0], out]]
+          lambda out: out[:, :, None].expand(-1, -1, 7), lambda out: out[:, 0], lambda out: [out[:, 0], out]]
 
 @pytest.mark.parametrize('wrap', ADVICE)
 def test_the_advice_of_a_message_can_be_followed(wrap):
@@ -116,8 +115,8 @@ def test_the_advice_of_a_message_can_be_followed(wrap):
 
 def test_advice_about_a_layer_that_runs_twice_can_be_followed():
     def run(s, x): return s.fc(s.b(s.b(s.a(x)).relu()).mean((2, 3)))
-    net, x = seeded(lambda: Net(run, a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1),
-                                fc=nn.Linear(4, 3))), torch.randn(2, 3, 8, 8)
+    net = seeded(lambda: Net(run, a=nn.Conv2d(3, 4, 3, padding=1), b=nn.Conv2d(4, 4, 3, padding=1), fc=nn.Linear(4, 3)))
+    x = torch.randn(2, 3, 8, 8)
     with pytest.raises(CamError, match="more than once") as e: capture(net, x, 'b', 1)
     assert "('b', 0)" in str(e.value)
     first, second = (capture(net, x, ('b', run), 1) for run in (0, 1))
@@ -156,7 +155,8 @@ def test_probabilities_are_the_networks_own():
 class Folded(nn.Module):
     "Keeps its maps as (N, h*w*C): no rule finds the places in it."
     def __init__(self):
-        super().__init__(); self.conv, self.fold, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Flatten(), nn.Linear(4 * 64, 3)
+        super().__init__()
+        self.conv, self.fold, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Flatten(), nn.Linear(4 * 64, 3)
     def forward(self, x): return self.fc(self.fold(self.conv(x).relu().movedim(1, -1)))
 
 def test_a_layout_of_ones_own():
@@ -178,7 +178,8 @@ def passes(net, call):
     finally: handle.remove()
     return sum(cost)
 
-@pytest.mark.parametrize('name', ['resnet18', 'mobilenet_v3_small', 'densenet121', 'vgg11', 'squeezenet1_1', 'shufflenet_v2_x0_5'])
+@pytest.mark.parametrize(
+    'name', ['resnet18', 'mobilenet_v3_small', 'densenet121', 'vgg11', 'squeezenet1_1', 'shufflenet_v2_x0_5'])
 def test_the_first_call_costs_at_most_four_passes_and_later_ones_one(name):
     net = getattr(tvm, name)(weights=None).eval()
     assert passes(net, lambda: explain(net, torch.randn(1, 3, 224, 224), target=3)) <= 4

@@ -12,14 +12,15 @@ from camtutor.gradcam import grad_cam_maps
 timm, hf = pytest.importorskip('timm'), pytest.importorskip('transformers')
 
 TIMM = '''
-    resnet10t densenet121 mobilenetv3_small_050 mobilenetv4_conv_small_035 tf_efficientnetv2_b0 efficientnet_lite0 mnasnet_small
-    convnext_atto lcnet_035 regnetx_002 repvgg_a0 resnest14d rexnet_100 skresnet18 legacy_seresnet18 gcresnext26ts gernet_s
-    ghostnet_050 repghostnet_050 hrnet_w18_small dla46_c dpn48b ese_vovnet19b_slim nf_resnet26 inception_next_atto starnet_s1
-    mobileone_s0 fasternet_t0 mambaout_femto hgnet_tiny rdnet_tiny
-    vit_tiny_patch16_224 deit_tiny_distilled_patch16_224 flexivit_small eva02_tiny_patch14_224 cait_xxs24_224 coat_lite_tiny
-    convit_tiny levit_128s mixer_s32_224 resmlp_12_224 gmlp_ti16_224 pit_ti_224 poolformer_s12 pvt_v2_b0 visformer_tiny
-    xcit_nano_12_p16_224 edgenext_xx_small efficientformer_l1 efficientformerv2_s0 mobilevit_xxs mobilevitv2_050
-    coatnet_pico_rw_224 maxvit_rmlp_pico_rw_256 gcvit_xxtiny fastvit_t8 repvit_m0_9 tiny_vit_5m_224 efficientvit_b0
+    resnet10t densenet121 mobilenetv3_small_050 mobilenetv4_conv_small_035 tf_efficientnetv2_b0
+    efficientnet_lite0 mnasnet_small convnext_atto lcnet_035 regnetx_002 repvgg_a0 resnest14d rexnet_100
+    skresnet18 legacy_seresnet18 gcresnext26ts gernet_s ghostnet_050 repghostnet_050 hrnet_w18_small dla46_c
+    dpn48b ese_vovnet19b_slim nf_resnet26 inception_next_atto starnet_s1 mobileone_s0 fasternet_t0
+    mambaout_femto hgnet_tiny rdnet_tiny vit_tiny_patch16_224 deit_tiny_distilled_patch16_224 flexivit_small
+    eva02_tiny_patch14_224 cait_xxs24_224 coat_lite_tiny convit_tiny levit_128s mixer_s32_224 resmlp_12_224
+    gmlp_ti16_224 pit_ti_224 poolformer_s12 pvt_v2_b0 visformer_tiny xcit_nano_12_p16_224 edgenext_xx_small
+    efficientformer_l1 efficientformerv2_s0 mobilevit_xxs mobilevitv2_050 coatnet_pico_rw_224
+    maxvit_rmlp_pico_rw_256 gcvit_xxtiny fastvit_t8 repvit_m0_9 tiny_vit_5m_224 efficientvit_b0
     efficientvit_m0 lambda_resnet26t halonet26t botnet26t_256 shvit_s1 swiftformer_xs'''.split()
 
 def filled(net):
@@ -60,16 +61,18 @@ HF = [ # class, configuration, target, layer, grid for 64×64
     ('BeitForImageClassification', 'BeitConfig', VIT, 1, 'layers.1', (4, 4)),
     ('Dinov2ForImageClassification', 'Dinov2Config', DINO, 1, 'layernorm', (4, 4)),
     ('Dinov2WithRegistersForImageClassification', 'Dinov2WithRegistersConfig', DINO, 1, 'layernorm', (4, 4)),
-    ('SwinForImageClassification', 'SwinConfig', dict(image_size=64, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2],
-                                                      window_size=4), 1, 'layernorm', (8, 8)),
+    ('SwinForImageClassification', 'SwinConfig',
+     dict(image_size=64, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4),
+     1, 'layernorm', (8, 8)),
     ('ConvNextForImageClassification', 'ConvNextConfig', STAGES, 1, 'stages.3', (2, 2)),
-    ('ResNetForImageClassification', 'ResNetConfig', STAGES | dict(embedding_size=8, layer_type='basic'), 1, 'stages.3',
-     (2, 2)),
-    ('RegNetForImageClassification', 'RegNetConfig', STAGES | dict(embedding_size=8, groups_width=4), 1, 'stages.3',
-     (2, 2)),
+    ('ResNetForImageClassification', 'ResNetConfig', STAGES | dict(embedding_size=8, layer_type='basic'),
+     1, 'stages.3', (2, 2)),
+    ('RegNetForImageClassification', 'RegNetConfig', STAGES | dict(embedding_size=8, groups_width=4),
+     1, 'stages.3', (2, 2)),
     ('PoolFormerForImageClassification', 'PoolFormerConfig', STAGES, 1, 'norm', (2, 2)),
     ('MobileNetV2ForImageClassification', 'MobileNetV2Config', dict(depth_multiplier=.35), 1, 'conv_1x1', (2, 2)),
-    ('SegformerForSemanticSegmentation', 'SegformerConfig', STAGES | dict(num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=32),
+    ('SegformerForSemanticSegmentation', 'SegformerConfig',
+     STAGES | dict(num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=32),
      of_pixels, 'stages.3', (2, 2)),
 ]
 

@@ -5,8 +5,7 @@ from torch import nn
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.features import (ablate_channels, accuracy_without, channel_maps, channel_similarity, dead_channels,
-                               feature_grid,
-                               fuse_channels, kernel_grid, kernel_spectrum, part_energy, top_activations)
+                               feature_grid, fuse_channels, kernel_grid, kernel_spectrum, part_energy, top_activations)
 
 def net():
     torch.manual_seed(0)
@@ -97,7 +96,8 @@ def off(channels):
     m, x = net(), torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), ablate_channels(m, '1', channels): return m[:2](x)
 
-@pytest.mark.parametrize('several', [3, np.int64(3), torch.tensor(3), np.array(3), [3], (np.int64(3),), [torch.tensor(3)], torch.tensor([3]), np.array([3]), range(3, 4), {3}], ids=repr)
+@pytest.mark.parametrize('several', [3, np.int64(3), torch.tensor(3), np.array(3), [3], (np.int64(3),),
+                                     [torch.tensor(3)], torch.tensor([3]), np.array([3]), range(3, 4), {3}], ids=repr)
 def test_channels_may_be_given_as_targets_are(several):
     check_tensor(off(several), off(3))
     assert off(3)[:, 3].eq(0).all() and off(3)[:, :3].any() and off([])[:, 3].any()
@@ -108,7 +108,9 @@ def test_the_channel_that_sees_a_part_best_can_be_switched_off_as_it_is_found():
     best = part_energy(A, mask).argmax()
     check_tensor(off(best), off(best.item()))
 
-@pytest.mark.parametrize('channels', [True, 1.5, 'a', '12', None, np.bool_(True), torch.tensor(1.5), [0, True], [0, 1.], ['a'], [None], torch.ones(4, dtype=torch.bool), np.ones(4), torch.ones(2, 2, dtype=torch.long)], ids=repr)
+@pytest.mark.parametrize('channels', [True, 1.5, 'a', '12', None, np.bool_(True), torch.tensor(1.5), [0, True], [0, 1.],
+                                      ['a'], [None], torch.ones(4, dtype=torch.bool), np.ones(4),
+                                      torch.ones(2, 2, dtype=torch.long)], ids=repr)
 def test_what_is_no_channel_is_refused_before_the_network_runs(channels):
     m = net()
     with pytest.raises(CamError, match='Switching channels off: .* is no channel'):
@@ -143,7 +145,8 @@ def test_bad_input_is_told_what_to_do(call, says):
     with pytest.raises(CamError) as e: call()
     assert says in str(e.value)
 
-@pytest.mark.parametrize('layer,channels,says', [('1', 4, 'channels 0 to 3'), ('1', [0, -1], 'channels 0 to 3'), ('3', 0, 'no maps'), ('9', 0, "Choose one of")])
+@pytest.mark.parametrize('layer,channels,says', [('1', 4, 'channels 0 to 3'), ('1', [0, -1], 'channels 0 to 3'),
+                                                 ('3', 0, 'no maps'), ('9', 0, "Choose one of")])
 def test_ablation_refuses(layer, channels, says):
     m = net()
     with pytest.raises(CamError) as e:

@@ -38,9 +38,8 @@ def seeded(make, seed=0):
 
 def small_net(inplace=True):
     return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace), nn.Conv2d(6, 8, 3, 2, 1),
-                         nn.ReLU(inplace),
-                         nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(.5), nn.Linear(32, 16), nn.ReLU(inplace),
-                         nn.Linear(16, 5))
+                         nn.ReLU(inplace), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(.5), nn.Linear(32, 16),
+                         nn.ReLU(inplace), nn.Linear(16, 5))
 
 # ---- by hand
 # A0 = x = [[1,2],[3,4]], mean 2.5;  A1 = relu(3 - x) = [[2,1],[0,0]], mean .75
@@ -77,8 +76,8 @@ def test_pixel_gradient_by_hand():
     check_tensor(g, [[[[-.875, -.875], [.125, .125]]]])
 
 def test_flat_head_by_hand():
-    # One channel, no pooling: score = 1*x00 + 2*x01 + 3*x10 - 2*x11, so g is these weights and their mean is 1: map =
-    # relu(A)
+    # One channel, no pooling: score = 1*x00 + 2*x01 + 3*x10 - 2*x11, so g is these weights and their mean is 1:
+    # map = relu(A)
     net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1, bias=False))
     with torch.no_grad(): net[2].weight.copy_(torch.tensor([[1., 2, 3, -2]]))
     A = torch.tensor([[[[1., -2], [3, 4]]]])
@@ -217,8 +216,8 @@ def test_parallel_branches():
         check_tensor(g, one.grads)
 
 def test_side_branch_is_refused():
-    with pytest.raises(CamError, match="does not depend on the layer "
-                                       "'side'"): capture(seeded(Branches), torch.randn(1, 3, 5, 5), 'side')
+    with pytest.raises(CamError, match="does not depend on the layer 'side'"):
+        capture(seeded(Branches), torch.randn(1, 3, 5, 5), 'side')
 
 # ---- targets
 
@@ -272,8 +271,8 @@ class TokenNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.patch, self.cls = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(1, 1, 8))
-        self.norm, self.attn, self.end, self.head = nn.LayerNorm(8), nn.MultiheadAttention(8, 2,
-                                                                                           batch_first=True), nn.LayerNorm(8), nn.Linear(8, 3)
+        self.norm, self.attn = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.end, self.head = nn.LayerNorm(8), nn.Linear(8, 3)
     def forward(self, x):
         t = torch.cat([self.cls.expand(len(x), -1, -1), self.patch(x).flatten(2).transpose(1, 2)], 1)
         n = self.norm(t)
@@ -301,7 +300,8 @@ def test_last_layer_is_before_pooling_and_found_once():
 
 def test_unwrap():
     net = seeded(small_net)
-    assert unwrap(nn.DataParallel(net)) is net and unwrap(torch.compile(net)) is net and unwrap(nn.DataParallel(nn.DataParallel(net))) is net
+    assert unwrap(nn.DataParallel(net)) is net and unwrap(torch.compile(net)) is net
+    assert unwrap(nn.DataParallel(nn.DataParallel(net))) is net
 
 # ---- many maps at once
 
@@ -319,9 +319,8 @@ class Guarded(nn.Module):
     "Its first half runs under a no_grad of its own, as a frozen backbone often does."
     def __init__(self):
         super().__init__()
-        self.body, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 4, 1),
-                                                                                           nn.AdaptiveAvgPool2d(1),
-                                                                                           nn.Flatten())
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.head = nn.Sequential(nn.Conv2d(4, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     def forward(self, x):
         with torch.no_grad(): A = self.body(x)
         return self.head(A)
@@ -366,9 +365,8 @@ def test_a_backward_that_cannot_be_mapped_goes_row_by_row():
     for k in range(5): check_tensor(rows[k], capture(net, x, 'conv', k).grads)
 
 def test_a_broken_backward_is_not_hidden():
-    with pytest.raises(RuntimeError, match='bit through the '
-                                           'cable'): capture(seeded(lambda: Wired(Broken)), torch.randn(1, 3, 8, 8),
-                                                             'conv', lambda out: out.T)
+    with pytest.raises(RuntimeError, match='bit through the cable'):
+        capture(seeded(lambda: Wired(Broken)), torch.randn(1, 3, 8, 8), 'conv', lambda out: out.T)
 
 def test_one_pass_asked_again():
     net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
@@ -390,8 +388,8 @@ class Residual(nn.Module):
     "Its dropout hands its input on, and that is written into afterwards."
     def __init__(self):
         super().__init__()
-        self.a, self.drop, self.b, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Dropout(.5), nn.Conv2d(4, 4, 3,
-                                                                                                        padding=1), nn.Linear(4, 5)
+        self.a, self.drop = nn.Conv2d(3, 4, 3, padding=1), nn.Dropout(.5)
+        self.b, self.head = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 5)
     def forward(self, x):
         x = self.a(x)
         y = self.drop(x)
@@ -403,12 +401,12 @@ def test_a_layer_that_hands_its_input_on():
     for layers in (['drop'], ['a', 'drop']): check_tensor(capture(net, x, layers, 1).acts[-1], net.a(x).detach())
 
 def test_few_channels_are_not_taken_for_a_side():
-    net, x = seeded(lambda: nn.Sequential(nn.Conv2d(3, 14, (3, 5)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                                          nn.Linear(14, 4))), torch.randn(1, 3, 16, 16)
+    net = seeded(lambda: nn.Sequential(nn.Conv2d(3, 14, (3, 5)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                                       nn.Linear(14, 4)))
+    x = torch.randn(1, 3, 16, 16)
     assert capture(net, x, '0', 0).acts.shape == (1, 14, 14, 12)
-    assert as_maps(torch.zeros(1, 56, 56, 96), (224, 224)).shape == (1, 96, 56,
-                                                                     56) and as_maps(torch.zeros(1, 7, 7, 768),
-                                                                                     (224, 224)).shape == (1, 768, 7, 7)
+    assert as_maps(torch.zeros(1, 56, 56, 96), (224, 224)).shape == (1, 96, 56, 56)
+    assert as_maps(torch.zeros(1, 7, 7, 768), (224, 224)).shape == (1, 768, 7, 7)
 
 def test_the_last_layer_depends_on_the_size():
     from torchvision.models import resnet18
@@ -497,8 +495,8 @@ def test_the_last_layer_that_the_target_depends_on():
         assert last_layer(net, x, target) == 'conv'
 
 def test_the_last_layer_of_a_network_that_has_grown():
-    net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                           nn.Linear(4, 2)), torch.randn(1, 3, 16, 16)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    x = torch.randn(1, 3, 16, 16)
     assert last_layer(net, x) == '0'
     net.insert(1, nn.Conv2d(4, 4, 3, padding=1))
     assert last_layer(net, x) == '1'
@@ -533,16 +531,18 @@ def two_heads():
 def test_the_last_layer_that_the_class_depends_on():
     net, x = seeded(two_heads), torch.randn(2, 3, 32, 32)
     assert [last_layer(net, x, k) for k in (0, 1, 2, [3, 4])] == ['a', 'a', 'b', 'b']
-    assert last_layer(net, x, [0, 2]) == 'b' and last_layer(net, x) == {True: 'a',
-                                                                        False: 'b'}[all(net(x).argmax(1) < 2)]
+    assert last_layer(net, x, [0, 2]) == 'b'
+    assert last_layer(net, x) == {True: 'a', False: 'b'}[all(net(x).argmax(1) < 2)]
     assert grad_cam_maps(net, x, last_layer(net, x, 0), 0)[1].any()
 
-@pytest.mark.parametrize('wrap', [lambda out: out, lambda out: {'logits': out}, lambda out: (out, out.sum(1)), lambda out: Scores(out)])
+@pytest.mark.parametrize(
+    'wrap', [lambda out: out, lambda out: {'logits': out}, lambda out: (out, out.sum(1)), lambda out: Scores(out)])
 def test_one_layer_for_the_whole_output_is_looked_for_once(wrap):
     inner, x = seeded(small_net), torch.randn(1, 3, 16, 16)
-    net, target = Net(lambda s, x: wrap(s.m(x)), m=inner), lambda out: getattr(out, 'logits',
-                                                                               out['logits'] if isinstance(out,
-                                                                                                           dict) else out[0] if isinstance(out, tuple) else out)[:, 1]
+    net = Net(lambda s, x: wrap(s.m(x)), m=inner)
+    def target(out):
+        if isinstance(out, dict): return out['logits'][:, 1]
+        return getattr(out, 'logits', out[0] if isinstance(out, tuple) else out)[:, 1]
     assert last_layer(net, x, target) == 'm.4'
     runs = []
     handle = net.register_forward_hook(lambda *a: runs.append(1))
@@ -562,8 +562,8 @@ def test_boxes_are_no_places_of_the_picture():
     from torchvision.ops import roi_align
     def run(s, x):
         return s.fc(s.head(roi_align(s.body(x), [torch.tensor([[0., 0, 16, 16]])] * len(x), 7, .25)).mean((2, 3)))
-    net, x = seeded(lambda: Net(run, body=nn.Sequential(conv(3, 8), conv(8, 8)), head=conv(8, 8, 1),
-                                fc=nn.Linear(8, 5))), torch.randn(1, 3, 64, 64)
+    net = seeded(lambda: Net(run, body=nn.Sequential(conv(3, 8), conv(8, 8)), head=conv(8, 8, 1), fc=nn.Linear(8, 5)))
+    x = torch.randn(1, 3, 64, 64)
     assert last_layer(net, x) == 'body.1' and 'head' not in str(list(map_layers(net, x)))
 
 def test_queries_are_no_places_of_the_picture():
@@ -613,13 +613,13 @@ def test_layers_with_another_number_of_pictures_are_refused():
     m = seeded(small_net)
     mirrored = Net(lambda s, x: s.m(torch.cat([x, x.flip(3)])).view(2, len(x), -1).mean(0), m=m)
     x = torch.randn(3, 3, 16, 16)
-    with pytest.raises(CamError, match=r"the layer 'm.3' gives \(6, 8, 4, 4\) for 3 "
-                                       r"images"): capture(mirrored, x, 'm.3', 0)
+    with pytest.raises(CamError, match=r"the layer 'm.3' gives \(6, 8, 4, 4\) for 3 images"):
+        capture(mirrored, x, 'm.3', 0)
 
 def test_scores_with_a_row_for_each_image_are_refused_in_a_dict_too():
     net, x = Net(lambda s, x: {'logits': s.m(x)}, m=seeded(small_net)), torch.randn(5, 3, 16, 16)
-    with pytest.raises(CamError, match='with a row for each '
-                                       'image'): grad_cam_maps(net, x, 'm.4', lambda out: out['logits'])
+    with pytest.raises(CamError, match='with a row for each image'):
+        grad_cam_maps(net, x, 'm.4', lambda out: out['logits'])
     assert grad_cam_maps(net, x, 'm.4', lambda out: out['logits'].T)[1].shape == (5, 5, 4, 4)
 
 def test_a_network_of_two_precisions_takes_a_batch_of_either():

@@ -12,8 +12,8 @@ from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.guided import (RULES, ReLURule, cascade, guided_backprop, guided_grad_cam, paint, pixel_grad,
-                             rank_correlation, relu_top,
-                             saliency, scramble, signed_image, ssim, strength, unit, unit_mask)
+                             rank_correlation, relu_top, saliency, scramble, signed_image, ssim, strength, unit,
+                             unit_mask)
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import colorize, normalize, upsample
@@ -24,22 +24,19 @@ from test_state import OUTER, Net, state, unchanged
 X4, G4 = torch.tensor([2., -1, 3, -4]), torch.tensor([5., 6, -7, -8])
 WANT = dict(backprop=[5., 0, -7, 0], deconvnet=[5., 6, 0, 0], guided=[5., 0, 0, 0])
 
-CALLS = dict(module=lambda x: nn.ReLU()(x), module_in_place=lambda x: nn.ReLU(True)(x), functional=F.relu,
-             functional_in_place=lambda x: F.relu(x, inplace=True),
-             positional_in_place=lambda x: F.relu(x, True), torch_relu=torch.relu, torch_relu_=torch.relu_,
-             method=lambda x: x.relu(), method_=lambda x: x.relu_(),
-             keyword=lambda x: torch.relu(input=x), relu6_module=lambda x: nn.ReLU6()(x), relu6=F.relu6,
-             hardtanh=lambda x: F.hardtanh(x, 0, 6),
-             hardtanh_=lambda x: F.hardtanh_(x, 0., 6.), clamp=lambda x: x.clamp(min=0),
-             clamp_positional=lambda x: torch.clamp(x, 0), clamp_=lambda x: x.clamp_(0),
-             clamp_to_6=lambda x: x.clamp(0, 6), clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0),
-             clamp_min=lambda x: x.clamp_min(0), clamp_min_=lambda x: x.clamp_min_(0.),
-             clamp_tensor=lambda x: x.clamp(min=torch.tensor(0.)),
-             clamp_tensors=lambda x: torch.clamp(x, torch.zeros(1), torch.tensor(6.)),
-             clamp_out=lambda x: torch.clamp(x, min=0, out=None), threshold=lambda x: F.threshold(x, 0, 0),
-             threshold_module=lambda x: nn.Threshold(0., 0)(x),
-             threshold_in_place=lambda x: nn.Threshold(0, 0, True)(x), threshold_=lambda x: F.threshold_(x, 0, 0),
-             torch_threshold=lambda x: torch.threshold(x, 0, 0))
+CALLS = dict(
+    module=lambda x: nn.ReLU()(x), module_in_place=lambda x: nn.ReLU(True)(x), functional=F.relu,
+    functional_in_place=lambda x: F.relu(x, inplace=True), positional_in_place=lambda x: F.relu(x, True),
+    torch_relu=torch.relu, torch_relu_=torch.relu_, method=lambda x: x.relu(), method_=lambda x: x.relu_(),
+    keyword=lambda x: torch.relu(input=x), relu6_module=lambda x: nn.ReLU6()(x), relu6=F.relu6,
+    hardtanh=lambda x: F.hardtanh(x, 0, 6), hardtanh_=lambda x: F.hardtanh_(x, 0., 6.), clamp=lambda x: x.clamp(min=0),
+    clamp_positional=lambda x: torch.clamp(x, 0), clamp_=lambda x: x.clamp_(0), clamp_to_6=lambda x: x.clamp(0, 6),
+    clip=lambda x: x.clip(min=0), clip_=lambda x: x.clip_(0), clamp_min=lambda x: x.clamp_min(0),
+    clamp_min_=lambda x: x.clamp_min_(0.), clamp_tensor=lambda x: x.clamp(min=torch.tensor(0.)),
+    clamp_tensors=lambda x: torch.clamp(x, torch.zeros(1), torch.tensor(6.)),
+    clamp_out=lambda x: torch.clamp(x, min=0, out=None), threshold=lambda x: F.threshold(x, 0, 0),
+    threshold_module=lambda x: nn.Threshold(0., 0)(x), threshold_in_place=lambda x: nn.Threshold(0, 0, True)(x),
+    threshold_=lambda x: F.threshold_(x, 0, 0), torch_threshold=lambda x: torch.threshold(x, 0, 0))
 
 def back(call, rule, x=X4, g=G4):
     "What comes back to `x` through a ReLU call under a rule."
@@ -78,7 +75,8 @@ class Kept(Dropped):
     def forward(self, x): return self.head(self.b(self.a(x).relu()).relu().mean((2, 3)))
 
 @pytest.mark.parametrize('rule', RULES)
-@pytest.mark.parametrize('call', [F.relu_, torch.relu_, torch.Tensor.relu_, nn.ReLU(True), lambda x: F.relu(x, inplace=True), lambda x: x.clamp_(min=0)])
+@pytest.mark.parametrize('call', [F.relu_, torch.relu_, torch.Tensor.relu_, nn.ReLU(True),
+                                  lambda x: F.relu(x, inplace=True), lambda x: x.clamp_(min=0)])
 def test_a_relu_in_place_whose_result_is_dropped(call, rule):
     net, twin = Dropped(call).eval(), Kept(call).eval()
     with ReLURule(rule): got = grads(net)
@@ -89,13 +87,12 @@ def test_a_relu_in_place_whose_result_is_dropped(call, rule):
 def test_at_zero_a_relu_is_shut():
     zero, one = torch.zeros(1), torch.ones(1)
     for call in ('functional', 'clamp', 'relu6'):
-        assert back(CALLS[call], 'backprop', zero, one) == 0 and back(CALLS[call], 'guided', zero,
-                                                                      one) == 0 and back(CALLS[call], 'deconvnet', zero,
-                                                                                         one) == 1
+        assert back(CALLS[call], 'backprop', zero, one) == 0 and back(CALLS[call], 'guided', zero, one) == 0
+        assert back(CALLS[call], 'deconvnet', zero, one) == 1
 
-@pytest.mark.parametrize('call', [lambda x: x.clamp(-1, 1), lambda x: x.clamp(max=0), lambda x: F.hardtanh(x), lambda x: x.clamp(min=.5),
-                                  lambda x: x.clamp(min=torch.zeros(4)),
-                                  lambda x: (x * 10).long().clamp(min=0).float() + x])
+@pytest.mark.parametrize('call', [
+    lambda x: x.clamp(-1, 1), lambda x: x.clamp(max=0), lambda x: F.hardtanh(x), lambda x: x.clamp(min=.5),
+    lambda x: x.clamp(min=torch.zeros(4)), lambda x: (x * 10).long().clamp(min=0).float() + x])
 def test_other_clamps_are_left_alone(call):
     leaf = X4.clone().requires_grad_()
     with pytest.raises(CamError, match='met no ReLU'):
@@ -103,8 +100,8 @@ def test_other_clamps_are_left_alone(call):
     check_tensor(torch.autograd.grad(out, leaf, G4)[0], torch.autograd.grad(call(leaf * 1), leaf, G4)[0])
 
 def test_two_layers_by_hand():
-    # x = (1, 2) -> h = (1-2, 1+2) = (-1, 3) -> relu (0, 3) -> score = -5*0 + 2*3;  and a second unit -4*3 that speaks
-    # against
+    # x = (1, 2) -> h = (1-2, 1+2) = (-1, 3) -> relu (0, 3) -> score = -5*0 + 2*3;
+    # and a second unit -4*3 that speaks against
     net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
     with torch.no_grad():
         net[0].weight.copy_(torch.tensor([[1., -1], [1, 1]]))
@@ -154,9 +151,8 @@ def test_the_innermost_rule_counts():
         with ReLURule('backprop'): inner = grads(net)
         again = grads(net)
     with ReLURule('guided'): want = grads(net)
-    assert torch.equal(inner, grads(net)) and torch.equal(outer, want) and torch.equal(again,
-                                                                                       want) and not torch.equal(inner,
-                                                                                                                 want)
+    assert torch.equal(inner, grads(net)) and torch.equal(outer, want) and torch.equal(again, want)
+    assert not torch.equal(inner, want)
 
 def test_a_rule_can_be_used_again():
     net, mode = small(), ReLURule('guided')
@@ -216,17 +212,17 @@ def test_other_activations_are_named_once():
         guided_backprop(net, XS, 1)
     assert len(said) == 1 and 'gelu, silu keep the ordinary gradient' in str(said[0].message)
 
-@pytest.mark.parametrize('other, name', [(lambda x: F.threshold(x, .1, 0), 'threshold'), (nn.Threshold(0, -1), 'threshold'), (nn.Hardtanh(), 'hardtanh'),
-                                         (lambda x: F.elu_(x * 1), 'elu'),
-                                         (torch.jit.script(nn.ReLU()), 'a scripted part')])
+@pytest.mark.parametrize('other, name', [
+    (lambda x: F.threshold(x, .1, 0), 'threshold'), (nn.Threshold(0, -1), 'threshold'), (nn.Hardtanh(), 'hardtanh'),
+    (lambda x: F.elu_(x * 1), 'elu'), (torch.jit.script(nn.ReLU()), 'a scripted part')])
 def test_an_activation_that_no_rule_reaches_is_named(other, name):
     class Mixed(nn.Sequential):
         def __init__(self):
             super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
             self.other = other
         def forward(self, x): return self.other(self[2](self[1](self[0](x)))).mean((2, 3))
-    with pytest.warns(UserWarning, match=f'{name} keeps the ordinary gradient, only the 1 ReLU '
-                                         'call'): guided_backprop(Mixed(), XS, 1)
+    with pytest.warns(UserWarning, match=f'{name} keeps the ordinary gradient, only the 1 ReLU call'):
+        guided_backprop(Mixed(), XS, 1)
 
 @pytest.mark.parametrize('make', [nn.SiLU, nn.GELU, nn.Hardswish, nn.ELU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.Identity])
 def test_a_network_without_relus(make):
@@ -247,8 +243,8 @@ class Smooth(nn.Sequential):
     def forward(self, x): return F.gelu(super().forward(x))
 
 def test_the_message_names_what_the_network_has_instead():
-    with pytest.raises(CamError, match="^Guided backprop: the 'guided' rule met no "
-                                       "ReLU") as e: guided_backprop(Smooth(), XS, 1)
+    with pytest.raises(CamError, match="^Guided backprop: the 'guided' rule met no ReLU") as e:
+        guided_backprop(Smooth(), XS, 1)
     assert 'SiLU, gelu keep the ordinary gradient' in str(e.value)
 
 def test_the_rule_by_itself_asks_whether_the_model_ran_inside():
@@ -310,8 +306,8 @@ def test_relu6_networks():
     "Captum knows nn.ReLU only: on MobileNetV2 it returns the ordinary gradient."
     net, x = build('mobilenet_v2'), torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     plain = saliency(net, x, 3)
-    assert off(captum(GuidedBackprop, not_in_place(net), x, 3), plain) < 1e-5 and off(guided_backprop(net, x, 3),
-                                                                                      plain) > .1
+    assert off(captum(GuidedBackprop, not_in_place(net), x, 3), plain) < 1e-5
+    assert off(guided_backprop(net, x, 3), plain) > .1
 
 # ---- channels and neurons
 A = torch.tensor([[[[1., 2], [3, 4]], [[0, 9], [5, 0]]], [[[7, 0], [0, 0]], [[1, 1], [1, 1]]]])
@@ -335,7 +331,9 @@ def test_a_channel_may_be_whatever_a_target_may_be(kind):
     check_tensor(saliency(small(), XS, unit('2', kind(3))), saliency(small(), XS, unit('2', 3)))
     check_tensor(guided_backprop(small(), XS, kind(3)), guided_backprop(small(), XS, 3))
 
-@pytest.mark.parametrize('channel', [True, 1.5, 'a', np.bool_(True), np.float32(1), torch.tensor(1.), torch.tensor(True), [0, 1], torch.tensor([0, 1]), (0, True, 1), (0, 1.5, 1), (0, 'a', 1)])
+@pytest.mark.parametrize('channel', [True, 1.5, 'a', np.bool_(True), np.float32(1), torch.tensor(1.),
+                                     torch.tensor(True), [0, 1], torch.tensor([0, 1]), (0, True, 1), (0, 1.5, 1),
+                                     (0, 'a', 1)])
 def test_what_is_no_channel(channel):
     with pytest.raises(CamError, match='must be None, an int, or a neuron'): unit_mask(A, channel)
 
@@ -366,7 +364,8 @@ def test_batch_equals_loop(method):
     net = small()
     want = torch.cat([method(net, x[None], target=t) for x, t in zip(XS, (0, 4, 2))])
     check_tensor(method(net, XS, target=[0, 4, 2]), want)
-    for target in (torch.tensor([0, 4, 2]), lambda out: out[range(3), [0, 4, 2]]): check_tensor(method(net, XS, target=target), want)
+    for target in (torch.tensor([0, 4, 2]), lambda out: out[range(3), [0, 4, 2]]):
+        check_tensor(method(net, XS, target=target), want)
     top = net(XS).argmax(1)
     check_tensor(method(net, XS), method(net, XS, target=top))
 
@@ -432,45 +431,29 @@ def test_dtypes(net, x):
 # ---- bad input
 NAN = torch.full((1, 3, 4, 4), float('nan'))
 BAD = [
-    ('unknown rule',              lambda n, x: ReLURule('gided'),
-     ["'gided'", "'guided'"]),
-    ('class out of range',        lambda n, x: guided_backprop(n, x, 5),
-     ['Guided backprop', 'class 5', '0 to 4']),
-    ('one target for two '
-     'images', lambda n, x: saliency(n, x, [1]),                                  ['Saliency', '2 images', '1 target']),
+    ('unknown rule',              lambda n, x: ReLURule('gided'), ["'gided'", "'guided'"]),
+    ('class out of range',        lambda n, x: guided_backprop(n, x, 5), ['Guided backprop', 'class 5', '0 to 4']),
+    ('one target for two images', lambda n, x: saliency(n, x, [1]), ['Saliency', '2 images', '1 target']),
     ('unknown layer',             lambda n, x: guided_backprop(n, x, unit('aa')),                    ["'aa'", "'a'"]),
-    ('layer that runs '
-     'twice',     lambda n, x: guided_backprop(n, x, unit('relu')),                  ["'relu'", 'more than once']),
-    ('channel out of range',      lambda n, x: saliency(n, x, unit('a', 6)),
-     ['channel 6', '(2, 6, 6, 6)']),
-    ('negative channel',          lambda n, x: saliency(n, x, unit('a', -1)),
-     ['channel -1', 'out of range']),
-    ('neuron out of range',       lambda n, x: saliency(n, x, unit('a', (0, 6, 0))),
-     ['(0, 6, 0)', 'out of range']),
-    ('half a neuron',             lambda n, x: saliency(n, x, unit('a', (0, 1))),
-     ['(0, 1)', '(channel, row, column)']),
+    ('layer that runs twice',     lambda n, x: guided_backprop(n, x, unit('relu')), ["'relu'", 'more than once']),
+    ('channel out of range',      lambda n, x: saliency(n, x, unit('a', 6)), ['channel 6', '(2, 6, 6, 6)']),
+    ('negative channel',          lambda n, x: saliency(n, x, unit('a', -1)), ['channel -1', 'out of range']),
+    ('neuron out of range',       lambda n, x: saliency(n, x, unit('a', (0, 6, 0))), ['(0, 6, 0)', 'out of range']),
+    ('half a neuron',             lambda n, x: saliency(n, x, unit('a', (0, 1))), ['(0, 1)', '(channel, row, column)']),
     ('channel is no number',      lambda n, x: saliency(n, x, unit('a', 1.5)),               ['1.5', 'int']),
     ('channel is a bool',         lambda n, x: saliency(n, x, unit('a', True)),              ['True', 'int']),
     ('whole map of a neuron',     lambda n, x: saliency(n, x, unit('a', (0, 1, 1), whole=True)), ['whole=True']),
-    ('no batch axis',             lambda n, x: guided_backprop(n, x[0]),
-     ['(3, 12, 12)', 'x[None]']),
-    ('not a tensor',              lambda n, x: guided_backprop(n, 'cat.jpg'),
-     ['str', 'not a tensor']),
-    ('whole numbers',             lambda n, x: guided_backprop(n, x.long()),
-     ['int64', 'float']),
+    ('no batch axis',             lambda n, x: guided_backprop(n, x[0]), ['(3, 12, 12)', 'x[None]']),
+    ('not a tensor',              lambda n, x: guided_backprop(n, 'cat.jpg'), ['str', 'not a tensor']),
+    ('whole numbers',             lambda n, x: guided_backprop(n, x.long()), ['int64', 'float']),
     ('NaN',                       lambda n, x: guided_backprop(n, x * float('nan')),                 ['nan']),
-    ('not a model',               lambda n, x: guided_backprop(lambda x: x, x),
-     ['function', 'not a torch module']),
-    ('drawing NaN',               lambda n, x: signed_image(NAN),
-     ['(1, 3, 4, 4)', 'finite']),
+    ('not a model',               lambda n, x: guided_backprop(lambda x: x, x), ['function', 'not a torch module']),
+    ('drawing NaN',               lambda n, x: signed_image(NAN), ['(1, 3, 4, 4)', 'finite']),
     ('drawing a map',             lambda n, x: signed_image(x[0]),                                   ['(3, 12, 12)']),
-    ('percentile 0',              lambda n, x: signed_image(x, 0),
-     ['clip is 0', 'percentile']),
+    ('percentile 0',              lambda n, x: signed_image(x, 0), ['clip is 0', 'percentile']),
     ('percentile 101',            lambda n, x: signed_image(x, 101),                                 ['101']),
-    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'),
-     ['a str', 'not a function']),
-    ('negative layers',           lambda n, x: paint(n, x, scrambled=-1),
-     ['-1', '0 or more']),
+    ('unknown painter',           lambda n, x: paint(n, x, 'gided_backprop'), ['a str', 'not a function']),
+    ('negative layers',           lambda n, x: paint(n, x, scrambled=-1), ['-1', '0 or more']),
     ('cascade of no such layer',  lambda n, x: list(cascade(n, ['zz'])),                             ["'zz'"]),
 ]
 
@@ -483,8 +466,8 @@ def test_bad_input(net, x, what, call, words):
 
 def test_relu_top():
     for args, want in {('relu',): float('inf'), ('relu6',): 6, ('silu',): None, ('clamp', 0, 1): 1,
-                       ('hardtanh', 0., 6.): 6,
-                       ('hardtanh',): None, ('clamp', 0, 0): None, ('clamp', None, 6): None}.items():
+                       ('hardtanh', 0., 6.): 6, ('hardtanh',): None, ('clamp', 0, 0): None,
+                       ('clamp', None, 6): None}.items():
         assert relu_top(args[0], (X4, *args[1:]), {}) == want
     assert relu_top('clamp', (X4,), dict(min=0, out=X4)) is None
 
@@ -517,7 +500,8 @@ def test_rank_correlation_by_hand():
 
 @pytest.mark.parametrize('values', [2, 5, 10**6])   # how many there are: many ties, or hardly any
 def test_rank_correlation_with_ties(values):
-    a, b = ((torch.rand(3, 2, 30, 40, generator=torch.Generator().manual_seed(i)) * values).round() - values / 2 for i in range(2))
+    a, b = ((torch.rand(3, 2, 30, 40, generator=torch.Generator().manual_seed(i)) * values).round() - values / 2
+            for i in range(2))
     b = a + b
     want = [spearmanr(p.flatten(), q.flatten()).statistic for p, q in zip(a.numpy(), b.numpy())]
     check_tensor(rank_correlation(a, b), torch.tensor(want).float(), rtol=0, atol=1e-6)
@@ -535,7 +519,8 @@ def test_ssim_is_as_others_compute_it():
     a, b = torch.rand(2, 1, 1, 7, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     u, v = a.flatten(), b.flatten()
     cov = torch.cov(torch.stack([u, v]))
-    want = (2 * u.mean() * v.mean() + 1e-4) * (2 * cov[0, 1] + 9e-4) / ((u.mean()**2 + v.mean()**2 + 1e-4) * (cov[0, 0] + cov[1, 1] + 9e-4))
+    want = ((2 * u.mean() * v.mean() + 1e-4) * (2 * cov[0, 1] + 9e-4)
+            / ((u.mean()**2 + v.mean()**2 + 1e-4) * (cov[0, 0] + cov[1, 1] + 9e-4)))
     check_tensor(ssim(a, b), want[None])
 
 def test_scramble_keeps_the_sizes_of_the_weights():
@@ -580,7 +565,8 @@ def drawn(r): return signed_image(r) if r.ndim == 4 else colorize(normalize(r))
 def pets():
     net = load_pets()
     shots = [scene(900_000 + i) for i in range(12)]
-    return net, torch.stack([net.transform(s) for s in shots]), torch.tensor([net.vocab.index(s.species[0]) for s in shots])
+    y = torch.tensor([net.vocab.index(s.species[0]) for s in shots])
+    return net, torch.stack([net.transform(s) for s in shots]), y
 
 @pytest.fixture(scope='module')
 def trained(pets): return {k: f(*pets) for k, f in METHODS.items()}
@@ -597,7 +583,8 @@ def test_sanity_check_of_the_weights(pets, trained, seed):
     for name in ('1', '0.7'):
         s = alike({k: f(models[name], x, y) for k, f in METHODS.items()}, trained)
         assert min(s['guided']) > .7, f'guided backprop after {name}: {s}'
-        assert s['gradient'][0] < .4 and s['grad_cam'][0] < .5 and s['guided'][0] > s['grad_cam'][0] + .3 and s['guided'][0] > s['gradient'][0] + .3, f'{name}: {s}'
+        assert s['gradient'][0] < .4 and s['grad_cam'][0] < .5, f'{name}: {s}'
+        assert s['guided'][0] > s['grad_cam'][0] + .3 and s['guided'][0] > s['gradient'][0] + .3, f'{name}: {s}'
         assert s['guided'][1] > max(s['gradient'][1], s['grad_cam'][1]) + .25, f'{name}: {s}'
     # with nothing learned left, it falls too
     assert alike({k: f(models['0.0'], x, y) for k, f in METHODS.items()}, trained)['guided'][0] < .4

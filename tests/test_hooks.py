@@ -248,8 +248,8 @@ def test_get_layer_by_either_name_of_a_shared_module():
 
 @pytest.mark.parametrize('layer, told', [
     ('layr4', "ResNet has no layer 'layr4'. Did you mean.*'layer4'"), ('layer4.7', "'layer4.1'"), ('', "no layer ''"),
-    (nn.ReLU(), 'this ReLU is not part of the ResNet'), (['layer4'], 'neither a name nor a '
-                                                                     'module'), (4, 'neither'), (None, 'neither')])
+    (nn.ReLU(), 'this ReLU is not part of the ResNet'), (['layer4'], 'neither a name nor a module'), (4, 'neither'),
+    (None, 'neither')])
 def test_get_layer_errors(resnet, layer, told):
     with pytest.raises(CamError, match=told): get_layer(resnet, layer)
 
@@ -274,8 +274,8 @@ def test_feature_layers_leave_out_what_runs_twice_and_what_hands_on():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5,
-                                                                                                    1), nn.ReLU(), nn.MaxPool2d(2)
+            self.conv1, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1)
+            self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
             self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
         def forward(self, x):
             x = self.pool(self.relu(self.conv1(x)))
@@ -305,7 +305,8 @@ def test_feature_layers_change_nothing(outer):
     assert [m.training for m in net.modules()] == modes and hooks_left(net) == 0
     assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
 
-@pytest.mark.parametrize('bad, told', [(X[0], r'\(3, 64, 64\)'), (X[:0], r'\(0, 3, 64, 64\)'), ('cat.jpg', 'a str'), (None, 'NoneType')])
+@pytest.mark.parametrize(
+    'bad, told', [(X[0], r'\(3, 64, 64\)'), (X[:0], r'\(0, 3, 64, 64\)'), ('cat.jpg', 'a str'), (None, 'NoneType')])
 def test_feature_layers_want_a_batch(resnet, bad, told):
     with pytest.raises(CamError, match=told): feature_layers(resnet, bad)
 

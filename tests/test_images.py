@@ -22,8 +22,9 @@ def same(got, want, tol):
     assert a.shape == want.shape
     assert np.abs(a - want).max() <= tol
 
-@pytest.mark.parametrize('fmt,kw,tol', [('PNG', {}, 0), ('BMP', {}, 0), ('TIFF', {}, 0), ('WEBP', dict(lossless=True), 0),
-                                        ('JPEG', dict(quality=95, subsampling=0), 12), ('WEBP', dict(quality=95), 12)])
+@pytest.mark.parametrize('fmt,kw,tol', [('PNG', {}, 0), ('BMP', {}, 0), ('TIFF', {}, 0),
+                                        ('WEBP', dict(lossless=True), 0), ('JPEG', dict(quality=95, subsampling=0), 12),
+                                        ('WEBP', dict(quality=95), 12)])
 def test_formats(fmt, kw, tol): same(open_image(packed(smooth(), fmt, **kw)), smooth(), tol)
 
 def test_sources(tmp_path):
@@ -51,8 +52,8 @@ def test_16_bit_grey_keeps_its_range(fmt):
 def test_16_bit_rgb_png():
     rows = b''.join(b'\0' + struct.pack('>9H', *[c * 257 for c in (255, 0, 0, 0, 128, 0, 7, 8, 9)]) for _ in range(2))
     chunk = lambda t, d: struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
-    data = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', 3, 2, 16, 2, 0, 0, 0)) + chunk(b'IDAT',
-                                                                                                     zlib.compress(rows)) + chunk(b'IEND', b'')
+    data = (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', 3, 2, 16, 2, 0, 0, 0))
+            + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
     same(open_image(data), np.array([[(255, 0, 0), (0, 128, 0), (7, 8, 9)]] * 2), 0)
 
 def test_float_tiff_by_its_own_range():
@@ -124,8 +125,8 @@ def test_no_image(tmp_path):
 def test_decompression_bomb():
     chunk = lambda t, d: struct.pack('>I', len(d)) + t + d + struct.pack('>I', zlib.crc32(t + d))
     def png(w, h):
-        return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', w, h, 8, 2, 0, 0, 0)) + chunk(b'IDAT',
-                                                                                                        zlib.compress(bytes(1000))) + chunk(b'IEND', b'')
+        return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>2I5B', w, h, 8, 2, 0, 0, 0))
+                + chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b''))
     refused(png(60000, 60000), 'bomb')
     refused(png(10000, 9000), '10000×9000', 'limit')
 

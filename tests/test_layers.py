@@ -25,7 +25,8 @@ def test_map_layers_of_a_resnet(resnet):
                                            ('mobilenet_v3_small', 'features.12', 17),
                                            ('densenet121', 'features.norm5', 21)])
 def test_map_layers_are_what_a_hook_sees(name, last, n):
-    net = getattr(tvm, name)(weights=None, **(dict(init_weights=False, aux_logits=False) if name == 'googlenet' else {})).eval()
+    options = dict(init_weights=False, aux_logits=False) if name == 'googlenet' else {}
+    net = getattr(tvm, name)(weights=None, **options).eval()
     got = map_layers(net, X)
     assert list(got)[-1] == last and len(got) == n
     with torch.no_grad(), Hooks([get_layer(net, k) for k in got]) as hs: net(X)
@@ -52,8 +53,8 @@ def test_map_layers_leave_out_what_runs_twice_and_what_hands_on():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv1, self.conv2, self.relu, self.pool = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5,
-                                                                                                    1), nn.ReLU(), nn.MaxPool2d(2)
+            self.conv1, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1)
+            self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
             self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
         def forward(self, x):
             x = self.pool(self.relu(self.conv1(x)))
@@ -71,10 +72,9 @@ def test_map_layers_of_an_oblong_picture(resnet):
 class Tiles(nn.Module):
     "Looks at the four quarters of a picture, one behind the other in the batch, and at the whole afterwards."
     def __init__(self):
-        super().__init__(); self.first, self.each, self.whole, self.fc = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4,
-                                                                                                       1), nn.Conv2d(4,
-                                                                                                                     5,
-                                                                                                                     1), nn.Linear(5, 2)
+        super().__init__()
+        self.first, self.each = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 1)
+        self.whole, self.fc = nn.Conv2d(4, 5, 1), nn.Linear(5, 2)
     def forward(self, x):
         tiles = torch.cat([t for rows in self.first(x).chunk(2, 2) for t in rows.chunk(2, 3)])
         a, b, c, d = self.each(tiles).chunk(4)
@@ -122,9 +122,8 @@ def test_map_layers_change_nothing_when_the_model_raises(error):
     with pytest.raises(type(error)): map_layers(net, torch.zeros(1, 3, 2, 2))
     assert hooks_left(net) == 0 and net.training and net.lin.training
 
-@pytest.mark.parametrize('bad, told', [(X[0], r'shape \(3, 64, 64\)'), (X[:0], r'shape \(0, 3, 64, '
-                                                                               r'64\)'), ('cat.jpg', 'is a str'),
-                                                                               (None, 'is a NoneType')])
+@pytest.mark.parametrize('bad, told', [(X[0], r'shape \(3, 64, 64\)'), (X[:0], r'shape \(0, 3, 64, 64\)'),
+                                       ('cat.jpg', 'is a str'), (None, 'is a NoneType')])
 def test_map_layers_want_a_batch(resnet, bad, told):
     with pytest.raises(CamError, match=told): map_layers(resnet, bad)
 
@@ -138,19 +137,18 @@ class Tall(nn.Module):
     "Pools along the height alone, as networks that read lines of text or sound do."
     def __init__(self):
         super().__init__()
-        self.conv, self.pool, self.deep, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d((2, 1)), nn.Conv2d(8, 8,
-                                                                                                                  3,
-                                                                                                                  padding=1), nn.Linear(8, 4)
+        self.conv, self.pool = nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d((2, 1))
+        self.deep, self.fc = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 4)
     def forward(self, x): return self.fc(self.deep(self.pool(self.conv(x))).mean((2, 3)))
 
 @pytest.mark.parametrize('size', [224, 384])   # at 384 the first stage puts out (96,96,96)
 def test_the_network_says_which_axis_its_channels_are(size):
     swin, x = tvm.swin_t(weights=None), torch.zeros(1, 3, size, size)
     both = map_layers(swin, x)
-    assert both['features.1'] == (96, size // 4, size // 4) and both['features.3.0'] == (192, size // 8,
-                                                                                         size // 8) and len(both) == 20
+    assert both['features.1'] == (96, size // 4, size // 4) and both['features.3.0'] == (192, size // 8, size // 8)
+    assert len(both) == 20
 
 def test_maps_of_another_aspect_than_the_picture():
-    assert map_layers(Tall(), torch.zeros(1, 3, 64, 256)) == {'conv': (8, 64, 256), 'pool': (8, 32, 256),
-                                                              'deep': (8, 32, 256)}
+    got = map_layers(Tall(), torch.zeros(1, 3, 64, 256))
+    assert got == {'conv': (8, 64, 256), 'pool': (8, 32, 256), 'deep': (8, 32, 256)}
 

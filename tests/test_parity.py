@@ -65,12 +65,11 @@ def lively(net, x, layer):
 # ---- Captum: every family, the last layer and one in the middle
 
 NETS = [('alexnet', 96, 'features.5'), ('vgg11', 64, 'features.9'), ('vgg13_bn', 64, 'features.19'),
-        ('resnet18', 64, 'layer2'),
-        ('resnet50', 64, 'layer3.2'), ('resnext50_32x4d', 64, 'layer3'), ('densenet121', 64, 'features.denseblock3'),
-        ('googlenet', 64, 'inception4b'), ('inception_v3', 128, 'Mixed_6b'), ('mobilenet_v2', 64, 'features.10'),
-        ('mobilenet_v3_small', 64, 'features.6'),
-        ('mobilenet_v3_large', 64, 'features.9'), ('efficientnet_b0', 64, 'features.4'),
-        ('efficientnet_v2_s', 64, 'features.4'),
+        ('resnet18', 64, 'layer2'), ('resnet50', 64, 'layer3.2'), ('resnext50_32x4d', 64, 'layer3'),
+        ('densenet121', 64, 'features.denseblock3'), ('googlenet', 64, 'inception4b'),
+        ('inception_v3', 128, 'Mixed_6b'), ('mobilenet_v2', 64, 'features.10'),
+        ('mobilenet_v3_small', 64, 'features.6'), ('mobilenet_v3_large', 64, 'features.9'),
+        ('efficientnet_b0', 64, 'features.4'), ('efficientnet_v2_s', 64, 'features.4'),
         ('shufflenet_v2_x1_0', 64, 'stage3'), ('squeezenet1_1', 64, 'features.7'), ('mnasnet0_5', 64, 'layers.10'),
         ('convnext_tiny', 64, 'features.5'), ('regnet_y_400mf', 64, 'trunk_output.block2'),
         ('regnet_x_400mf', 64, 'trunk_output.block3')]
@@ -85,8 +84,8 @@ def test_captum(name, size, middle):
 # ---- pytorch-grad-cam and torch-cam, where they are right
 
 @pytest.mark.parametrize('other', [pgc, torch_cam])
-@pytest.mark.parametrize('name, layers', [('resnet18', ['layer4', 'layer2', 'layer4.0.downsample']), ('vgg11', ['features.19', 'features.20']),
-                                          ('mobilenet_v2', ['features.18']),
+@pytest.mark.parametrize('name, layers', [('resnet18', ['layer4', 'layer2', 'layer4.0.downsample']),
+                                          ('vgg11', ['features.19', 'features.20']), ('mobilenet_v2', ['features.18']),
                                           ('efficientnet_b0', ['features.8', 'features.3'])])
 def test_the_others_where_they_are_right(other, name, layers):
     net, x = build(name, num_classes=20), torch.randn(3, 3, 64, 64)
@@ -104,10 +103,11 @@ def without_in_place(net):
         return nn.Sequential(net.features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.classifier)
     return net
 
-@pytest.mark.parametrize('name, layer', [('vgg11', 'features.18'), ('vgg11_bn', 'features.26'), ('densenet121', 'features.norm5')])
+@pytest.mark.parametrize('name, layer',
+                         [('vgg11', 'features.18'), ('vgg11_bn', 'features.26'), ('densenet121', 'features.norm5')])
 def test_in_front_of_an_in_place_relu(name, layer):
-    """A ReLU that works in place overwrites the very tensor a hook has kept, so two libraries multiply the gradient in front
-    of the ReLU with activations from behind it. Captum and this library hand a clone on."""
+    """A ReLU that works in place overwrites the very tensor a hook has kept, so two libraries multiply the gradient in
+    front of the ReLU with activations from behind it. Captum and this library hand a clone on."""
     net, x = build(name, num_classes=20), torch.randn(2, 3, 64, 64)
     target = lively(net, x, layer)
     plain = without_in_place(net)
@@ -129,8 +129,9 @@ def test_in_front_of_a_residual_addition():
     assert off(torch_cam(net, x, layer, target), truth) > .05
 
 def test_one_target_for_three_images():
-    """pytorch-grad-cam pairs targets and images with zip, so images without a partner get no gradient and a black map. torch-cam takes one
-    int for all, and says so if a list is too short. Here an int is for all, and a list of another length is an error."""
+    """pytorch-grad-cam pairs targets and images with zip, so images without a partner get no gradient and a black map.
+    torch-cam takes one int for all, and says so if a list is too short. Here an int is for all, and a list of another
+    length is an error."""
     net, x = build('resnet18', num_classes=20), torch.randn(3, 3, 64, 64)
     A, g = capture(net, x, 'layer4', lambda out: out.T)[1:]
     k = grad_cam(A, g).amax((2, 3)).amin(1).argmax().item()  # a class with a map for every image
@@ -153,13 +154,11 @@ def test_a_stage_given_as_it_is():
         assert len(cam.activations_and_grads.activations) == len(net.layer4) == 2
     assert capture(net, x, net.layer4).acts.shape == (1, 512, 2, 2)
 
-@pytest.mark.parametrize('other, moves, ends_in_eval, '
-                         'leaves_grad', [(pgc, False, True, True), (torch_cam, True, False, False), (captum, True, False, False)])
+@pytest.mark.parametrize('other, moves, ends_in_eval, leaves_grad',
+                         [(pgc, False, True, True), (torch_cam, True, False, False), (captum, True, False, False)])
 def test_in_train_mode(other, moves, ends_in_eval, leaves_grad):
     """What each does to a network that is still in training: running averages moved, the mode changed for good,
-    gradients left.
-
-    Here: none of them."""
+    gradients left. Here: none of them."""
     def state(net):
         return (net.bn1.running_mean.any().item(), not net.training, any(p.grad is not None for p in net.parameters()))
     x = torch.randn(3, 3, 64, 64)
@@ -173,7 +172,8 @@ def test_in_train_mode(other, moves, ends_in_eval, leaves_grad):
 # ---- every classifier of torchvision up to 100 million parameters
 
 SIZES = dict(alexnet=96, inception_v3=128, maxvit_t=224)
-SMALL = [n for n in list_models(module=torchvision.models) if get_model_weights(n).DEFAULT.meta['num_params'] <= 100_000_000]
+SMALL = [n for n in list_models(module=torchvision.models)
+         if get_model_weights(n).DEFAULT.meta['num_params'] <= 100_000_000]
 
 def test_there_are_many():
     assert len(SMALL) > 60 and {'vit_b_16', 'swin_t', 'maxvit_t', 'convnext_tiny', 'alexnet'} <= set(SMALL)

@@ -29,13 +29,13 @@ def state(model, *tensors):
     mods = list(model.modules())
     held = [*model.parameters(), *model.buffers(), *tensors]
     return dict(hooks=[[list(getattr(m, k)) for k in HOOKS] for m in mods], training=[m.training for m in mods],
-                wants_grad=[t.requires_grad for t in held], grads=[None if t.grad is None else t.grad.tolist() for t in held],
+                wants_grad=[t.requires_grad for t in held],
+                grads=[None if t.grad is None else t.grad.tolist() for t in held],
                 values=[t.tolist() for t in held], versions=[t._version for t in held if not t.is_inference()],
-                ids=[id(t) for t in held],
-                names=list(model.state_dict()), rng=torch.get_rng_state().tolist(),
+                ids=[id(t) for t in held], names=list(model.state_dict()), rng=torch.get_rng_state().tolist(),
                 modes=(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled('cpu'),
-                       torch.is_autocast_cache_enabled(),
-                       torch.get_default_dtype(), torch.is_deterministic_algorithms_warn_only_enabled()))
+                       torch.is_autocast_cache_enabled(), torch.get_default_dtype(),
+                       torch.is_deterministic_algorithms_warn_only_enabled()))
 
 @pytest.fixture
 def net():
@@ -70,7 +70,8 @@ def test_success(net, x, outer, training):
     with OUTER[outer]():
         unchanged(net, x, lambda: both(net, x))
         got = capture(net, x, 'b', 1)
-    assert not got.acts.requires_grad and not got.grads.requires_grad and not got.out.requires_grad and not got.acts.is_inference()
+    assert not got.acts.requires_grad and not got.grads.requires_grad and not got.out.requires_grad
+    assert not got.acts.is_inference()
     if outer != 'autocast': assert all(torch.equal(a, b) for a, b in zip(got, want))
 
 def test_train_mode_means_eval_for_the_call(net, x):
@@ -165,13 +166,10 @@ def test_in_place_first_layer_spares_the_batch(x):
 
 # ---- failure
 
-FAIL = {'unknown layer': dict(layers='bb'), 'class out of range': dict(target=5), 'two targets for '
-                                                                                  'three': dict(target=[1]),
-        'layer that runs '
-        'twice': dict(layers='relu'), 'not spatial': dict(layers='head'), 'target function that '
-                                                                          'raises': dict(target=lambda out: out[:, 9]),
-        'target function of no '
-        'score': dict(target=lambda out: out.sum()), 'wrong channels': dict(channels=1),
+FAIL = {'unknown layer': dict(layers='bb'), 'class out of range': dict(target=5),
+        'two targets for three': dict(target=[1]), 'layer that runs twice': dict(layers='relu'),
+        'not spatial': dict(layers='head'), 'target function that raises': dict(target=lambda out: out[:, 9]),
+        'target function of no score': dict(target=lambda out: out.sum()), 'wrong channels': dict(channels=1),
         'numbers without gradient': dict(target=lambda out: out[:, 0].detach())}
 
 @pytest.mark.parametrize('what', FAIL)
@@ -186,7 +184,8 @@ def test_failure(net, x, what, training):
     with pytest.raises((CamError, IndexError)): explain(net, x, 'grad_cam', case['layers'], case['target'])
     assert state(net, x) == before
 
-@pytest.mark.parametrize('error', [RuntimeError('blown'), KeyError('blown'), KeyboardInterrupt(), SystemExit(3), MemoryError()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize('error', [RuntimeError('blown'), KeyError('blown'), KeyboardInterrupt(), SystemExit(3),
+                                   MemoryError()], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize('outer', ['plain', 'inference', 'autocast'])
 def test_forward_that_raises_in_the_middle(net, x, error, outer):
     "The model's own exception comes through as it is."
@@ -210,7 +209,9 @@ def test_the_models_own_error_says_on_what_it_ran(net, x):
 @pytest.mark.parametrize('where', ['backward', 'hook'])
 def test_interrupted_elsewhere(net, x, where):
     def stop(*args): raise KeyboardInterrupt
-    handle = net.drop.register_forward_hook(lambda m, i, o: o.register_hook(stop) and None) if where == 'backward' else net.b.register_forward_hook(stop)
+    def stop_backward(m, i, o): o.register_hook(stop)
+    backward = where == 'backward'
+    handle = (net.drop if backward else net.b).register_forward_hook(stop_backward if backward else stop)
     net.train()
     before = state(net, x)
     with pytest.raises(KeyboardInterrupt): capture(net, x, ['a', 'b'], 1)

@@ -194,12 +194,13 @@ def _transformed(model, items, transform):
 
 def batch_of(
     model,          # a torch module, or a fastai Learner
-    image,          # path, PIL image, Scene, array of bytes or of floats from 0 to 1, tensor, a list of them, several inputs
+    image,          # path, PIL image, Scene, array of bytes or floats from 0 to 1, tensor, list of them, several inputs
     transform=None, # PIL image -> normalised tensor (3,H,W); None = `model.transform`, or the Learner's own
 ):                  # (N,3,H,W), on the model's device, of its dtype; several inputs as they are
     """The batch that `model` reads. `CamError` for what is no picture.
 
-    Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is the several inputs of one call."""
+    Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is the several inputs of
+    one call."""
     if is_inputs(image) or is_batch(image) and image.ndim != 3: return image
     items, net = as_list(image), network(model)
     if not items: raise CamError("there is no picture to explain: the list is empty.")

@@ -39,15 +39,13 @@ def map_layers(
     found = {n: s for n, s in shapes.items() if n not in norms or n == default}
     if found: return found
     raise CamError(f"no layer of this {type(model).__name__} gave maps of more than one place for a batch "
-                   f"{tuple(main_input(x).shape)}, "
-                   "or all of them ran more than once. Name one run of a layer, such as ('body', 0).")
+                   f"{tuple(main_input(x).shape)}, or all of them ran more than once. "
+                   "Name one run of a layer, such as ('body', 0).")
 
 def _none(model):
     return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
-            "anything "
-            "but zeros? If so, name a layer yourself, with layout=, a function from its output to maps, where no rule "
-            "finds its "
-            "places; if the network gives no tensors, a callable target too.")
+            "anything but zeros? If so, name a layer yourself, with layout=, a function from its output to maps, where "
+            "no rule finds its places; if the network gives no tensors, a callable target too.")
 
 # ---- the default layer
 
@@ -138,8 +136,8 @@ def last_layer(
 )->str:          # a name, see `get_layer`
     """The default layer: the last with places on which the score depends.
 
-    A CNN's last before pooling, a transformer's last before an attention; of networks that give maps or boxes, the end of
-    the encoder. It is remembered."""
+    A CNN's last before pooling, a transformer's last before an attention; of networks that give maps or boxes, the end
+    of the encoder. It is remembered."""
     model = network(model)
     check_batch(model, x)
     trace = trace_of(model, x)
