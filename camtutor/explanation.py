@@ -197,7 +197,7 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
 # %% ../nbs/tools/explain.ipynb #0020216d
 def explain(
     model,             # a torch module, or a fastai Learner
-    image,             # path, PIL image, Scene, array of bytes or floats, normalised tensor (N,3,H,W), or a list of them
+    image,             # path, PIL image, Scene, array of bytes or floats, normalised tensor (N,3,H,W), or a list
     method='grad_cam', # a key of METHODS, or its title
     layer=None,        # a name or a module, ('body', 0) for one run of it; None = the last layer with places
     target=None,       # None (top class) | class number or name | N of them | callable out -> (N,)
@@ -209,7 +209,7 @@ def explain(
     """Explain what `model` sees in `image`.
 
     Besides pictures the model may take signals (N,C,L), volumes (N,C,D,H,W) and token ids (N,L); a tuple or a dict of
-    tensors is the several inputs of one call. `CamError`, with the reason and what to do, for anything that cannot be."""
+    tensors is the several inputs of one call. `CamError`, with the reason and what to do, for what cannot be."""
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x = batch_of(model, image, transform)
     return explained(model, x, method, layer, target, transform, vocab, activation, layout)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from camtutor.cam import cam_maps
 from camtutor.deconvnet import deconvnet
-from camtutor.engine.forward import first_output
+from camtutor.engine.forward import first_output, run, without_graph
 from camtutor.engine.inputs import network
 from camtutor.engine.layers import last_layer, look
 from camtutor.engine.trace import main_input
@@ -70,5 +70,9 @@ def apply(
         raise CamError("it explains the network as a whole and looks at no layer. Leave layer away, or use 'grad_cam'.")
     if row.needs == 'layer' and layer is None: layer = last_layer(model, x, target)
     where = {} if layer is None else {'layer': layer}
-    with first_output(network(model), len(main_input(x))) as noted: raw = row.fn(model, x, target=target, **where)
+    net = network(model)
+    with first_output(net, len(main_input(x))) as noted:
+        raw = row.fn(model, x, target=target, **where)
+        if noted.out is None:   # a method that never asks the network
+            with without_graph(net): run(net, x)
     return Result(noted.out, raw, layer)

@@ -106,7 +106,7 @@ def _all_images(imgs):
 # %% ../nbs/tools/show.ipynb #001e36bb
 @doing('Reading a picture')
 def as_images(img)->Tensor: # float pictures (N,3,H,W) in [0,1]
-    "Scenes, PIL images, files, arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list of these. `CamError` if out of range."
+    "Scenes, PIL images, files, arrays (H,W,3), tensors (3,H,W) or (N,3,H,W), or a list. `CamError` if out of range."
     if isinstance(img, (list, tuple)): return _all_images(img)
     t = _channels_first(_pixels(img))
     t = t.float() / 255 if t.dtype == torch.uint8 else t.float()
