@@ -159,6 +159,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'camtutor.hooks.Hooks.stored': ('hooks.html#hooks.stored', 'camtutor/hooks.py'),
                                 'camtutor.hooks._copy': ('hooks.html#_copy', 'camtutor/hooks.py'),
                                 'camtutor.hooks.eval_mode': ('hooks.html#eval_mode', 'camtutor/hooks.py'),
+                                'camtutor.hooks.expect_layer': ('hooks.html#expect_layer', 'camtutor/hooks.py'),
                                 'camtutor.hooks.feature_layers': ('hooks.html#feature_layers', 'camtutor/hooks.py'),
                                 'camtutor.hooks.get_layer': ('hooks.html#get_layer', 'camtutor/hooks.py'),
                                 'camtutor.hooks.is_map': ('hooks.html#is_map', 'camtutor/hooks.py'),

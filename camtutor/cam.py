@@ -20,12 +20,11 @@ from .show import upsample
 def common_dtype(weight, A):
     "The common dtype of weight (K,C) and activations (N,C,h,w), if they fit."
     if weight.ndim != 2 or A.ndim < 3 or weight.shape[1] != A.shape[1]:
-        raise CamError(f"weight {tuple(weight.shape)} and activations {tuple(A.shape)} do not fit; they must be (K,C) "
-                       "and (N,C,h,w) "
-                       "with the same C. Hook the layer that global average pooling reads; for one image keep N with "
-                       "A[None].")
-    if weight.device != A.device: raise CamError(f"the weight is on {weight.device}, the activations on {A.device}. "
-                                                 "Move one of them.")
+        raise CamError(f"weight {tuple(weight.shape)} and activations {tuple(A.shape)} do not fit; "
+                       "they must be (K,C) and (N,C,h,w) with the same C. Hook the layer that "
+                       "global average pooling reads; for one image keep N with A[None].")
+    if weight.device != A.device: raise CamError(f"the weight is on {weight.device}, the "
+                                                 f"activations on {A.device}. Move one of them.")
     return torch.promote_types(weight.dtype, A.dtype)
 
 # %% ../nbs/02_cam.ipynb #003c85d1
@@ -47,8 +46,8 @@ def cam_maps(
 )->Tensor:        # (N,h,w)
     "The CAM of one class for each picture. `CamError` where CAM is not exact. Zhou et al., 2016."
     if callable(target):
-        raise CamError("CAM has one map for each class and none for a function of the scores. Give a class, or use "
-                       "'grad_cam'.")
+        raise CamError("CAM has one map for each class and none for a function "
+                       "of the scores. Give a class, or use 'grad_cam'.")
     head = find_head(model, x)
     scores = head.acts.mean((2, 3)) @ head.weight.T + (0 if head.bias is None else head.bias)
     top = scores.argmax(1).tolist()

@@ -44,8 +44,8 @@ def filter_back(
     """The transpose of a convolution: each value of `y` paints its kernel, scaled by the value; where kernels
     overlap they add up."""
     if conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
-        raise CamError(f"{conv} pads in a way that has no transpose here. Use `deconvnet`, which works on any "
-                       "network.", 'Filtering back')
+        raise CamError(f"{conv} pads in a way that has no transpose here. Use "
+                       "`deconvnet`, which works on any network.", 'Filtering back')
     short = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, s, p, d, k in
              zip(shape[2:], y.shape[2:], conv.stride, conv.padding, conv.dilation, conv.kernel_size)]
     return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, short, conv.groups, conv.dilation)
@@ -55,8 +55,8 @@ def _batchnorm_back(y, m, seen):
     return y * ((1 if m.weight is None else m.weight) / (m.running_var + m.eps).sqrt())[:, None, None]
 def _average_back(y, m, seen):
     h, w = seen.shape[2:]
-    if h % y.shape[2] or w % y.shape[3]: raise CamError(f"{m} on maps {h}×{w}: its windows differ in size. Use "
-                                                        "`deconvnet`.")
+    if h % y.shape[2] or w % y.shape[3]: raise CamError(f"{m} on maps {h}×{w}: its windows "
+                                                        "differ in size. Use `deconvnet`.")
     return F.interpolate(y, (h, w)) * (y.shape[2] * y.shape[3] / (h * w))
 
 # %% ../nbs/05_deconvnet.ipynb #00420135
@@ -113,9 +113,9 @@ class DeconvNet:
 def _check_known(layers):
     for name, m in layers.items():
         if type(m) not in BACK:
-            raise CamError(f"there is no way back through {name or 'the model'}, a {type(m).__name__}. It knows "
-                           f"nn.Sequential of {', '.join(t.__name__ for t in BACK)}; `deconvnet` works on any "
-                           "network.", 'DeconvNet')
+            raise CamError(f"there is no way back through {name or 'the model'}, a "
+                           f"{type(m).__name__}. It knows nn.Sequential of "
+                           f"{', '.join(t.__name__ for t in BACK)}; `deconvnet` works on any network.", 'DeconvNet')
 
 # %% ../nbs/05_deconvnet.ipynb #004a7685
 def _forward(layers, x, last):
@@ -185,8 +185,8 @@ def strongest(
     "Where a channel is most excited: at most one place an image. `CamError` if there are fewer than `k` images."
     channel = plain(channel)
     if A.ndim != 4 or type(channel) is not int or not 0 <= channel < A.shape[1] or not 0 < k <= len(A):
-        raise CamError(f"activations are {tuple(A.shape)}; they must be (N,C,h,w), with the channel an int from 0 to "
-                       f"C-1 and N >= {k}.",
+        raise CamError(f"activations are {tuple(A.shape)}; they must be (N,C,h,w), "
+                       f"with the channel an int from 0 to C-1 and N >= {k}.",
                        f"Strongest {k} of channel {channel!r}")
     value, at = A[:, channel].flatten(1).max(1)
     images = value.topk(k).indices

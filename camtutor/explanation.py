@@ -148,8 +148,8 @@ def check_save_path(path)->Path: # where `Explanation.save` can write: an existi
     path = Path(path).expanduser()
     if path.suffix.lower() not in ('.png', '.npz'):
         raise CamError("the name must end in .png (a picture) or .npz (the numbers).", f"saving to '{path}'")
-    if not path.parent.is_dir(): raise CamError(f"there is no folder '{path.parent}'. Make it "
-                                                "first.", f"saving to '{path}'")
+    if not path.parent.is_dir(): raise CamError("there is no folder "
+                                                f"'{path.parent}'. Make it first.", f"saving to '{path}'")
     return path
 
 def numbers(e)->bytes: # an npz file that needs no pickle
@@ -186,8 +186,7 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
         out, raw, layer = apply(row, model, x, layer, target, layout)
         if len(raw) != len(main_input(x)) or raw.ndim != (len(places_of(x)) + 1 if row.kind == 'map' else 4):
             raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
-                           "it is one "
-                           "score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
+                           "it is one score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
     m = upsample((raw if row.kind == 'map' else raw.abs().amax(1)).float(), places_of(x))
     target = chosen(out, target, vocab)
     prob = probabilities(model, scores_of(out), activation) if isinstance(target, Tensor) else None
@@ -254,8 +253,8 @@ def check_item(model, image, transform, single):
         raise CamError(f"an item is {describe(image)}. Give pictures alone; of (picture, label) leave the label out.")
     if not is_batch(image): check_knows_pictures(model, transform)
     if single and len(as_list(image)) > 1:
-        raise CamError(f"an item is a batch of {len(image)}, but with a target for each picture the pictures come one "
-                       "by one.")
+        raise CamError(f"an item is a batch of {len(image)}, but with a target "
+                       "for each picture the pictures come one by one.")
 
 def rows_of(model, images, transform, single):
     "One picture after the other: its number, name, and tensor (3,H,W). `single`: is each item to be one picture?"
@@ -277,9 +276,9 @@ def check_many(images, target, bs):
     total = len(images) if hasattr(images, '__len__') else 'noinfer'
     target = target if callable(target) or isinstance(target, At) else plain(target)
     if isinstance(target, (list, tuple)) and len(target) != total:
-        raise CamError(f"{len(target)} targets, but {total if total != 'noinfer' else 'an unknown number of'} "
-                       "pictures. "
-                       "Give one target for all, or one for each.")
+        raise CamError(f"{len(target)} targets, but "
+                       f"{total if total != 'noinfer' else 'an unknown number of'} "
+                       "pictures. Give one target for all, or one for each.")
     return images, total, target
 
 # %% ../nbs/tools/explain.ipynb #00387bad

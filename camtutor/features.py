@@ -27,8 +27,8 @@ def channel_maps(
     per='channel', # what is divided by: each 'channel' own largest value, or that of the whole 'layer'
 )->Tensor:         # (C,h,w) in [0,1]
     "The positive part of each channel, scaled for the eye. `CamError` unless `A` is (C,h,w) and `per` is known."
-    if A.ndim != 3: raise CamError(f"got {tuple(A.shape)}, but one picture's activations are (C,h,w). Use A[0] of a "
-                                   "batch.", 'Channels as pictures')
+    if A.ndim != 3: raise CamError(f"got {tuple(A.shape)}, but one picture's "
+                                   "activations are (C,h,w). Use A[0] of a batch.", 'Channels as pictures')
     if per not in _PER: raise CamError(f"per={per!r} is unknown. Choose 'channel' or 'layer'.", 'Channels as pictures')
     A = A.detach().float().clamp(min=0)
     top = _PER[per](A)
@@ -67,8 +67,8 @@ def fuse_channels(
     if not isinstance(A, Tensor) or A.ndim != 4: raise CamError(f"got {describe(A)}, but a batch of activations is "
                                                                 "(N,C,h,w). Use A[None] for one.", 'Fusing channels')
     if how not in _FUSE: raise CamError(f"how={how!r} is unknown. Choose 'mean', 'max' or 'pca'.", 'Fusing channels')
-    if how == 'pca' and A.shape[1] < 3: raise CamError("three colours need three channels, and there are "
-                                                       f"{A.shape[1]}.", 'Fusing channels')
+    if how == 'pca' and A.shape[1] < 3: raise CamError("three colours need three channels, "
+                                                       f"and there are {A.shape[1]}.", 'Fusing channels')
     return _FUSE[how](A.detach().float())
 
 # %% ../nbs/06_feature_maps.ipynb #00200ec5
@@ -90,8 +90,8 @@ def kernel_grid(
 )->Tensor:    # one picture (3,H,W) in [0,1]; grey is zero
     "Kernels side by side, all on one scale. `CamError` unless they have 1 or 3 input channels."
     if w.ndim != 4 or w.shape[1] not in (1, 3):
-        raise CamError(f"got {tuple(w.shape)}, but only (K,3,kh,kw) has colours. Pick one input channel c with w[:, "
-                       "c:c+1].", 'Kernels as pictures')
+        raise CamError(f"got {tuple(w.shape)}, but only (K,3,kh,kw) has "
+                       "colours. Pick one input channel c with w[:, c:c+1].", 'Kernels as pictures')
     w = w.detach().float()
     top = w.abs().max()
     tiles = .5 + .5 * w / top.where(top > 0, torch.ones_like(top))
@@ -138,8 +138,8 @@ def top_activations(
     """For each channel the `k` pictures that excite it most, best first, and the place in each.
 
     `CamError` if `k` exceeds N."""
-    if not 1 <= k <= len(A): raise CamError(f"The {k} pictures that excite a channel most: there are {len(A)}. Choose "
-                                            f"k from 1 to {len(A)}.")
+    if not 1 <= k <= len(A): raise CamError(f"The {k} pictures that excite a channel most: there "
+                                            f"are {len(A)}. Choose k from 1 to {len(A)}.")
     value, place = A.detach().flatten(2).max(2)
     value, image = value.topk(k, dim=0)
     place = place.gather(0, image)
@@ -154,8 +154,8 @@ def part_energy(
 
     `CamError` if counts differ."""
     if A.ndim != 4 or mask.ndim != 3 or len(A) != len(mask):
-        raise CamError(f"activations {tuple(A.shape)} and masks {tuple(mask.shape)} must be (N,C,h,w) and "
-                       "(N,H,W).", 'Energy of channels on a part')
+        raise CamError(f"activations {tuple(A.shape)} and masks "
+                       f"{tuple(mask.shape)} must be (N,C,h,w) and (N,H,W).", 'Energy of channels on a part')
     A = A.detach().float().clamp(min=0)
     share = F.adaptive_avg_pool2d(mask.float()[:, None], A.shape[2:])[:, 0]
     return torch.einsum('nchw,nhw->c', A, share) / A.sum((0, 2, 3)).clamp(min=1e-12)
@@ -172,11 +172,11 @@ def ablate_channels(
     `CamError` for no channel, one out of range, or an output that is no map."""
     channels = _numbers(channels)
     def zero(module, args, out):
-        if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"{layer!r} gives no maps "
-                                                                        "(N,C,h,w).", 'Switching channels off')
+        if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"{layer!r} gives no "
+                                                                        "maps (N,C,h,w).", 'Switching channels off')
         C = out.shape[1]
-        if any(not 0 <= c < C for c in channels): raise CamError(f"Switching channels {channels} off: {layer!r} has "
-                                                                 f"channels 0 to {C - 1}.")
+        if any(not 0 <= c < C for c in channels): raise CamError(f"Switching channels {channels} off: "
+                                                                 f"{layer!r} has channels 0 to {C - 1}.")
         return out.index_fill(1, torch.tensor(channels, dtype=torch.long, device=out.device), 0.)
     handle = get_layer(model, layer).register_forward_hook(zero)
     try: yield model

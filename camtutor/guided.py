@@ -150,8 +150,8 @@ def unchanged(names):
 def report(rule):
     "Say what the rule did not reach."
     what, others = f"ReLURule({rule.rule!r})", unchanged(rule.others)
-    if rule.others and rule.met: warnings.warn(f"{what}: {others}, only the {rule.met} ReLU calls follow the "
-                                               "rule.", stacklevel=3)
+    if rule.others and rule.met: warnings.warn(f"{what}: {others}, only the {rule.met} "
+                                               "ReLU calls follow the rule.", stacklevel=3)
     if not rule.met:
         raise CamError(f"met no ReLU, so there was nothing to change{'; ' * bool(others)}{others}. "
                        "Run the model inside the `with`. For a network without ReLUs use `saliency`.", what)
@@ -182,8 +182,8 @@ def checked_channel(A, channel, whole):
         raise CamError(f"the channel {channel!r} must be None, an int, or a neuron (channel, row, column) "
                        f"of activations {tuple(A.shape)}.")
     if any(not 0 <= i < n for i, n in zip(wanted, A.shape[1:])):
-        raise CamError(f"channel {channel} is out of range: the layer's activations are {tuple(A.shape)}, counted from "
-                       "0.")
+        raise CamError(f"channel {channel} is out of range: the layer's "
+                       f"activations are {tuple(A.shape)}, counted from 0.")
     if whole and neuron: raise CamError(f"the neuron {channel} has no map of its own. Give whole=True with a channel.")
     return channel
 
@@ -322,8 +322,8 @@ def paint(
     """Draw a method's result around a grey zero (N,3,H,W), the network as it is or with its top layers scrambled.
 
     `CamError` for bad input."""
-    if not callable(method): raise CamError(f"the method is {describe(method)}, not a function such as "
-                                            "guided_backprop.")
+    if not callable(method): raise CamError(f"the method is {describe(method)}, not a "
+                                            "function such as guided_backprop.")
     if scrambled < 0: raise CamError(f"{scrambled} scrambled layers? It counts them: 0 or more.")
     *_, (_, model) = islice(cascade(model, layers), scrambled + 1)
     return signed_image(method(model, x, target), clip)

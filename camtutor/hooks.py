@@ -23,12 +23,19 @@ def _copy(o):
     return type(o)(map(_copy, o)) if type(o) in (tuple, list) else o
 
 # %% ../nbs/01_hooks.ipynb #004b8e1c
+NOTHING_YET = ("nothing has come by yet. Run the model while the hook is in place (for a gradient, `.backward()` too), "
+               "and check that it calls this layer.")
+
+def expect_layer(m):
+    "`CamError` unless this is a module."
+    if not isinstance(m, nn.Module): raise CamError(f"wants a module, got {m!r}. `get_layer(model, name)` finds one by "
+                                                    "its name.")
+
+# %% ../nbs/01_hooks.ipynb #fda251a7
 class Hook:
     "While in place, `stored` is a detached copy of the last output of `module`, and `fired` counts its outputs."
     def __init__(self, module:nn.Module): # any layer of a network, see `get_layer`
-        if not isinstance(module, nn.Module):
-            raise CamError(f"wants a module, got {module!r}. `get_layer(model, name)` finds one by its "
-                           "name.", type(self).__name__)
+        with doing(type(self).__name__): expect_layer(module)
         self.on, self.fired, self._kept = type(module).__name__, 0, None
         self.handles = [module.register_forward_hook(self.see)]
 
@@ -37,9 +44,7 @@ class Hook:
     @property
     def stored(self):
         if self.fired: return self._kept
-        raise CamError("nothing has come by yet. Run the model while the hook is in place (for a gradient, "
-                       "`.backward()` too), "
-                       "and check that it calls this layer.", f"{type(self).__name__} on {self.on}")
+        raise CamError(NOTHING_YET, f"{type(self).__name__} on {self.on}")
     @stored.setter
     def stored(self, value): self._kept, self.fired = value, self.fired + 1
 
@@ -109,11 +114,10 @@ def get_layer(model:nn.Module, # a network
 
 # %% ../nbs/01_hooks.ipynb #00947676
 def outputs(model, x):
-    """(name, module, output, mark) of every module that runs, for the first picture; one tensor, unchanged, has one
-    mark."""
+    "(name, module, output, mark) of every module that runs, for the first picture; one tensor has one mark."
     expect_module(model)
-    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x): raise CamError(f"got {describe(x)}, not a batch "
-                                                                              "(N,3,H,W).")
+    if not isinstance(x, Tensor) or x.ndim != 4 or not len(x):
+        raise CamError(f"got {describe(x)}, not a batch (N,3,H,W).")
     seen, handles = [], []
     def note(n): return lambda m, args, out: seen.append((n, m, out, (id(out), getattr(out, '_version', 0))))
     try:

@@ -13,8 +13,8 @@ BROKEN = OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, K
 def _from_path(path):
     path, text = Path(path).expanduser(), str(path)
     if '://' in text or text.startswith('data:'):
-        raise CamError(f'{text[:80]!r} is an address, and this library never goes on the network. Save the picture '
-                       'first and give its path.')
+        raise CamError(f'{text[:80]!r} is an address, and this library never goes on '
+                       'the network. Save the picture first and give its path.')
     if path.is_dir(): raise CamError(f"'{path}' is a folder. Give one file in it.")
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
@@ -37,8 +37,8 @@ def _read(src):
     if isinstance(src, (bytes, bytearray, memoryview)): return bytes(src), f'{len(src)} bytes'
     if isinstance(src, (str, os.PathLike)): return _from_path(src)
     if hasattr(src, 'read'): return _from_file(src)
-    raise CamError(f'{describe(src)} is none of path, bytes, open file. For a PIL image use it as it is; for an array, '
-                   'Image.fromarray.')
+    raise CamError(f'{describe(src)} is none of path, bytes, open file. For a PIL '
+                   'image use it as it is; for an array, Image.fromarray.')
 
 def _check_data(data, name):
     if not data: raise CamError(f'{name} is empty (0 bytes). Copy or download it again.')
@@ -50,8 +50,7 @@ def _check_size(size, name):
     w, h = size
     if w * h > MAX_PIXELS:
         raise CamError(f'{name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is '
-                       f'{MAX_PIXELS / 1e6:.0f}. '
-                       'That would fill the memory when unpacked. Save a smaller copy.')
+                       f'{MAX_PIXELS / 1e6:.0f}. That would fill the memory when unpacked. Save a smaller copy.')
 
 def _decode(data, name):
     "A fully decoded PIL image of any mode."
@@ -65,8 +64,8 @@ def _decode(data, name):
     except Image.DecompressionBombError as e:
         raise CamError(f'{name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
-        raise CamError(f'{name} is no image that can be read here: it starts with {data[:8]!r}. Readable are '
-                       f'{", ".join(FORMATS)}.') from e
+        raise CamError(f'{name} is no image that can be read here: it starts with '
+                       f'{data[:8]!r}. Readable are {", ".join(FORMATS)}.') from e
     except CamError: raise
     except BROKEN as e:
         raise CamError(f'{name} is damaged or cut short ({e}). Copy or download it again.') from e
@@ -120,8 +119,8 @@ def picture(image)->Image.Image: # mode RGB, upright
     if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image)
     a = getattr(image, 'image', image)  # a Scene keeps its array there
     if not hasattr(a, 'dtype') or not hasattr(a, 'shape'):
-        raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL image, an array (H,W,3) or a tensor "
-                       "(N,3,H,W).")
+        raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL "
+                       "image, an array (H,W,3) or a tensor (N,3,H,W).")
     return as_seen(Image.fromarray(as_bytes(a)))
 
 def as_bytes(a)->np.ndarray: # (H,W,3), (H,W,4) or (H,W)

@@ -62,8 +62,8 @@ def check_batch(model, x):
     "`CamError` unless this is a batch that the model may take."
     several = isinstance(x, tuple) or hasattr(x, 'keys')
     if not isinstance(x, Tensor) and not (several and tensors_in(x)):
-        raise CamError(f"the batch is {describe(x)}, not a tensor (N,3,H,W), nor a tuple or dict of the network's "
-                       "inputs.")
+        raise CamError(f"the batch is {describe(x)}, not a tensor (N,3,H,W), "
+                       "nor a tuple or dict of the network's inputs.")
     main, places = main_input(x), places_read(model)
     cut = isinstance(x, Tensor) and x.is_floating_point() and places is not None and x.ndim != places + 2
     if cut or 0 in main.shape or main.ndim < 2:
@@ -111,10 +111,10 @@ def run(model, x):
             raise CamError(f"the batch {tuple(main.shape)} has {main.shape[1]} channel{'s' * (main.shape[1] > 1)}, "
                            f"the model's first convolution reads {conv.in_channels}.") from e
         if 'too small' in str(e) or "can't be greater than actual input size" in str(e):
-            raise CamError(f"the images {tuple(main.shape[2:])} are too small for this {type(model).__name__} ({e}). "
-                           "Give larger ones.") from e
-        e.add_note(f"This came from the model itself, while it ran on a batch {tuple(main.shape)}, {main.dtype}, on "
-                   f"{main.device}.")
+            raise CamError(f"the images {tuple(main.shape[2:])} are too small for this "
+                           f"{type(model).__name__} ({e}). Give larger ones.") from e
+        e.add_note("This came from the model itself, while it ran on a batch "
+                   f"{tuple(main.shape)}, {main.dtype}, on {main.device}.")
         raise
 
 # ---- keeping
@@ -175,8 +175,8 @@ class Tap:
             if k in self.acts: continue
             m, nr = k
             ran = f"ran {self.runs.get(m, -1) + 1} times" if nr is not None else 'never ran'
-            raise CamError(f"the layer {layer_name(self.model, m)!r} {ran} in this forward pass. Give one that the "
-                           "model uses.")
+            raise CamError(f"the layer {layer_name(self.model, m)!r} {ran} in this "
+                           "forward pass. Give one that the model uses.")
 
 @contextmanager
 def shapes_noted(model, names):
@@ -223,9 +223,8 @@ def _back(total, acts, again):
     try: return torch.autograd.grad(total, acts, retain_graph=again, allow_unused=True)
     except RuntimeError as e:
         if 'use_reentrant' not in str(e): raise
-        raise CamError("a part of the model is a checkpoint of the old, reentrant kind, which only `backward()` can go "
-                       "through. "
-                       "Build it with use_reentrant=False.") from e
+        raise CamError("a part of the model is a checkpoint of the old, reentrant kind, which only "
+                       "`backward()` can go through. Build it with use_reentrant=False.") from e
 
 def _together(total, acts):
     "Gradients of each number in `total` (K,) at `acts`, from one backward pass with an axis for K in front."
@@ -234,8 +233,8 @@ def _together(total, acts):
         found[:] = torch.autograd.grad(total, acts, row, retain_graph=True, allow_unused=True)
         return [g for g in found if g is not None]
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'There is a performance drop because we have not yet implemented the '
-                                          'batching rule')
+        warnings.filterwarnings('ignore', 'There is a performance drop because we have '
+                                          'not yet implemented the batching rule')
         grads = iter(torch.func.vmap(back)(torch.eye(len(total), dtype=total.dtype, device=total.device)))
     return [None if g is None else next(grads) for g in found]
 
@@ -303,13 +302,12 @@ class Forward:
         if self.layout: return self.layout(a)
         layout, shape = self.layouts[name], tuple(self.acts[name].shape)
         if layout is None:
-            raise CamError(f"the layer {name!r} is not spatial: it gives {shape}, which has no places to draw on; "
-                           "(N,C,h,w) or tokens (N,T,C) do. Give an earlier layer, or layout=, a function from its "
-                           "output to maps.")
+            raise CamError(f"the layer {name!r} is not spatial: it gives {shape}, which has no "
+                           "places to draw on; (N,C,h,w) or tokens (N,T,C) do. Give an earlier "
+                           "layer, or layout=, a function from its output to maps.")
         if shape[1 if layout.kind == 'sequence' else 0] != self.n:
-            raise CamError(f"the layer {name!r} gives {shape} for {self.n} image{'s' * (self.n != 1)}: crops, boxes, "
-                           "windows "
-                           "or copies, not each image once. Give an earlier layer.")
+            raise CamError(f"the layer {name!r} gives {shape} for {self.n} image{'s' * (self.n != 1)}: crops, "
+                           "boxes, windows or copies, not each image once. Give an earlier layer.")
         return lay_out(a, layout, self.size, self.grids.get(layout.grid_of))
 
     def at(self, layer)->Tensor: # (N,C,*places)
@@ -321,10 +319,9 @@ class Forward:
         "Activations of a layer and its gradient `g`, as maps. `CamError` if the score does not depend on them."
         name = self.name_of(layer)
         if g is None:
-            raise CamError(f"the score does not depend on the layer {name!r}: it is on a side branch, or a part of the "
-                           "model "
-                           "behind it runs under torch.no_grad, as reentrant checkpoints do. Give a layer on the way "
-                           "to the score.")
+            raise CamError(f"the score does not depend on the layer {name!r}: it is on a side "
+                           "branch, or a part of the model behind it runs under torch.no_grad, as "
+                           "reentrant checkpoints do. Give a layer on the way to the score.")
         a = self.acts[name]
         A, G = self.maps(name, a), torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name,
                                                                                                                   g)
@@ -342,8 +339,8 @@ class Forward:
 
     def grads(self, target=None, layers=None, again=False):
         "Go back from the score: yields the raw gradients at each layer, or None, for a few rows of K scores at a time."
-        if self.spent: raise CamError("the way back was freed after the last target. Say again=True with every target "
-                                      "but the last.")
+        if self.spent: raise CamError("the way back was freed after the last target. Say "
+                                      "again=True with every target but the last.")
         names = [self.name_of(l) for l in (self.names if layers is None else layers)]
         with self.going_back():
             score, acts = self.score(target), [self.acts[n] for n in names]

@@ -98,9 +98,8 @@ def transform_of(model, transform=None):
         raise CamError(f"the transform is the class {transform.__name__}, not one of its instances. "
                        f"Call it first: {transform.__name__}().")
     if callable(transform): return transform
-    raise CamError(f"the transform is {describe(transform)}, but it must be a function: PIL image -> normalised float "
-                   "tensor "
-                   "(3,H,W). For torchvision use weights.transforms().")
+    raise CamError(f"the transform is {describe(transform)}, but it must be a function: PIL image -> "
+                   "normalised float tensor (3,H,W). For torchvision use weights.transforms().")
 
 def _is_transform(t):
     "Could it prepare a picture? A layer, which has weights, does not."
@@ -113,10 +112,9 @@ def knows_pictures(model, transform=None)->bool:
 def check_knows_pictures(model, transform=None):
     "`CamError` where it is not known how pictures are prepared."
     if knows_pictures(model, transform): return
-    raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is not known. Pass "
-                   "transform=, "
-                   "for torchvision weights.transforms(), or set model.transform, or give a normalised float tensor "
-                   "(N,3,H,W).")
+    raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is "
+                   "not known. Pass transform=, for torchvision weights.transforms(), or set "
+                   "model.transform, or give a normalised float tensor (N,3,H,W).")
 
 def is_batch(image)->bool:
     "Is it a tensor that the network takes as it is: of floats, or of token ids (N,L)?"
@@ -136,9 +134,8 @@ def as_list(image)->list:
 def stacked(xs):
     "Prepared pictures as one batch."
     if len({x.shape for x in xs}) == 1: return torch.stack(xs)
-    raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they make no "
-                   "batch. "
-                   "Resize and crop in the transform, or explain them one by one.")
+    raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they "
+                   "make no batch. Resize and crop in the transform, or explain them one by one.")
 
 def prepared(p, transform)->Tensor: # (3,H,W)
     "One picture as the transform makes it. `CamError` if that is no normalised tensor."
@@ -154,10 +151,9 @@ def prepared_by_own(p, transform)->Tensor:
     try: return prepared(p, transform)
     except Exception as e:
         said = ' '.join(str(e).split())[:200].rstrip('.')
-        raise CamError(f"the network has a transform of its own, a {type(transform).__name__}, but it does not prepare "
-                       "a picture "
-                       f"({said}). Pass one that does as transform=, or give a normalised float tensor "
-                       "(N,3,H,W).") from e
+        raise CamError(f"the network has a transform of its own, a {type(transform).__name__}, "
+                       f"but it does not prepare a picture ({said}). Pass one that does as "
+                       "transform=, or give a normalised float tensor (N,3,H,W).") from e
 
 def learner_batch(learn, pictures)->Tensor:
     """Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are
@@ -165,8 +161,7 @@ def learner_batch(learn, pictures)->Tensor:
     from fastai.data.core import Datasets, TfmdLists
     if not isinstance(getattr(learn.dls, 'valid_ds', None), (Datasets, TfmdLists)):
         raise CamError("how this Learner's pictures are prepared is not known: its DataLoaders were not made of "
-                       "fastai's "
-                       "blocks. Pass transform=, or give a normalised float tensor (N,3,H,W).")
+                       "fastai's blocks. Pass transform=, or give a normalised float tensor (N,3,H,W).")
     files, state = [io.BytesIO() for p in pictures], random.getstate()
     for p, f in zip(pictures, files): p.save(f, 'png', compress_level=1)
     try:
@@ -179,9 +174,8 @@ def _check_one_input(learn):
     "Refuse pictures for a Learner whose network reads more than one input."
     n = getattr(learn.dls, 'n_inp', 1)
     if n > 1:
-        raise CamError(f"this Learner's network reads {n} inputs, and a picture is one. Give all of them, as a tuple "
-                       "of tensors, "
-                       "each with the batch first.")
+        raise CamError(f"this Learner's network reads {n} inputs, and a picture is one. Give "
+                       "all of them, as a tuple of tensors, each with the batch first.")
 
 def _transformed(model, items, transform):
     "A batch of pictures that are not normalised yet, by the first transform that is known."

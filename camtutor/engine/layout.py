@@ -120,5 +120,5 @@ def as_maps(
     "Lay a layer's output out as maps (N,C,h,w), by its shape alone. `CamError` if it has no places."
     layout = layout_by_shape(a.shape, size)
     if layout: return lay_out(a, layout, size)
-    raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; (N,C,h,w) or tokens (N,T,C) do. "
-                   "Give an earlier layer.")
+    raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; "
+                   "(N,C,h,w) or tokens (N,T,C) do. Give an earlier layer.")

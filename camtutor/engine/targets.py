@@ -137,11 +137,10 @@ def _checked_score(score, out, n):
                                                                                                      score.shape[-1])
     if wrong:
         raise CamError(f"the target function returned {_short(score)} for {n or 'a batch of'} images. It must return "
-                       "one score "
-                       f"for each: (N,), or (K,N) for K scores, for example lambda out: {_first_score(out)}.")
+                       f"one score for each: (N,), or (K,N) for K scores, for example lambda out: {_first_score(out)}.")
     if not score.is_floating_point():
-        raise CamError(f"the target function returned {score.dtype} numbers, which have no gradient. "
-                       "Return scores, not classes.")
+        raise CamError(f"the target function returned {score.dtype} numbers, which "
+                       "have no gradient. Return scores, not classes.")
     if score.ndim == 2 and len(score) == n > 1 and _has_a_row_for_each_image(score, out):
         raise CamError(f"the target function returned {(n, n)}, with a row for each image. "
                        "Give a row for each score, (K,N): add .T.")
@@ -158,8 +157,7 @@ def _finite(score):
     if isfinite(score.detach().sum()) or score.isfinite().all(): return score
     at = (~score.isfinite()).nonzero()[0]
     raise CamError(f"the score of image {at[-1].item()} is {score[tuple(at)].item()}, which has no gradient to "
-                   "explain. "
-                   "Look for NaN in the batch or the weights, or half precision overflowing.")
+                   "explain. Look for NaN in the batch or the weights, or half precision overflowing.")
 
 _COPIES = 'ToCopy', 'View', 'Squeeze', 'Unsqueeze', 'Clone', 'Alias', 'Slice', 'Reshape', 'Flatten'
 
@@ -169,7 +167,5 @@ def _check_not_softmax(out):
     while node is not None and node.name().startswith(_COPIES) and node.next_functions: node = node.next_functions[0][0]
     if node is not None and 'Softmax' in node.name():
         raise CamError("the model ends in a softmax, and the gradient of a probability vanishes where the model is "
-                       "sure. "
-                       "Explain the score before it: take the softmax off the model, or pass target=lambda out: out[:, "
-                       "k] "
-                       "with your class's number for k if you mean the probability.")
+                       "sure. Explain the score before it: take the softmax off the model, or pass "
+                       "target=lambda out: out[:, k] with your class's number for k if you mean the probability.")
