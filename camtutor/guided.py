@@ -125,12 +125,12 @@ class ReLURule(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, '__name__', '').strip('_') # relu_ works in place, _threshold is F.threshold
-        if name in RANGES: return ruled(self, func, name, args, dict(kwargs or {}))
+        if name in RANGES: return call_by_rule(self, func, name, args, dict(kwargs or {}))
         if name in OTHERS: self.others.add(name)
         return func(*args, **(kwargs or {}))
 
 # %% ../nbs/04_guided_backprop.ipynb #00708058
-def ruled(rule, func, name, args, kwargs):
+def call_by_rule(rule, func, name, args, kwargs):
     "Call `func`, as a `RuledReLU` if it is a ReLU of floating-point numbers."
     if 'input' in kwargs: args = (kwargs.pop('input'), *args)
     if 'out' in kwargs and kwargs['out'] is None: del kwargs['out']

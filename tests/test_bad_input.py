@@ -74,7 +74,7 @@ CAPTURE = [
     ('class is True',           lambda n: (n, X, 'conv2', True),              ['True', 'bool']),
     ('a matrix of classes',     lambda n: (n, X, 'conv2', torch.zeros(3, 2, dtype=int)),
      ['[0, 0]', 'list', 'not a class']),
-    ('class name, no names',    lambda n: (n, X, 'conv2', 'cat'), ["'cat'", 'no list of class names', '0 to 4']),
+    ('class name, no names',    lambda n: (n, X, 'conv2', 'cat'), ["'cat'", 'no list of class names', 'model.vocab']),
     ('function: no tensor',     lambda n: (n, X, 'conv2', lambda o: 1.),      ['target function', 'float', '(N,)']),
     ('function: one number',    lambda n: (n, X, 'conv2', lambda o: o.sum()),
      ['target function', 'a tensor ()', '3 images']),
@@ -82,7 +82,7 @@ CAPTURE = [
     ('function: no scores',     lambda n: (n, X, 'conv2', lambda o: o.T[:0]), ['a tensor (0, 3)', '3 images', '(N,)']),
     ('function: integers',      lambda n: (n, X, 'conv2', lambda o: o.argmax(1)), ['int64', 'no gradient']),
     ('function: cut off',       lambda n: (n, X, 'conv2', lambda o: o[:, 0].detach()), ['does not depend']),
-    ('batch is an array',       lambda n: (n, X.numpy(), 'conv2'),            ['ndarray', 'tensor (N,3,H,W)']),
+    ('batch is an array',       lambda n: (n, X.numpy(), 'conv2'),            ['an array', 'tensor (N,3,H,W)']),
     ('batch is bytes',          lambda n: (n, (X * 9).byte(), 'conv2'),       ['uint8', 'normalise']),
     ('one image, no batch axis', lambda n: (n, X[0], 'conv2'),                ['(3, 8, 8)', 'x[None]']),
     ('empty batch',             lambda n: (n, X[:0], 'conv2'),                ['(0, 3, 8, 8)']),
@@ -99,8 +99,8 @@ CAPTURE = [
     ('functional softmax, cast', lambda n: (Ends(n, lambda o: o.softmax(-1).double().view(3, 5)), X, 'net.conv2'),
      ['softmax']),
     ('ends in log-softmax',     lambda n: (nn.Sequential(n, nn.LogSoftmax(1)), X, '0.conv2'), ['softmax']),
-    ('output is a dict',        lambda n: (Ends(n, lambda o: dict(logits=o)), X, 'net.conv2'),
-     ['a dict of 1', 'callable']),
+    ('output is a dict',        lambda n: (Ends(n, lambda o: dict(a=o, b=o)), X, 'net.conv2'),
+     ['a dict of 2', 'callable']),
     ('output is a tuple',       lambda n: (Ends(n, lambda o: (o, o)), X, 'net.conv2', 2), ['a tuple of 2', 'callable']),
     ('output is a map',         lambda n: (Ends(n, lambda o: o[..., None, None]), X, 'net.conv2', 2),
      ['(3, 5, 1, 1)', 'callable']),
@@ -186,7 +186,8 @@ EXPLAIN = [
      ["Grad-CAM at 'conv2': 3 images but 1 target (5). Give one class for all of them as an int, or 3 classes."]),
     ('unknown class name',    lambda n, d: ((n, X), dict(target='cta')),          ["'cta'", "'cat'"]),
     ('cam of a function',     lambda n, d: ((n, X, 'cam'), dict(target=lambda o: o[:, 0])), ['CAM', 'Give a class']),
-    ('cam of another layer',  lambda n, d: ((n, X, 'cam', 'conv'), {}),           ["CAM at 'conv'", 'pooling']),
+    ('cam of another layer',  lambda n, d: ((n, X, 'cam', 'conv'), {}),
+     ["CAM at 'conv'", 'looks at no layer']),
 ]
 
 @pytest.mark.parametrize('what, passed, words', EXPLAIN, ids=[c[0] for c in EXPLAIN])
@@ -217,7 +218,7 @@ def test_save(net, tmp_path, what, name, words):
     said(words, lambda: e.save(tmp_path / name), net)
     assert not list(tmp_path.iterdir())
 
-FORMULA = [((1, 4, 2, 2), (1, 4, 2, 3), ['(1, 4, 2, 2)', '(1, 4, 2, 3)']), ((4, 2, 2), (4, 2, 2), ['A[None]']),
+FORMULA = [((1, 4, 2, 2), (1, 4, 2, 3), ['(1, 4, 2, 2)', '(1, 4, 2, 3)']), ((4, 2), (4, 2), ['A[None]']),
            ((1, 4, 2, 2), (4, 2, 2), ['(4, 2, 2)'])]
 
 @pytest.mark.parametrize('a, g, words', FORMULA)

@@ -99,7 +99,7 @@ def test_scores_are_found_in_an_output(wrap):
 def test_two_matrices_that_are_no_probabilities_and_scores_are_not_guessed():
     out = torch.randn(2, 5), torch.randn(2, 5)
     assert scores_of(out) is out
-    net = Net(lambda s, x: (s.m(x), 2 * s.m(x)), m=seeded(small_net))
+    net = Net(lambda s, x: (out := s.m(x), 2 * out), m=seeded(small_net))
     with pytest.raises(CamError, match='not scores'): capture(net, torch.randn(2, 3, 16, 16), 'm.4')
 
 ADVICE = [lambda out: {'out': out, 'aux': out}, lambda out: (out[:, :, None, None], out),
@@ -139,7 +139,7 @@ def test_names_wherever_a_target_is_taken():
     assert explain(net, x, target='kiwi', vocab=list('abcd') + ['kiwi']).target.tolist() == [4, 4]
 
 def test_probabilities_are_the_networks_own():
-    net, x = seeded(small_net), torch.randn(2, 3, 16, 16)
+    net, x = Net(lambda s, x: s.m(x), m=seeded(small_net)), torch.randn(2, 3, 16, 16)
     out = net(x).detach()
     check_tensor(explain(net, x).prob, out.softmax(1))
     check_tensor(explain(net, x, activation=torch.sigmoid).prob, out.sigmoid())

@@ -134,7 +134,7 @@ class Boxes(nn.Module):
 
 @pytest.mark.parametrize('transform, words', [
     (True, 'is not known. Pass transform='), (Boxes(), 'its own, a Boxes.*Pass one that does as transform='),
-    (lambda p: p, 'made a Image.*Pass one that does as transform='),
+    (lambda p: p, 'made an Image.*Pass one that does as transform='),
     (lambda p: ToBatch()(p).byte(), r'uint8 tensor \(3, 24, 24\).*transform=')])
 def test_a_transform_of_its_own_that_prepares_no_picture(transform, words):
     net = Plain().eval()
@@ -152,7 +152,7 @@ def test_an_error_in_a_transform_that_is_given_is_the_callers_to_see(net):
 def test_what_is_no_list_of_names_is_no_vocab(named, vocab):
     named.vocab = vocab
     assert explain(named, PIL, target=1).vocab is None and explain(named, PIL, target=1).label[0].startswith('class 1 ')
-    with pytest.raises(CamError, match='no class names'): explain(named, PIL, target='a')
+    with pytest.raises(CamError, match='no list of class names'): explain(named, PIL, target='a')
 
 @pytest.mark.parametrize('nest', [lambda n, m: T.Compose([n, m]), lambda n, m: T.Compose([T.Compose([n]), m]),
                                   nn.Sequential,
@@ -187,14 +187,14 @@ def test_layer_by_name_and_by_module(named):
 def test_cam_is_grad_cam_times_the_area(named):
     a, b = explain(named, PIL, 'cam', target='dog'), explain(named, PIL, target='dog')
     check_tensor(a.raw.relu(), 36 * b.raw)
-    check_tensor(explain(named, PIL, 'cam', '3', 'dog').raw, a.raw)
+    with pytest.raises(CamError, match='looks at no layer'): explain(named, PIL, 'cam', '3', 'dog')
     check_tensor(a.out, b.out)
 
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_of_the_table(named, method):
     m = METHODS[method]
     e = explain(named, [S, scene(4, 'dog', size=48)], method, target='cat')
-    assert m.kind in ('map', 'pixels') and 1990 < m.year < 2030 and m.title and m.paper and m.forward_passes >= 1
+    assert m.kind in ('map', 'pixels') and 1990 < m.year < 2030 and m.title and m.paper and m.passes >= 1
     assert e.map.shape == (2, 24, 24) and e.out.shape == (2, 3) and e.method == method
     assert e.raw.shape == ((2, 3, 24, 24) if m.kind == 'pixels' else (2, 6, 6)) and not e.raw.requires_grad
     assert m.title in repr(e)
@@ -340,11 +340,12 @@ def test_an_output_in_a_dataclass_is_cut_and_carries_no_graph():
     assert torch.equal(e[1].out.logits[0], e.out.logits[1])
     check_tensor(deepcopy(e).cpu().out.hidden[0]['logits'], e.out.logits)
 
-def test_dense_outputs_at_the_default_layer_show_their_own_map(net):
-    dense = nn.Sequential(*net[:4], nn.Conv2d(8, 3, 1)).eval()
-    e = explain(dense, torch.randn(1, 3, 24, 24), target=lambda out: out[:, 1].mean((1, 2)))
-    assert e.layer == '4'
-    check_tensor(e.raw * 36, e.out[:, 1].relu())
+def test_dense_outputs_are_explained_where_the_encoder_ends(net):
+    dense, x = nn.Sequential(*net[:4], nn.Conv2d(8, 3, 1)).eval(), torch.randn(1, 3, 24, 24)
+    def target(out): return out[:, 1].mean((1, 2))
+    e = explain(dense, x, target=target)
+    assert e.layer == '3'
+    check_tensor(explain(dense, x, target=target, layer='4').raw * 36, e.out[:, 1].relu())
 
 def test_several_scores_for_each_image_are_refused():
     with pytest.raises(CamError, match='several scores.*grad_cam_maps'):
@@ -451,7 +452,7 @@ def test_labels_beside_pictures_are_refused(net):
         list(explain_all(net, [(torch.randn(3, 24, 24), 1)], progress=False))
 
 def test_a_wrong_transform_is_no_unreadable_file(net, path):
-    with pytest.raises(CamError, match='the transform made a Image'):
+    with pytest.raises(CamError, match='the transform made an Image'):
         list(explain_all(net, path.parent, transform=lambda p: p, progress=False))
 
 def test_targets_for_many_as_a_tensor(named):
@@ -495,10 +496,11 @@ def test_a_learner_says_what_its_own_predict_says(photos, kind):
     assert e.label[0].split()[-1] == (f'{said[0].item():.3g}' if kind == 'number' else f'{said[0].item():.1%}')
     assert (e.prob is None) == (kind == 'number')
     ex = Explorer(learn, [path], size=32)
-    check_tensor(ex.prob, torch.Tensor(said).flatten(), atol=1e-6)
-    drive(ex, class_=ex.name(0))
-    assert f'({e.label[0].split()[-1]})' in ex.panel.captions[0].value and ex.explanation().label == e.label
-    assert ('probability' in ex.numbers()) == (kind != 'number')
+    check_tensor(ex.study.prob, torch.Tensor(said).flatten(), atol=1e-6)
+    drive(ex, class_=ex.study.name(0))
+    assert f'({e.label[0].split()[-1]})' in ex.panel.captions[0].value
+    assert ex.study.explanation(ex.view()).label == e.label
+    assert ('probability' in ex.study.numbers(ex.view())) == (kind != 'number')
 
 @pytest.mark.filterwarnings('ignore')
 def test_a_learner_that_cannot_prepare_a_picture(photos):
@@ -513,7 +515,7 @@ def test_a_learner_that_cannot_prepare_a_picture(photos):
         assert explain(learn, path, transform=ToBatch()).out.shape == (1, 2)
     two = DataBlock((ImageBlock, ImageBlock, CategoryBlock), n_inp=2,
                     getters=[None, None, lambda p: p.name[0]]).dataloaders(get_image_files(photos), bs=2, num_workers=0)
-    with pytest.raises(CamError, match='reads 2 inputs.*forward takes the picture alone'):
+    with pytest.raises(CamError, match='reads 2 inputs.*as a tuple of tensors'):
         explain(Learner(two, net, loss_func=nn.CrossEntropyLoss()), path)
 
 @pytest.mark.filterwarnings('ignore')

@@ -194,7 +194,8 @@ def test_every_classifier_gives_a_map(name):
 VIT = """
 import torch
 from torchvision.models import vit_b_32
-from camtutor.gradcam import capture, last_layer
+from camtutor.engine.layers import last_layer
+from camtutor.gradcam import capture
 net, x = vit_b_32(image_size=64).eval(), torch.randn(1, 3, 64, 64)
 torch.nn.init.normal_(net.heads.head.weight)
 print(capture(net, x, last_layer(net, x), lambda out: out[:, :2].T).grads.shape)

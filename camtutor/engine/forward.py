@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from camtutor.engine.inputs import network, vocab_of
-from camtutor.engine.layout import lay_out
+from camtutor.engine.layout import FIRST, lay_out
 from camtutor.engine.targets import At, class_score, map_tensors
-from camtutor.engine.trace import (CONVOLUTIONS, call, known_layouts, layout_of, main_input, map_inputs, places_of,
-                                   shapes_of,
-                                   tensors_in)
+from camtutor.engine.trace import (call, first_convolution, known_layouts, layout_of, main_input, map_inputs, places_of,
+                                   places_read, shapes_of, tensors_in)
 from camtutor.errors import CamError, describe, doing, nearest
 from camtutor.hooks import eval_mode, get_layer
 
@@ -75,13 +74,6 @@ def check_batch(model, x):
         if t.is_floating_point(): _check_match(model, t)
     p = next(model.parameters(), None)
     if p is not None and p.device != main.device: raise CamError(_elsewhere(p, main))
-
-def first_convolution(model): return next((m for m in model.modules() if isinstance(m, CONVOLUTIONS)), None)
-
-def places_read(model):
-    "How many axes of places the model's first convolution reads; None without one."
-    conv = first_convolution(model)
-    return next((n + 1 for n, kind in enumerate(CONVOLUTIONS) if isinstance(conv, kind)), None)
 
 def wanted(places):
     "How a batch is written, by its number of places."
@@ -277,14 +269,18 @@ class Forward:
         with without_graph(self.model), tap.hooked(), shapes_noted(self.model, measured) as shapes:
             seen = x = map_inputs(lambda t: t.detach().clone(), x)
             for k in keys:
-                if isinstance(k, str): seen = _with_main(seen, tap.keep([k], main_input(seen)))
+                if isinstance(k, str): seen = _with_main(seen, tap.keep([k], _with_gradient(main_input(seen))))
             self.scores = run(self.model, seen)
         tap.check_ran()
         self.acts, self.kept = dict(zip(self.names, map(tap.acts.get, keys))), tap.acts
-        shape = {n: tuple(a.shape) for n, a in self.acts.items()}
-        self.layouts = {} if self.layout else {n: layout_of(self.model, x, plain_name(n), s) for n, s in shape.items()}
+        self.layouts = {} if self.layout else {n: self.find_layout(x, n, k) for n, k in zip(self.names, keys)}
         missing = {l.grid_of for l in self.layouts.values() if l and l.grid_of} - shapes.keys()
         self.grids = {n: s[2:] for n, s in (shapes | ({n: shapes_of(self.model, x)[n] for n in missing})).items()}
+
+    def find_layout(self, x, name, key):
+        "Where a layer keeps its places; None where it has none."
+        if isinstance(key, str): return FIRST
+        return layout_of(self.model, x, key[0], plain_name(name), self.acts[name].shape)
 
     @property
     def out(self):
@@ -359,6 +355,10 @@ class Forward:
     def going_back(self):
         "The modes in which gradients are made."
         with torch.inference_mode(False), torch.enable_grad(), eval_mode(self.model): yield
+
+def _with_gradient(x):
+    if x.is_floating_point(): return x
+    raise CamError("token ids have no gradient. Give the embedding as the layer.")
 
 def _with_main(x, new):
     "The batch with another main input."

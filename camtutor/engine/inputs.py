@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from camtutor.engine.trace import places_read
 from camtutor.errors import CamError, describe
 from camtutor.images import picture
 
@@ -195,8 +196,10 @@ def batch_of(
 
     Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is the several inputs of
     one call."""
-    if is_inputs(image) or is_batch(image) and image.ndim != 3: return image
-    items, net = as_list(image), network(model)
+    net = network(model)
+    if is_inputs(image): return image
+    if is_batch(image) and (image.ndim != 3 or places_read(net) == 1): return image.as_subclass(Tensor)
+    items = as_list(image)
     if not items: raise CamError("there is no picture to explain: the list is empty.")
     if is_learner(model): _check_one_input(model)
     if all(map(is_batch, items)): return stacked(items).as_subclass(Tensor)

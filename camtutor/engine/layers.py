@@ -100,7 +100,7 @@ def settle(model, x, target, layout=None):
         grads = kept.grads(target)
         first = next(grads)
         found = last_read(kept, names, first, trace.norms)
-        if found and (names == trace.names or not is_dense(kept.out, len(kept.size)) or trace.chosen):
+        if found and (names == trace.names or found in trace.chosen or not is_dense(kept.out, len(kept.size))):
             trace.chosen.add(found)
             return kept, found, chain([first], grads)
     raise CamError(_none(network(model)))
@@ -140,9 +140,8 @@ def last_layer(
     of the encoder. It is remembered."""
     model = network(model)
     check_batch(model, x)
-    trace = trace_of(model, x)
-    if trace.chosen == {trace.names[-1]} and prod(drawn_shapes(model, x)[trace.names[-1]][1:]) > 1:
-        return trace.names[-1]
+    last = trace_of(model, x).names[-1:]
+    if last and trace_of(model, x).chosen == set(last) and prod(drawn_shapes(model, x)[last[0]][1:]) > 1: return last[0]
     n = len(main_input(x))
     def top_or_all(out):
         scores = scores_of(out)

@@ -61,6 +61,13 @@ def stretched(x):
         return t[..., :width // 2].contiguous() if width >= 128 else torch.cat([t, t], -1)
     return map_inputs(other, x)
 
+def first_convolution(model): return next((m for m in model.modules() if isinstance(m, CONVOLUTIONS)), None)
+
+def places_read(model):
+    "How many axes of places the model's first convolution reads; None without one."
+    conv = first_convolution(model)
+    return next((n + 1 for n, kind in enumerate(CONVOLUTIONS) if isinstance(conv, kind)), None)
+
 # ---- recording
 
 class Run(NamedTuple):
@@ -246,11 +253,12 @@ def known_layouts(model)->dict:
     "What is known of the network's layouts without running it."
     return _traces[model].layouts if model in _traces else {}
 
-def layout_of(model, x, name, shape):
+def layout_of(model, x, module, name, shape):
     """The layout of what the layer `name` put out; the network is recorded only where the shape leaves it open.
 
     None: no places."""
     size = places_of(x)
-    if len(shape) == len(size) + 2 and not in_doubt(tuple(shape), size): return FIRST
+    own = isinstance(module, CONVOLUTIONS) or not in_doubt(tuple(shape), size) if len(shape) == len(size) + 2 else False
+    if own: return FIRST
     layouts = trace_of(model, x).layouts
     return layouts[name] if name in layouts else layout_by_shape(shape, size)
