@@ -16,6 +16,7 @@ import numpy as np, torch
 from torch import Tensor
 
 # %% ../nbs/tools/explain.ipynb #00043faf
+from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ from .errors import CamError, describe, doing
 from .files import write_whole
 from .images import open_image
 from .methods import METHODS, apply, method_name
-from .show import normalize, overlay, show_cam, show_grid, upsample
+from .show import normalize, overlay as lay_over, show_cam, show_grid, upsample
 
 # %% ../nbs/tools/explain.ipynb #0014108f
 @dataclass(frozen=True, repr=False, eq=False)
@@ -48,37 +49,51 @@ class Explanation:
     # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
     prob:Tensor=None
 
-    def __len__(self): return len(self.raw)
-    def __iter__(self): return (self[i] for i in range(len(self)))
-    def __getitem__(self, i): return one_of(self, i)
-    def __repr__(self): return line_of(self)
-    def _repr_png_(self): return drawn(self)
+# %% ../nbs/tools/explain.ipynb #cd4d7350
+@patch
+def __len__(self:Explanation): return len(self.raw)
 
-    @property
-    def label(self):
-        "A name for each image's target: class and probability, or its score where there are no probabilities."
-        return labels_of(self)
+@patch
+def __iter__(self:Explanation): return (self[i] for i in range(len(self)))
 
-    @property
-    def probability(self):
-        "The probability (N,) of each image's target; None where there are none."
-        return None if self.prob is None else self.prob.gather(1, self.target[:, None])[:, 0]
+@patch
+def __getitem__(self:Explanation, i): return one_of(self, i)
 
-    @property
-    def overlay(self):
-        "The maps over the pictures (N,3,H,W), from 0 to 1."
-        return overlay(self.image.float(), self.map)
+@patch
+def __repr__(self:Explanation): return line_of(self)
 
-    def cpu(self):
-        "The same explanation, its tensors on the CPU."
-        tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor) or k == 'out'}
-        return replace(self, **{k: map_tensors(Tensor.cpu, v) for k, v in tensors.items()})
+@patch
+def _repr_png_(self:Explanation): return drawn(self)
 
-    def save(self, path):
-        "Write to `path`, a .png or .npz, completely or not at all."
-        path = check_save_path(path)
-        write_whole(path, drawn(self, dpi=200) if path.suffix.lower() == '.png' else numbers(self))
-        return path
+# %% ../nbs/tools/explain.ipynb #72a14cd3
+@patch(as_prop=True)
+def label(self:Explanation)->list:
+    "A name for each image's target: class and probability, or its score where there are no probabilities."
+    return labels_of(self)
+
+@patch(as_prop=True)
+def probability(self:Explanation):
+    "The probability (N,) of each image's target; None where there are none."
+    return None if self.prob is None else self.prob.gather(1, self.target[:, None])[:, 0]
+
+@patch(as_prop=True)
+def overlay(self:Explanation):
+    "The maps over the pictures (N,3,H,W), from 0 to 1."
+    return lay_over(self.image.float(), self.map)
+
+# %% ../nbs/tools/explain.ipynb #b9487959
+@patch
+def cpu(self:Explanation):
+    "The same explanation, its tensors on the CPU."
+    tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor) or k == 'out'}
+    return replace(self, **{k: map_tensors(Tensor.cpu, v) for k, v in tensors.items()})
+
+@patch
+def save(self:Explanation, path):
+    "Write to `path`, a .png or .npz, completely or not at all."
+    path = check_save_path(path)
+    write_whole(path, drawn(self, dpi=200) if path.suffix.lower() == '.png' else numbers(self))
+    return path
 
 # %% ../nbs/tools/explain.ipynb #0016ca29
 def readable(prob, out):
