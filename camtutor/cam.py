@@ -131,8 +131,8 @@ def pooled_features(net, batches):
 
 def last_linear(net):
     "The Linear of a network that `gap_head` has made."
-    if isinstance(net, nn.Sequential) and len(net) == 2 and isinstance(net[1], nn.Sequential) and isinstance(net[1][-1],
-                                                                                                             nn.Linear):
+    parts = list(net) if isinstance(net, nn.Sequential) else []
+    if len(parts) == 2 and isinstance(parts[1], nn.Sequential) and isinstance(parts[1][-1], nn.Linear):
         return net[1][-1].requires_grad_()
     raise CamError(f"expected nn.Sequential(body, head) as gap_head makes it, got {type(net).__name__}.")
 

@@ -119,8 +119,8 @@ def _check_known(layers):
 
 # %% ../nbs/05_deconvnet.ipynb #004a7685
 def _forward(layers, x, last):
-    if last is not None and last not in layers: raise CamError(f"there is no layer {last!r}. "
-                                                               f"{nearest(last, layers)}", 'DeconvNet')
+    if last is not None and last not in layers:
+        raise CamError(f"there is no layer {last!r}. {nearest(last, layers)}", 'DeconvNet')
     kept = []
     for name, m in layers.items():
         x, seen = look(m, x)

@@ -285,8 +285,8 @@ def rows_of(model, images, transform, single):
 @doing('Explaining many pictures')
 def check_many(images, target, bs):
     "The pictures, how many (or 'noinfer'), and the target, if they fit. `CamError` if not, before any work is done."
-    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1: raise CamError(f"bs is {bs!r}, but it counts "
-                                                                                 "pictures: 1 or more.")
+    if isinstance(bs, bool) or not isinstance(bs, int) or bs < 1:
+        raise CamError(f"bs is {bs!r}, but it counts pictures: 1 or more.")
     images = sources_of(images)
     total = len(images) if hasattr(images, '__len__') else 'noinfer'
     target = target if callable(target) or isinstance(target, At) else plain(target)

@@ -64,8 +64,9 @@ def fuse_channels(
     how='mean', # 'mean', 'max' or 'pca'
 )->Tensor:      # maps (N,h,w), or for 'pca' colour pictures (N,3,h,w) in [0,1]
     "All channels of a layer in one picture. `CamError` for another `how`, or fewer than three channels for 'pca'."
-    if not isinstance(A, Tensor) or A.ndim != 4: raise CamError(f"got {describe(A)}, but a batch of activations is "
-                                                                "(N,C,h,w). Use A[None] for one.", 'Fusing channels')
+    if not isinstance(A, Tensor) or A.ndim != 4:
+        raise CamError(f"got {describe(A)}, but a batch of activations is (N,C,h,w). Use A[None] for one.",
+                       'Fusing channels')
     if how not in _FUSE: raise CamError(f"how={how!r} is unknown. Choose 'mean', 'max' or 'pca'.", 'Fusing channels')
     if how == 'pca' and A.shape[1] < 3: raise CamError("three colours need three channels, "
                                                        f"and there are {A.shape[1]}.", 'Fusing channels')
@@ -172,11 +173,11 @@ def ablate_channels(
     `CamError` for no channel, one out of range, or an output that is no map."""
     channels = _numbers(channels)
     def zero(module, args, out):
-        if not isinstance(out, Tensor) or out.ndim != 4: raise CamError(f"{layer!r} gives no "
-                                                                        "maps (N,C,h,w).", 'Switching channels off')
+        if not isinstance(out, Tensor) or out.ndim != 4:
+            raise CamError(f"{layer!r} gives no maps (N,C,h,w).", 'Switching channels off')
         C = out.shape[1]
-        if any(not 0 <= c < C for c in channels): raise CamError(f"Switching channels {channels} off: "
-                                                                 f"{layer!r} has channels 0 to {C - 1}.")
+        if any(not 0 <= c < C for c in channels):
+            raise CamError(f"{layer!r} has channels 0 to {C - 1}.", f"Switching channels {channels} off")
         return out.index_fill(1, torch.tensor(channels, dtype=torch.long, device=out.device), 0.)
     handle = get_layer(model, layer).register_forward_hook(zero)
     try: yield model

@@ -1,9 +1,7 @@
 """One forward pass kept, and the way back from any score to any of its layers."""
 # The network runs without a graph until the first wanted layer fires. There the graph begins, and a clone goes on, so
-# that an
-# in-place ReLU behind the layer spoils nothing. Going back stops at the wanted layers, so a pass costs little more than
-# the
-# network's own.
+# that an in-place ReLU behind the layer spoils nothing. Going back stops at the wanted layers, so a pass costs little
+# more than the network's own.
 import threading, warnings
 from contextlib import contextmanager
 
@@ -24,8 +22,7 @@ AT_ONCE = 4e6      # bytes of gradient at one layer; with more than the processo
 # ---- layers by name
 
 def key_of(model, layer):
-    """What a layer is kept under: (module, which run), or a name of the batch: `PIXELS`, or 'input' unless a layer
-    has that name."""
+    "What a layer is kept under: (module, which run); or a name of the batch, `PIXELS` or, if no layer has it, 'input'."
     module, run = layer if is_run(layer) else (layer, None)
     if isinstance(module, str) and module == PIXELS: return module
     if module == 'input' and not isinstance(getattr(model, 'input', None), nn.Module): return module
@@ -33,8 +30,14 @@ def key_of(model, layer):
 
 def is_run(layer)->bool:
     "Is it one run of a layer that runs more than once, such as ('body', 0)?"
-    return isinstance(layer, tuple) and len(layer) == 2 and isinstance(layer[0],
-                                                                       (str, nn.Module)) and type(layer[1]) is int
+    if not isinstance(layer, tuple) or len(layer) != 2: return False
+    return isinstance(layer[0], (str, nn.Module)) and type(layer[1]) is int
+
+def as_layers(layers)->tuple:
+    "The layers as a list, and whether several were asked for."
+    if layers is None: return [], False
+    several = isinstance(layers, (list, tuple)) and not is_run(layers)
+    return (list(layers), True) if several else ([layers], False)
 
 def layer_name(model, layer):
     "The name of a layer in `model`, for messages; ('body', 0) for one run of it."
@@ -50,9 +53,7 @@ def plain_name(name):
 def doing_at(action, model, layers=None):
     "A `CamError` from inside begins with the action and the layers that were asked for: \"Grad-CAM at 'layer4'\"."
     with doing(action):
-        given = [] if layers is None else layers if isinstance(layers,
-                                                               (list, tuple)) and not is_run(layers) else [layers]
-        names = [repr(layer_name(network(model), l)) for l in given]
+        names = [repr(layer_name(network(model), l)) for l in as_layers(layers)[0]]
     with doing(action + ' at ' * bool(names) + ', '.join(names)): yield
 
 # ---- checks
@@ -253,8 +254,8 @@ class Forward:
                  target=None,  # the score that `back` will go from, if that is read from a layer: an `At`
                  layout=None): # a function from a layer's output to maps (N,C,*places), for a network that no rule fits
         self.model, self.vocab, self.layout = network(model), vocab_of(model), layout
-        self.many = isinstance(layers, (list, tuple)) and not is_run(layers)
-        keys = [key_of(self.model, l) for l in (layers if self.many else [layers])]
+        wanted, self.many = as_layers(layers)
+        keys = [key_of(self.model, l) for l in wanted]
         if not keys: raise CamError("the list of layers is empty. Give at least one name or module.", 'Capturing')
         self.names = [layer_name(self.model, k if isinstance(k, str) or k[1] is not None else k[0]) for k in keys]
         check_batch(self.model, x)
@@ -319,8 +320,8 @@ class Forward:
                            "branch, or a part of the model behind it runs under torch.no_grad, as "
                            "reentrant checkpoints do. Give a layer on the way to the score.")
         a = self.acts[name]
-        A, G = self.maps(name, a), torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name,
-                                                                                                                  g)
+        A = self.maps(name, a)
+        G = torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name, g)
         if a.ndim == A.ndim or G.any(): return A.detach(), G
         if not g.any():
             raise CamError(f"the gradient of the score at the layer {name!r} is 0 everywhere. "
@@ -335,8 +336,9 @@ class Forward:
 
     def grads(self, target=None, layers=None, again=False):
         "Go back from the score: yields the raw gradients at each layer, or None, for a few rows of K scores at a time."
-        if self.spent: raise CamError("the way back was freed after the last target. Say "
-                                      "again=True with every target but the last.")
+        if self.spent:
+            raise CamError("the way back was freed after the last target. "
+                           "Say again=True with every target but the last.")
         names = [self.name_of(l) for l in (self.names if layers is None else layers)]
         with self.going_back():
             score, acts = self.score(target), [self.acts[n] for n in names]

@@ -220,8 +220,8 @@ def as_shown(x, transform)->Tensor: # (N,3,H,W), 0 to 1
     if found is None:
         low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
         return _rgb((x - low) / (high - low).clamp(min=1e-12))
-    mean, std = (torch.as_tensor(v, dtype=x.dtype, device=x.device).flatten()[:, None, None] for v in (found.mean,
-                                                                                                       found.std))
+    mean, std = (torch.as_tensor(v, dtype=x.dtype, device=x.device).flatten()[:, None, None]
+                 for v in (found.mean, found.std))
     return _rgb((x * std + mean).clamp(0, 1))
 
 def steps_of(t):

@@ -90,13 +90,12 @@ def encoder_end(kept, names, norms):
     grown = next((i for i in range(1, len(stages)) if sizes[i] > sizes[i - 1]), len(stages))
     return stages[max(range(grown), key=lambda i: (shapes[stages[i]][1], i))]
 
-def settle(model, x, target, layout=None):
-    """One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers that
-    were tried."""
+def settle(model, x, target):
+    "One pass with its way back begun: the pass, the default layer's name, and raw gradients at all layers tried."
     trace = trace_of(network(model), x)
     for names in tries(trace):
         if not names: break
-        kept = Forward(model, x, list(names), target, layout)
+        kept = Forward(model, x, list(names), target)
         grads = kept.grads(target)
         first = next(grads)
         found = last_read(kept, names, first, trace.norms)
@@ -118,8 +117,9 @@ def look(
     if layers is not None:
         kept = Forward(model, x, layers, target, layout)
         return kept, kept.back(target)
+    if layout is not None: raise CamError("layout= says how one layer is laid out. Say which, with layer=.")
     check_batch(network(model), x)
-    kept, name, grads = settle(model, x, target, layout)
+    kept, name, grads = settle(model, x, target)
     at = kept.names.index(name)
     kept.names, kept.many = [name], False
     return kept, ([kept.pair(name, g[at])] for g in grads)

@@ -1,7 +1,6 @@
 """Whatever a layer puts out, as maps (N,C,*places)."""
 # Two rules find where its places are: a convolution of the network has that grid, or that axis grows when the picture
-# does.
-# Where neither holds, the caller says it, as `layout=`, a function from the layer's output to maps.
+# does. Where neither holds, the caller says it, as `layout=`, a function from the layer's output to maps.
 from math import log, prod
 from typing import NamedTuple
 
@@ -54,9 +53,8 @@ def layout_by_shape(shape, size):
     "A layout by the shape alone, for a batch of pictures of `size`; None if it has no places."
     if len(shape) == len(size) + 2:
         first, last = shape[2:], shape[1:-1]
-        swapped = len(size) == 2 and shape[-1] > max(last) and prod(last) > 1 and off(last, size) + .15 < off(first,
-                                                                                                              size)
-        return Layout('last') if swapped else FIRST
+        wide = len(size) == 2 and shape[-1] > max(last) and prod(last) > 1
+        return Layout('last') if wide and off(last, size) + .15 < off(first, size) else FIRST
     if len(shape) == 3 and (found := grid_of_tokens(shape[1], size)): return Layout('tokens', found[1])
     return None
 

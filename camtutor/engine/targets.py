@@ -133,9 +133,7 @@ def _first_score(out):
 
 def _checked_score(score, out, n):
     "What a callable target returned for `n` images: one finite score for each, or K of them."
-    wrong = not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score) or n not in (None,
-                                                                                                     score.shape[-1])
-    if wrong:
+    if not _is_for_each_image(score, n):
         raise CamError(f"the target function returned {_short(score)} for {n or 'a batch of'} images. It must return "
                        f"one score for each: (N,), or (K,N) for K scores, for example lambda out: {_first_score(out)}.")
     if not score.is_floating_point():
@@ -145,6 +143,11 @@ def _checked_score(score, out, n):
         raise CamError(f"the target function returned {(n, n)}, with a row for each image. "
                        "Give a row for each score, (K,N): add .T.")
     return _finite(score)
+
+def _is_for_each_image(score, n):
+    "Is it (N,) or (K,N)?"
+    if not isinstance(score, Tensor) or score.ndim not in (1, 2) or not len(score): return False
+    return n in (None, score.shape[-1])
 
 def _has_a_row_for_each_image(score, out):
     "Is score 0 of image 1 really a score of image 0?"
