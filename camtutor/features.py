@@ -42,7 +42,7 @@ def feature_grid(
     cmap=None,     # a matplotlib colour map; None = 'magma'
 )->Tensor:         # one picture (3,H,W) in [0,1]
     "All channels of a layer side by side, left to right, then down. `CamError` as in `channel_maps`."
-    if ncol < 1: raise CamError(f"A grid of channels: ncol is {ncol}, but a row holds at least 1.")
+    if ncol < 1: raise CamError(f"ncol is {ncol}, but a row holds at least 1.", 'A grid of channels')
     tiles = colorize(channel_maps(A, per), cmap)
     return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1] // 16), pad_value=1.)
 
@@ -108,8 +108,8 @@ def kernel_spectrum(
 
     `CamError` if `size` is below the kernel's."""
     if w.ndim != 4 or size < max(w.shape[2:]):
-        raise CamError(f"A spectrum of kernels: got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and "
-                       f"size at least {max(w.shape[-2:])}.")
+        raise CamError(f"got {tuple(w.shape)} and size {size}. Kernels are (K,C,kh,kw), and size at least "
+                       f"{max(w.shape[-2:])}.", 'A spectrum of kernels')
     return torch.fft.fftshift(torch.fft.fft2(w.detach().float(), (size, size)).abs().sum(1), dim=(-2, -1))
 
 # %% ../nbs/06_feature_maps.ipynb #0034aa66
