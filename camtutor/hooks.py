@@ -122,7 +122,7 @@ def outputs(model, x):
     def note(n): return lambda m, args, out: seen.append((n, m, out, (id(out), getattr(out, '_version', 0))))
     try:
         for n, m in model.named_modules(): handles.append(m.register_forward_hook(note(n)))
-        with eval_mode(model), torch.no_grad(): model(x[:1])
+        with eval_mode(model), torch.inference_mode(False), torch.no_grad(): model(x[:1].clone())
     finally:
         for h in handles: h.remove()
     return seen
