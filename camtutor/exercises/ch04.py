@@ -482,8 +482,8 @@ e.edit('return mask.view_as(A)', 'mask[1:] = 0\n    return mask.view_as(A)',
 
 e = exercise('4.9', 'The gradient at the pixels',
     "Write `saliency(model, x, target=None)`: the signed gradient of each image's score at its own pixels (N,3,H,W). "
-    "None means each image's top class. Leave nothing behind. (The library also explains a channel of a layer, with "
-    "`layer`, `channel` and `whole`; you need not.)",
+    "None means each image's top class. Leave nothing behind. (The library also takes a `unit` as its target; "
+    "you need not.)",
     library='camtutor.guided',
     trials=(Trial('Three pictures, class 1', pixels(1)),
             Trial('Three pictures, each its top class', pixels(None)),
@@ -541,7 +541,7 @@ e.edit('x)[0]', 'x)[0]*x',
 e = exercise('4.10', 'Guided backprop',
     "Write `guided_backprop(model, x, target=None)` for a network with `nn.ReLU` modules that do not work in place. "
     "None means each image's top class, as in 4.9. `saliency` may be imported from `camtutor.guided`. Leave no hook. "
-    "(The library takes networks with any kind of ReLU, and `layer`, `channel` and `whole` as well; you need not.)",
+    "(The library takes networks with any kind of ReLU, and a `unit` as its target as well; you need not.)",
     library='camtutor.guided',
     trials=(Trial('Three pictures, class 1', pixels(1)),
             Trial('Three pictures, class 2', pixels(2)),
