@@ -59,6 +59,7 @@ def _pca(A):
 
 _FUSE = {'mean': lambda A: A.mean(1), 'max': lambda A: A.amax(1), 'pca': _pca}
 
+# %% ../nbs/06_feature_maps.ipynb #a4da636a
 def fuse_channels(
     A:Tensor,   # activations (N,C,h,w)
     how='mean', # 'mean', 'max' or 'pca'
@@ -68,8 +69,8 @@ def fuse_channels(
         raise CamError(f"got {describe(A)}, but a batch of activations is (N,C,h,w). Use A[None] for one.",
                        'Fusing channels')
     if how not in _FUSE: raise CamError(f"how={how!r} is unknown. Choose 'mean', 'max' or 'pca'.", 'Fusing channels')
-    if how == 'pca' and A.shape[1] < 3: raise CamError("three colours need three channels, "
-                                                       f"and there are {A.shape[1]}.", 'Fusing channels')
+    if how == 'pca' and A.shape[1] < 3:
+        raise CamError(f"three colours need three channels, and there are {A.shape[1]}.", 'Fusing channels')
     return _FUSE[how](A.detach().float())
 
 # %% ../nbs/06_feature_maps.ipynb #00200ec5

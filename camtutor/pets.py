@@ -146,6 +146,7 @@ def _imagenet_body():
         raise CamError(f"the network cannot be reached ({e}). pretrained='camtutor' needs none.",
                        'Getting a ResNet-34 with ImageNet weights') from e
 
+# %% ../nbs/00_pets.ipynb #363c8c4c
 def pets_learner(
     dls:DataLoaders, # from `pets_dls`
     pretrained='camtutor', # the shipped body; 'imagenet': torchvision's ResNet-34; None: the small one, untrained
