@@ -8,7 +8,8 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
 config.read(here / 'settings.ini', encoding='utf8')
 cfg = config['DEFAULT']
-course = cfg['course_requirements'].split()
+photos = cfg['photos_requirements'].split()
+course = photos + cfg['course_requirements'].split()
 
 setup(
     name=cfg['lib_name'],
@@ -24,6 +25,6 @@ setup(
     packages=find_packages(include=['camtutor', 'camtutor.*']),
     package_data={'camtutor': ['data/*', 'voila/templates/camtutor/*', 'ui/*.css', 'ui/*.js']},
     install_requires=cfg['requirements'].split(),
-    extras_require={'course': course, 'dev': course + cfg['dev_requirements'].split()},
+    extras_require={'photos': photos, 'course': course, 'dev': course + cfg['dev_requirements'].split()},
     entry_points={'console_scripts': ['camtutor=camtutor.cli:main']},
 )

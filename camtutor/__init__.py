@@ -5,7 +5,8 @@
 __version__ = "0.1.0"
 
 _lazy = dict(explain='explanation', explain_all='explanation', Explanation='explanation', METHODS='methods',
-             Explorer='ui.explorer', load_pets='networks', scene='scenes', overlay='show', CamError='errors')
+             Explorer='ui.explorer', load_pets='networks', load_imagenet='networks', scene='scenes', photo='images',
+             overlay='show', CamError='errors')
 
 def __getattr__(name):
     "Import a public name on first use, so that `import camtutor` alone stays light (no torch, no fastai)."

@@ -110,8 +110,7 @@ def app(args):
 
 # ---- Photos
 
-SHIPPED = ('The shipped network knows drawn animals only ({}). '
-           'For photographs say --model, such as --model resnet50 --weights DEFAULT.')
+DRAWN = 'This network knows drawn animals only ({}). For photographs leave --model out.'
 
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
@@ -123,7 +122,7 @@ def explain_photos(args):
     files = [f for p in map(Path, args.photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
     net, how = load_network(args.model, args.weights), (args.method, args.layer, wanted(args.target))
     explain(net, Image.new('RGB', (256, 256), 'grey'), *how) # a wrong argument is said before any work
-    if args.model == 'pets': print(SHIPPED.format(', '.join(net.vocab)), file=sys.stderr)
+    if args.model in ('pets', 'plain'): print(DRAWN.format(', '.join(net.vocab)), file=sys.stderr)
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
             pictures = opened(progress_bar(files, leave=False), read, failed)
@@ -196,8 +195,8 @@ COMMANDS = dict(
          arg('--no-browser', action='store_true', help='do not open a browser')),
     explain=(explain_photos,
              arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
-             arg('--model', default='pets',
-                 help='a torchvision name such as resnet50; the shipped pets network if left out'),
+             arg('--model', default='imagenet',
+                 help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
              arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
              arg('--method', default='grad_cam', help='%(default)s if left out'),
              arg('--layer', help='a name; the last with places if left out'),

@@ -1,9 +1,10 @@
 "Photographs from anywhere: any common image file as a plain RGB picture, or one clear error."
 import io, os, struct, warnings
+from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from camtutor.errors import CamError, describe, doing, nearest
+from camtutor.errors import CamError, describe, doing, expect_choice, nearest
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
 MAX_PIXELS = 80_000_000   # one picture of this size takes 240 MB as RGB
@@ -137,3 +138,23 @@ def colours_last(a, axes):
     if a.ndim != 3: return a
     a = np.moveaxis(a, next((i for i in axes if a.shape[i] in (1, 3, 4)), 2), 2)
     return a[..., 0] if a.shape[2] == 1 else a
+
+# ---- photographs that packages carry
+
+PHOTOS = dict(
+    cat='skimage/data/chelsea.png', coffee='skimage/data/coffee.png', photographer='skimage/data/camera.png',
+    rocket='skimage/data/rocket.jpg', motorcycle='skimage/data/motorcycle_left.png',
+    horse='skimage/data/horse.png', astronaut='skimage/data/astronaut.png',
+    temple='sklearn/datasets/images/china.jpg', flower='sklearn/datasets/images/flower.jpg')
+
+@doing('Opening a photograph')
+def photo(
+    name:str, # one of PHOTOS
+)->Image.Image: # mode RGB
+    "A photograph that ships with scikit-image or scikit-learn. `CamError` if that package is missing."
+    package, _, rest = PHOTOS[expect_choice(name, PHOTOS, 'photograph')].partition('/')
+    found = find_spec(package)
+    if found is None:
+        raise CamError(f"{name!r} comes with {package}, which is missing. "
+                       "Install it with: pip install 'camtutor[photos]'.")
+    return picture(Path(found.origin).parent/rest)

@@ -4,7 +4,7 @@ import pytest, torch
 from torch import nn
 import torch.nn.functional as F
 import torchvision.models as tvm
-from camtutor.cam import best_energy, cam, energy, gap_head, peak_inside, retrain_head
+from camtutor.cam import grid_energy, cam, energy, gap_head, peak_inside, retrain_head
 from camtutor.engine.head import find_head, head_weight
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
@@ -267,17 +267,17 @@ def test_flat_maps_have_no_peak():
     everywhere = torch.ones(1, 2, 2, dtype=torch.bool)
     assert peak_inside(torch.zeros(1, 2, 2), everywhere).tolist() == [False]
 
-def test_best_energy_by_hand():
+def test_grid_energy_by_hand():
     rows = T([True, True, False, False])[None, :, None].expand(1, 4, 4)
-    check_tensor(best_energy(rows, 2), T([.875]))   # rows read 1, 3/4, 1/4, 0
-    check_tensor(best_energy(rows, 4), T([1.]))
-    check_tensor(best_energy(rows, 1), T([.5]))     # one place: the uniform map
-    check_tensor(best_energy(rows, (2, 1)), T([.875]))
+    check_tensor(grid_energy(rows, 2), T([.875]))   # rows read 1, 3/4, 1/4, 0
+    check_tensor(grid_energy(rows, 4), T([1.]))
+    check_tensor(grid_energy(rows, 1), T([.5]))     # one place: the uniform map
+    check_tensor(grid_energy(rows, (2, 1)), T([.875]))
 
-def test_best_energy_lies_between_uniform_and_one():
+def test_grid_energy_lies_between_uniform_and_one():
     yy, xx = torch.meshgrid(torch.arange(64), torch.arange(64), indexing='ij')
     disc = ((yy - 30)**2 + (xx - 25)**2 < 15**2)[None]
-    steps = [best_energy(disc, s).item() for s in (1, 4, 8, 16, 64)]
+    steps = [grid_energy(disc, s).item() for s in (1, 4, 8, 16, 64)]
     assert steps == sorted(steps) and abs(steps[0] - disc.float().mean().item()) < 1e-6 and abs(steps[-1] - 1) < 1e-6
 
 @pytest.mark.parametrize('measure', [energy, peak_inside])

@@ -6,9 +6,10 @@ from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
 from camtutor.explanation import explain
+from camtutor.images import photo
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
-from camtutor.networks.by_name import build, load_network, read_state
+from camtutor.networks.by_name import OURS, build, load_network, read_state
 from camtutor.errors import CamError
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def photos(tmp_path):
 
 def run(capsys, *args):
     "Exit status, stdout and stderr of one call."
+    if args[0] == 'explain' and '--model' not in args: args += '--model', 'pets'
     status = cli.main([str(a) for a in args])
     return status, *capsys.readouterr()
 
@@ -29,12 +31,17 @@ def test_a_folder_of_photos(photos, tmp_path, capsys):
     out = tmp_path/'new'/'maps'
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
     assert status == 0 and said.count('\n') == 3
-    assert err.startswith('The shipped network knows drawn animals only') and err.count('\n') == 1
+    assert err.startswith('This network knows drawn animals only') and err.count('\n') == 1
     names = [f'{name}.png' for name in ('cat-grad_cam-0.6-cat-2', 'cat-grad_cam-0.6-cat', 'dog-grad_cam-0.6-cat')]
     assert sorted(p.name for p in out.iterdir()) == names
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
     assert (out/'dog-grad_cam-0.6-cat.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
+
+def test_a_photograph_without_a_word_about_the_network(tmp_path, capsys):
+    photo('coffee').save(tmp_path/'cup.png')
+    assert cli.main(['explain', str(tmp_path/'cup.png'), '--out', str(tmp_path/'out')]) == 0
+    assert 'cup.png: espresso 95' in capsys.readouterr().out
 
 def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
     for more in ([], ['--target', 'cat'], ['--target', 'dog'], ['--target', 'dog', '--layer', '0.5']):
@@ -45,7 +52,7 @@ def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
 def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
     net = load_pets()
     net.vocab = ['a/b: ..\\c?', *net.vocab[1:]]
-    monkeypatch.setattr('camtutor.networks.by_name.load_pets', lambda: net)
+    monkeypatch.setitem(OURS, 'pets', lambda: net)
     assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', '--target', net.vocab[0])[0] == 0
     assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.png']
 

@@ -5,7 +5,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models import VisionTransformer, resnet18
 from torchvision.transforms import v2 as T
-from camtutor.cam import best_energy, energy, peak_inside
+from camtutor.cam import grid_energy, energy, peak_inside
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.engine.layers import map_layers
@@ -237,7 +237,7 @@ def test_truth_figures(ex):
     drive(ex, class_='cat', outline='head')
     s, m = scene(3, 'cat', background='sofa'), ex.raw(ex.class_)
     mask = torch.from_numpy(s.mask('head'))[None]
-    figures = [energy(upsample(m, 128), mask), mask.float().mean(), best_energy(mask, (8, 8))]
+    figures = [energy(upsample(m, 128), mask), mask.float().mean(), grid_energy(mask, (8, 8))]
     text = ex.panel.truths[0].value
     assert re.findall(r'<span>(\d\.\d\d)</span>', text) == [f'{v.item():.2f}' for v in figures]
     assert ('peak is inside' in text) == bool(peak_inside(upsample(m, 128), mask))

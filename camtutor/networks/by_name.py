@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from camtutor.errors import CamError, doing, nearest
+from camtutor.networks.imagenet import imagenet_names, load_imagenet
 from camtutor.networks.shipped import load_pets, load_plain
 from camtutor.networks.transform import attach
 
@@ -62,14 +63,16 @@ def n_classes(model, state, name):
                        f'but it has {tuple(state[last].shape)}.')
     return len(state[last])
 
+OURS = dict(imagenet=load_imagenet, pets=load_pets, plain=load_plain)   # need no weights from elsewhere
+
 @doing('Making a network')
-def load_network(name='pets', # 'pets' or 'plain', shipped; one of torchvision's; 'timm:' and one of timm's
-                 weights=None, # a file; 'DEFAULT': the published ones, by download; None: for shipped networks alone
-                )->nn.Module: # in eval mode, with .transform, and .vocab where it is known
+def load_network(
+    name='pets',  # 'imagenet', for photographs; 'pets', 'plain'; one of torchvision's; 'timm:' and one of timm's
+    weights=None, # a file; 'DEFAULT': the published ones, by download; None: for the first three alone
+)->nn.Module:     # in eval mode, with .transform, and .vocab where it is known
     "A network that `explain` can use as it is."
-    shipped = dict(pets=load_pets, plain=load_plain)
-    if name in shipped:
-        net = shipped[name]()
+    if name in OURS:
+        net = OURS[name]()
         return fill(net, read_state(weights), f'{name} network') if weights else net
     if name.startswith('timm:'): return from_timm(name.removeprefix('timm:'), weights)
     return from_torchvision(name, weights)
@@ -85,7 +88,8 @@ def from_torchvision(name, weights):
     "One of torchvision's classifiers, with its published weights or those of a file."
     from torchvision import models
     known = models.list_models(module=models)
-    if name not in known: raise CamError(f"there is no {name!r}. {nearest(name, ['pets', 'plain', *known])}")
+    if name not in known:
+        raise CamError(f"there is no {name!r}. {nearest(name, [*OURS, *known])}")
     official = models.get_model_weights(name).DEFAULT
     if expect_weights(name, weights) == 'DEFAULT': net = downloaded(name, official)
     else: net = filled(name, read_state(weights), official)
@@ -140,7 +144,7 @@ def from_timm(name, weights):
         with torch.device('meta'): n = n_classes(timm.create_model(name), state, name)
         net = fill(timm.create_model(name, num_classes=n), state, name)
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(net))
-    return attach(net.eval(), vocab=imagenet_names(net.num_classes), transform=transform)
+    return attach(net.eval(), vocab=names_for(net.num_classes), transform=transform)
 
 def timm_downloaded(name):
     import timm
@@ -150,8 +154,7 @@ def timm_downloaded(name):
         raise CamError(f'the weights of a timm:{name} cannot be downloaded ({why}). '
                        'Give a file with --weights FILE.') from e
 
-def imagenet_names(n):
+def names_for(n):
     "ImageNet's thousand names, if there are as many classes."
-    from torchvision.models import ResNet18_Weights
-    names = ResNet18_Weights.DEFAULT.meta['categories']
+    names = imagenet_names()
     return names if n == len(names) else None

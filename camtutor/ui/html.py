@@ -66,9 +66,9 @@ def bar(name, value, kind=''):
 PEAK = {None: 'the map is empty', True: '✓ the peak is inside', False: '✗ the peak is outside'}
 
 def truth(t): # a Truth
-    "The map against the truth: its energy inside the part beside what a uniform and the best map would have."
+    "The map against the truth: its energy inside the part beside a uniform map and the mask on the map's grid."
     return (f'<div><b>Energy inside: {escape(t.part)}</b> · {PEAK[t.inside]}</div>' + bar('this map', t.energy)
-            + bar('uniform map', t.uniform, 'u') + bar('best possible', t.best, 'm'))
+            + bar('uniform map', t.uniform, 'u') + bar('the mask on this grid', t.grid, 'm'))
 
 # ---- in the panes
 def heading(text): return f'<div class="ct-h">{text}</div>' # HTML

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from camtutor.cam import best_energy, energy, peak_inside
+from camtutor.cam import grid_energy, energy, peak_inside
 from camtutor.engine.inputs import network, probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import scores_of
@@ -53,7 +53,7 @@ class Truth(NamedTuple):
     part:str
     energy:float      # the share of the map that lies inside
     uniform:float     # what a map without any preference would have
-    best:float        # the most that a map of this size can have
+    grid:float        # what the mask itself has on the map's grid
     inside:bool       # does its peak lie inside? None for an empty map
 
 def sizes(shape): return '×'.join(map(str, shape))
@@ -235,20 +235,20 @@ class Study:
 
     # ---- truth
     def part(self, part, m):
-        "What is known of a part, for maps of the size of `m`: mask, outline, its share, the best energy on that grid."
+        "What is known of a part, for maps of the size of `m`: mask, outline, share, energy of the mask on that grid."
         key = part, tuple(m.shape[-2:])
         if key not in self.known:
             mask = self.eye.mask(self.subject.masks[part])
             lines, share = ring(mask, self.subject.image.shape[-2:]), mask.float().mean().item()
-            self.known[key] = mask, lines, share, best_energy(mask, m.shape[-2:]).item()
+            self.known[key] = mask, lines, share, grid_energy(mask, m.shape[-2:]).item()
         return self.known[key]
 
     def truth(self, m, part)->Truth:
-        "The map against a part: energy and peak, beside the uniform and the best possible figure."
-        mask, _, uniform, best = self.part(part, m)
+        "The map against a part: energy and peak, beside the uniform map and the mask on this grid."
+        mask, _, uniform, grid = self.part(part, m)
         big = upsample(m.float(), mask.shape[-2:])
         inside = bool(peak_inside(big, mask)) if big.max() > 0 else None
-        return Truth(part, energy(big, mask).item(), uniform, best, inside)
+        return Truth(part, energy(big, mask).item(), uniform, grid, inside)
 
     # ---- to take away
     def line(self, view:View)->str:

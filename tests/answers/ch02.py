@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from camtutor.errors import CamError
-from camtutor.exercises.ch02 import best_energy, caught, energy, is_mean, linears, take_step
+from camtutor.exercises.ch02 import grid_energy, caught, energy, is_mean, linears, take_step
 from camtutor.hooks import Hook, eval_mode
 
 def score_at_linear(weight, A, i, j): return F.linear(A[..., i, j], weight)
@@ -78,11 +78,11 @@ def peak_gather(m, mask):
 def uniform_energy_counts(mask): return mask.sum((1, 2))/mask[0].numel()
 def uniform_energy_map(mask): return energy(torch.ones(mask.shape), mask)
 
-def best_energy_show(mask, size):
+def grid_energy_show(mask, size):
     from camtutor.show import upsample
     return energy(upsample(F.adaptive_avg_pool2d(mask.float(), size), mask.shape[-2:]), mask)
 
-def best_energy_loop(mask, size): return torch.cat([best_energy(k[None], size) for k in mask])
+def grid_energy_loop(mask, size): return torch.cat([grid_energy(k[None], size) for k in mask])
 
 class MeanHead(nn.Module):
     def __init__(self, C, K):
@@ -135,7 +135,7 @@ ANSWERS = {
     '2.7': (energy_loop, energy_nan),
     '2.8': (peak_loop, peak_gather),
     '2.9': (uniform_energy_counts, uniform_energy_map),
-    '2.10': (best_energy_show, best_energy_loop),
+    '2.10': (grid_energy_show, grid_energy_loop),
     '2.11': (gap_head_module, gap_head_flat),
     '2.12': (retrain_hook, retrain_by_hand),
 }
