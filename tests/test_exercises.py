@@ -10,9 +10,11 @@ from camtutor.course import card, marked
 from camtutor.errors import CamError
 from camtutor.exercises import Mistake, Trial, author, ex, exercises, grade, progress_table, store
 from camtutor.exercises.cards import verdict_card
-from camtutor.exercises.core import attempt, difference, same_answer
+from camtutor.exercises.compare import difference
 from camtutor.exercises.edits import edited
+from camtutor.exercises.grading import attempt
 from camtutor.exercises.guard import TimeLimit, guarded
+from camtutor.exercises.questions import same_answer
 from camtutor.exercises.stubs import blank, is_stub
 
 ALL = exercises()
