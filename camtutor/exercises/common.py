@@ -40,12 +40,18 @@ def uneven(seed=0, inplace=False, linears=1, norm=False):
     body = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2), nn.Conv2d(4, C, 3, padding=1),
             *([nn.BatchNorm2d(C)] if norm else []), nn.ReLU(inplace)]
     head = [nn.Linear(C, K)] if linears == 1 else [nn.Linear(C, 9), nn.ReLU(), nn.Linear(9, K)]
-    return seeded(nn.Sequential(nn.Sequential(*body), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)), seed)
+    net = seeded(nn.Sequential(nn.Sequential(*body), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)), seed)
+    with torch.no_grad(): head[-1].bias -= net(varied(16, 12)).mean(0) # no class is every picture's favourite
+    return net
+
+def varied(*size, seed=0):
+    "200 pictures of many contrasts and colours."
+    x = rand(200, 3, *size, seed=seed)*torch.linspace(.1, 6, 200)[:, None, None, None]
+    return x + rand(200, 3, 1, 1, seed=seed + 1)*2
 
 def differing(model, n=N, size=(16, 12), seed=0)->Tensor:
     "Pictures (n, 3, *size) on which `model` says `n` different top classes."
-    x = rand(200, 3, *size, seed=seed)*torch.linspace(.1, 6, 200)[:, None, None, None]
-    x = x + rand(200, 3, 1, 1, seed=seed + 1)*2
+    x = varied(*size, seed=seed)
     with torch.no_grad(): top = model(x).argmax(1).tolist()
     chosen = list({k: i for i, k in reversed(list(enumerate(top)))}.values())[:n]
     assert len(chosen) == n, f'this network knows {len(set(top))} of its classes only; take another seed'

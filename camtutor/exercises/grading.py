@@ -53,7 +53,7 @@ def known_as(name, answer):
     "Within, a learner's code knows its own function or class by its name, and not the library's."
     inner = [f for f in vars(answer).values() if inspect.isfunction(f)] if inspect.isclass(answer) else [answer]
     scope = next((getattr(f, '__globals__', None) for f in inner), None)
-    if scope is None or str(scope.get('__name__', '')).startswith('camtutor.'):
+    if scope is None or answer.__name__ != name or str(scope.get('__name__', '')).startswith('camtutor.'):
         yield
         return
     missing = object()

@@ -244,7 +244,7 @@ FUNCTIONS = (
 def a_function_of_it(got, want, sizes):
     for what, means, f in FUNCTIONS:
         value = f(want)
-        if value.isfinite().all() and telling(value) and close(got, value): return f'Yours is {what}: {means}.'
+        if value.isfinite().all() and telling(value) and close(got, value) and not close(value, want): return f'Yours is {what}: {means}.'
     if telling(got) and (got >= 0).all() and (got <= 1).all() and close(got.clamp(0, 1), want.clamp(0, 1)):
         return 'Values beyond 0 … 1 are cut, and they should stay.'
     if want.min() >= 0 and want.max() <= 1 and not close(got, want) and close(got.clamp(0, 1), want):
