@@ -4,7 +4,7 @@ import ast, math, re
 from torch import Tensor
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises import likeness
+from camtutor.exercises import kinds
 from camtutor.exercises.core import Verdict
 from camtutor.exercises.trace import shortened
 
@@ -49,7 +49,7 @@ def told(answer, right)->str:
     if isinstance(right, (tuple, list)): return told_row(answer, list(right))
     if isinstance(answer, (tuple, list)): return 'One number is asked, and these are several.' if number(right) else ''
     if number(right) and isinstance(answer, str): return 'A number is asked: write it without words or units.'
-    return likeness.a_number(answer, right) if number(answer) and number(right) else ''
+    return kinds.a_number(answer, right) if number(answer) and number(right) else ''
 
 def number(v): return isinstance(v, (int, float)) and not isinstance(v, bool)
 
