@@ -1,7 +1,6 @@
-"""What is a wrong result like? Diagnoses that need no bank: twice the right values, an axis too many, the batch mixed.
-
-`told(pairs)` looks at what an answer gives and at what it should give, on every trial that differs, and says the first
-sentence of `LIKENESS` that fits them all. Each row is a function `(got, want, sizes) -> text or ''`."""
+"What is a wrong result like? Diagnoses that need no bank: twice the right values, an axis too many, the batch mixed."
+# `told(triples)` looks at what an answer gives and at what it should give, on every trial that differs, and says the
+# first sentence of `LIKENESS` that fits them all. Each row is a function `(got, want, sizes) -> text or ''`.
 from itertools import permutations, product
 import math
 
