@@ -1,4 +1,5 @@
 "Another sort of thing than is asked; numbers, lists and dicts that are nearly right; what a factor may stand for."
+from itertools import combinations
 import math, numbers
 
 import numpy as np
@@ -38,7 +39,7 @@ def other_kind(got, want, name='the result')->str:
     if mine == asked or {mine, asked} <= {'a number', 'a whole number'} or alike_kinds(got, want): return ''
     how = 'Is there a `return`?' if got is None else HOW.get((mine, asked), '')
     right = ' The numbers in it are right.' if isinstance(want, Tensor) and right_numbers(got, want) else ''
-    return f'{name} should be {asked}, and it is {mine}.{right} {how}'.rstrip()
+    return f'{name[:1].upper() + name[1:]} should be {asked}, and it is {mine}.{right} {how}'.rstrip()
 
 def alike_kinds(a, b):
     return isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) or callable(a) and callable(b) and not (
@@ -97,6 +98,13 @@ def keyed(got, want)->str:
         parts = [f'{shortened(v)} {what}' for v, what in ((missing, 'missing'), (more, 'too many')) if v]
         return f'The keys differ: {" and ".join(parts)}.'
     return 'The keys are right, but in another order.' if list(got) != list(want) else ''
+
+def swapped(got, want)->str:
+    "Two entries of a dict that have changed places."
+    off = [k for k in want if k in got and isinstance(want[k], Tensor) and not same_part(got[k], want[k])]
+    for a, b in combinations(off, 2):
+        if same_part(got[a], want[b]) and same_part(got[b], want[a]): return f'{a} and {b} are exchanged.'.capitalize()
+    return ''
 
 # ---- Factors
 

@@ -8,7 +8,7 @@ import torch, torch.nn.functional as F
 from torch import Tensor
 
 from camtutor.exercises.compare import close, numeric, telling
-from camtutor.exercises.kinds import a_number, factor_text, keyed, other_kind, rows
+from camtutor.exercises.kinds import a_number, factor_text, keyed, other_kind, rows, swapped
 
 def alone(f):
     "A row for tensors of the same shape."
@@ -117,6 +117,28 @@ def other_size(got, want, sizes):
     if not any(close(m.reshape(large.shape), large) for m in made): return ''
     did = 'enlarged' if got.numel() > want.numel() else 'left small'
     return f'The maps are right, but {did}: {tuple(got.shape[-2:])} where {tuple(want.shape[-2:])} is asked.'
+
+def an_axis_by_its_length(got, want, sizes):
+    "Which axis is too many, gone, not reduced or reduced, seen from the shapes alone."
+    mine, asked = tuple(got.shape), tuple(want.shape)
+    where = f'{mine} where {asked} is asked'
+    if mine == asked: return ''
+    if len(mine) == len(asked) + 1:
+        fit = [d for d in range(len(mine)) if mine[:d] + mine[d+1:] == asked]
+        if not fit: return ''
+        return f'There is an axis too many, {which(fit)}{where}: something is still to be added up or chosen.'
+    if len(mine) == len(asked) - 1:
+        fit = [d for d in range(len(asked)) if asked[:d] + asked[d+1:] == mine]
+        return f'An axis is gone, {which(fit)}{where}: too much is added up, averaged or chosen.' if fit else ''
+    if len(mine) != len(asked): return ''
+    off = [d for d, (a, b) in enumerate(zip(mine, asked)) if a != b]
+    if all(asked[d] == 1 for d in off):
+        return f'{numbered(off)} should have length 1: {where}. It is not averaged or added up yet.'
+    if all(mine[d] == 1 for d in off): return f'{numbered(off)} should keep all its length: {where}.'
+    return ''
+
+def which(fit): return f'axis {fit[0]}: ' if len(fit) == 1 else ''
+def numbered(axes): return f'Ax{"i" if len(axes) == 1 else "e"}s {" and ".join(map(str, axes))}'
 
 # ---- Same shape, other values
 
@@ -299,7 +321,7 @@ def edge_only(got, want, sizes):
     return ''
 
 LIKENESS = (number_of_axes, every_with_every, axes_exchanged, shape_only, all_reduced, axis_reduced, axis_kept,
-            cut_short, other_size, nothing, not_finite, opposite, cut, scaled, stretched, scaled_each, a_function_of_it,
+            cut_short, other_size, an_axis_by_its_length, nothing, not_finite, opposite, cut, stretched, scaled, scaled_each, a_function_of_it,
             partly_zero, edge_only, first_for_all, batch_turned, shifted, exchanged_values)
 
 def compared(got, want, sizes)->list: # of texts, '' where a row does not fit
@@ -315,7 +337,7 @@ def dtypes(got, want):
 
 def first_difference(got, want, name='the result'):
     "The first pair `(got, want, name)` deep inside two values that are not the same; None if there is none."
-    if isinstance(want, dict) and isinstance(got, dict) and list(got) == list(want):
+    if isinstance(want, dict) and isinstance(got, dict) and list(got) == list(want) and not swapped(got, want):
         return first_of(first_difference(got[k], want[k], str(k)) for k in want)
     if type(want) in (list, tuple) and isinstance(got, (list, tuple)) and len(got) == len(want) and not rows(got, want):
         return first_of(first_difference(g, w, name) for g, w in zip(got, want))
@@ -335,7 +357,7 @@ def of_pair(got, want, name, sizes)->list: # of texts
     "What fits one pair; for tensors one text for each row of LIKENESS."
     if text := other_kind(got, want, name): return [text]
     if isinstance(want, Tensor): return [dtypes(got, want), *compared(got, want, sizes)]
-    if isinstance(want, dict): return [keyed(got, want)]
+    if isinstance(want, dict): return [keyed(got, want) or swapped(got, want)]
     if isinstance(want, (list, tuple)): return [rows(got, want)]
     if isinstance(want, bool) and name != 'the result': return [''] # a trial's own, which speaks for itself
     if isinstance(want, bool): return [f'It is {got}, and {want} is asked: the other way round.']
@@ -353,7 +375,10 @@ def told(triples # of (got, want, sizes): each trial that differs
     if not found: return ''
     columns = zip(*(texts for _, texts in found)) # what one row says to each of the trials
     fits = (c for c in columns if any(c) and all(text or too_small(p) for (p, _), text in zip(found, c)))
-    return next((next(filter(None, c)) for c in fits), '')
+    largest = max(range(len(found)), key=lambda i: size_of(found[i][0]))
+    return next((c[largest] or next(filter(None, c)) for c in fits), '')
+
+def size_of(pair): return pair[1].numel() if isinstance(pair[1], Tensor) else 0
 
 def too_small(pair):
     "Too few values to be sure of anything."

@@ -65,4 +65,6 @@ def told_row(answer, right)->str:
         return f'There are {len(right)} numbers, and these are {len(mine)}: one axis is gone by then.'
     if all(map(number, mine)) and sorted(mine) == sorted(right): return 'The right numbers, in another order.'
     off = [i for i, (a, b) in enumerate(zip(mine, right)) if not same_answer(a, b)]
-    return f'All but one are right: look at number {off[0] + 1} again.' if len(off) == 1 else ''
+    if len(off)*2 > len(right): return ''
+    again = ' and '.join(str(i + 1) for i in off)
+    return f'{len(right) - len(off)} of {len(right)} are right: look at number {again} again.'

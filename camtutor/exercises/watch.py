@@ -222,6 +222,7 @@ class Watch:
             parts = [p for v in args for p in noted(v, 'what it is given') if isinstance(p, OfTensor) and p.own]
             try: result = function(*args, **kwargs)
             finally: self.compare(parts)
+            self.given.append(result)
             self.carried.append([t.requires_grad for t in tensors_in(result)])
             return result
         return watched
