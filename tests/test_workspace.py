@@ -60,7 +60,8 @@ def test_answers_and_imports_are_folded_away():
     assert hidden == [False, False, True, True, False, False]
 
 def test_links_that_lead_nowhere_are_words():
-    text = ('![a picture](../docs/a.jpg)See [two](02_two.ipynb), [tools](tools/show.ipynb#top), [web](https://a.b/c.html), '
+    text = ('![a picture](../docs/a.jpg)See [two](02_two.ipynb), [tools](tools/show.ipynb#top), '
+            '[web](https://a.b/c.html), '
             '`net[0](x)` and [here](#below).')
     got, = sources(workspace_cells([md(text)], {'02_two.ipynb'}))
     assert got == 'See [two](02_two.ipynb), tools, [web](https://a.b/c.html), `net[0](x)` and [here](#below).'
