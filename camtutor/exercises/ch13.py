@@ -5,17 +5,20 @@ import torch
 from torch import Tensor, nn
 
 from camtutor.exercises.common import gives, rand, seeded
+from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
 
 # 13.1 Words
+
+def splits(title, text, want): return Trial(title, lambda answer: answer(text), want)
 
 e = exercise('13.1', 'Words and marks',
     'Write `words_in(text)`: its words in lower case, and each mark by itself, in their order. An apostrophe inside '
     'a word belongs to it.',
     library='camtutor.text',
-    trials=(gives('A question', "It's dull, isn't it?", want=["it's", 'dull', ',', "isn't", 'it', '?']),
-            gives('Marks that stand together', 'Oh... no!', want=['oh', '.', '.', '.', 'no', '!']),
-            gives('Letters with accents, and a number', 'Café 9½', want=['café', '9½'])),
+    trials=(splits('A question', "It's dull, isn't it?", ["it's", 'dull', ',', "isn't", 'it', '?']),
+            splits('Marks that stand together', 'Oh... no!', ['oh', '.', '.', '.', 'no', '!']),
+            splits('Letters with accents, and a number', 'Café 90', ['café', '90'])),
     hints=('One regular expression that finds either a word or a mark.',
            '`re.findall` returns all matches in their order.',
            '`\\w` stands for a letter or digit of any language; a mark is neither that nor a space.'),
@@ -64,10 +67,15 @@ e.edit(', batch_first=True', '', 'The axes are the wrong way round: words first,
 e.edit('words.get(w, 1)', 'words.get(w, 0)', 'A word that is not known reads 0, as if no word were there. It reads 1.')
 e.edit('[words.get(w, 1) for w in t]', '[words[w] for w in t if w in words]',
        'You leave unknown words out. Then the words behind them move up, and the text is shorter than it was.')
-e.edit('batch_first=True', 'batch_first=True, padding_value=1', 'You fill up with 1, the number of unknown words. Fill with 0.')
+e.edit('batch_first=True', 'batch_first=True, padding_value=1',
+       'You fill up with 1, the number of unknown words. Fill with 0.')
 e.edit('return nn.utils.rnn.pad_sequence(rows, batch_first=True)',
        'return nn.utils.rnn.pad_sequence([r.flip(0) for r in rows], batch_first=True).flip(1)',
        'You fill up in front. The words come first and the zeros after them.')
+
+e.edit('return nn.utils',
+       'shortest = min(map(len, rows))\n    rows = [r[:shortest] for r in rows]\n    return nn.utils',
+       'You cut all texts to the shortest, so words are lost. Fill the short ones up.')
 
 # 13.3 The mean over words
 
@@ -93,11 +101,17 @@ def mean_of_words(
     there = (ids > 0)[:, None].float()
     return (A * there).sum(2) / there.sum(2)
 
-e.edit('/ there.sum(2)', '/ A.shape[2]', 'You divide by the length of the row, filling included. Divide by the number of words.')
+e.edit('/ there.sum(2)', '/ A.shape[2]',
+       'You divide by the length of the row, filling included. Divide by the number of words.')
 e.edit('(A * there)', 'A', 'The places without a word are in the sum. Set them to 0 first.')
 e.wrong(lambda A, ids: A.mean(2), 'This is the mean over all places. The filling counts as words.')
-e.edit('(A * there).sum(2) / there.sum(2)', '(A * there).sum(2)', 'This is the sum. A long text would have larger scores than a short one.')
+e.edit('(A * there).sum(2) / there.sum(2)', '(A * there).sum(2)',
+       'This is the sum. A long text would have larger scores than a short one.')
 e.edit('there.sum(2)', 'there.sum()', 'You divide by the words of all texts together. Each text has its own number.')
+
+e.wrong(lambda A, ids: (A * (ids > 0)[:, None]).mean(1),
+        'You take the mean over channels, so there is one number for each word. The mean is over words, one number '
+        'for each channel.')
 
 # 13.4 The map of words
 
@@ -131,6 +145,8 @@ e.edit('torch.einsum(\'kc,ncl->nkl\', weight, A)', 'torch.einsum(\'kc,ncl->nkl\'
        'You take a softmax over classes at each word. The map is what each word adds to the score, before any softmax.')
 e.edit('weight, A)', 'weight.softmax(0), A)', 'You take a softmax of the weights. They are used as they are.')
 
+e.edit('weight, A)', 'weight**2, A)', 'You square the weight, so its sign is lost.')
+
 # 13.5 Gradient times embedding
 
 e = exercise('13.5', 'Gradient × embedding',
@@ -155,11 +171,17 @@ def gradient_x_embedding(
 
 e.edit('.sum(1)', '.sum(2)', 'You sum over the words. Sum over the values of each word, axis 1.')
 e.edit('.sum(1)', '.mean(1)', 'This is the mean. Then the words no longer add up to the score.')
-e.edit('(A * g)', '(A * g.mean(2, keepdim=True))', "You take the mean gradient over words, which is Grad-CAM's weight. Here each word has its own.")
+e.edit('(A * g)', '(A * g.mean(2, keepdim=True))',
+       "You take the mean gradient over words, which is Grad-CAM's weight. Here each word has its own.")
 e.edit('.sum(1)', '.sum(1).relu()', 'You cut the negative part. Signs are kept: blue words speak against.')
-e.edit('(A * g)', 'g', 'This is the gradient alone. A word with a small embedding may have a large one and add nothing.')
-e.edit('(A * g).sum(1)', '(A * g).abs().sum(1)', 'You add up absolute values, so what cancels within a word is counted twice.')
+e.edit('(A * g)', 'g',
+       'This is the gradient alone. A word with a small embedding may have a large one and add nothing.')
+e.edit('(A * g).sum(1)', '(A * g).abs().sum(1)',
+       'You add up absolute values, so what cancels within a word is counted twice.')
 e.edit('(A * g).sum(1)', '(A * g).norm(dim=1)', 'This is a length, which has no sign. Sum the products.')
+
+e.edit('(A * g).sum(1)', 'A.sum(1) * g.sum(1)',
+       'You add up first and multiply then. Each value goes with its own gradient: multiply first.')
 
 # 13.6 Behind max pooling
 
@@ -184,13 +206,19 @@ def max_cam(
     only = torch.zeros_like(A).scatter(2, where[..., None], top[..., None])
     return torch.einsum('kc,ncl->nkl', weight, only)
 
-e.edit('weight, only)', 'weight, A)', 'This is CAM, for mean pooling: every place counts. Behind max pooling only the largest does.')
+e.edit('weight, only)', 'weight, A)',
+       'This is CAM, for mean pooling: every place counts. Behind max pooling only the largest does.')
 e.edit('A.max(2)', 'A.abs().max(2)', 'You look for the largest absolute value. Max pooling takes the largest value.')
-e.edit('top[..., None])', 'torch.ones_like(top)[..., None])', 'You keep where each channel is largest, but not how large it is.')
+e.edit('top[..., None])', 'torch.ones_like(top)[..., None])',
+       'You keep where each channel is largest, but not how large it is.')
 e.wrong(lambda weight, A: torch.einsum('kc,ncl->nkl', weight, A * (A == A.amax((1, 2), keepdim=True))),
         'You keep one value of the whole text. Each channel has its own largest place.')
 e.wrong(lambda weight, A: torch.einsum('kc,ncl->nkl', weight, A * (A == A.amax(1, keepdim=True))),
         'You keep the largest channel of each word. It is the largest word of each channel.')
+
+e.edit('weight, only)', '(weight > 0).float(), only)',
+       'You use only whether a weight is positive. How large it is, and whether it speaks against, is lost.')
+e.edit('A.max(2)', 'A.min(2)', 'You keep the smallest value of each channel. Max pooling takes the largest.')
 
 # 13.7 Take a word out
 
@@ -224,14 +252,23 @@ def without_words(
     with torch.no_grad(): return net(ids)[0, k] - net(fewer)[:, k]
 
 e.edit('net(ids)[0, k] - net(fewer)[:, k]', 'net(fewer)[:, k] - net(ids)[0, k]',
-       'The sign is turned round. A word that speaks for the class makes the score fall when it goes: that is positive.')
-e.edit('torch.cat([ids[0, :i], ids[0, i + 1:]])', 'torch.cat([ids[0, :i], torch.zeros(1, dtype=torch.long), ids[0, i + 1:]])',
-       'You put 0 in the place of the word. Then the others do not move together, and 0 has an embedding of its own here.')
-e.edit('net(ids)[0, k] - net(fewer)[:, k]', 'net(fewer)[:, k]', 'These are the scores without each word. By how much did they fall?')
+       'The sign is turned round. A word that speaks for the class makes the score fall when it goes: that is '
+       'positive.')
+e.edit('torch.cat([ids[0, :i], ids[0, i + 1:]])',
+       'torch.cat([ids[0, :i], torch.zeros(1, dtype=torch.long), ids[0, i + 1:]])',
+       'You put 0 in the place of the word. Then the others do not move together, and 0 has an embedding of its own '
+       'here.')
+e.edit('net(ids)[0, k] - net(fewer)[:, k]', 'net(fewer)[:, k]',
+       'These are the scores without each word. By how much did they fall?')
 e.edit('net(ids)[0, k] - net(fewer)[:, k]', 'net(ids).softmax(1)[0, k] - net(fewer).softmax(1)[:, k]',
        'You compare probabilities. The scores are asked for.')
 e.edit('ids[0, i + 1:]])', 'ids[0, i + 2:]])', 'You leave out two words at a time: i + 2 should be i + 1.')
 e.edit('[:, k]', '[:, 0]', 'The second score is always that of class 0.')
+
+@e.wrong
+def alone(net, ids, k):
+    "You read each word by itself. Read the others, without it, and compare with the whole text."
+    with torch.no_grad(): return torch.cat([net(ids[:, i:i + 1])[:, k] for i in range(ids.shape[1])])
 
 # 13.8 How many words
 
@@ -248,3 +285,4 @@ e.wrong(45, 'You multiply the widths. The neighbours add up.')
 e.wrong(8, 'These are the neighbours. The word itself is seen too.')
 e.wrong(5, 'That is the widest of the three alone. Each reads what the one before it has made of several words.')
 e.wrong(3, 'That is the last one alone. Each reads what the one before it has made of several words.')
+e.wrong(7, 'You count two convolutions of the three, or take 5 for 3: the neighbours on one side are 1, 2 and 1.')
