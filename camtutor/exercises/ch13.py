@@ -44,9 +44,10 @@ e.wrong(lambda text: text.lower().split(), 'You split at spaces, so a mark stick
 WORDS = {'': 0, '<unknown>': 1, 'a': 2, 'dull': 3, 'film': 4, '.': 5}
 
 e = exercise('13.2', 'Numbers for words',
-    'Write `numbers(texts, words)`: a tensor (N,L) with the number of each word of each text, after `words_in` is done: '
-    '`texts` are lists of words. A word that is missing from `words` reads 1. Shorter texts end in 0.',
-    trials=(gives('Two texts', [['a', 'dull', 'film', '.'], ['film']], WORDS, want=torch.tensor([[2, 3, 4, 5], [4, 0, 0, 0]])),
+    'Write `numbers(texts, words)`: a tensor (N,L) with the number of each word of each text, which is a list of words.'
+    ' A word that is missing from `words` reads 1. Shorter texts end in 0.',
+    trials=(gives('Two texts', [['a', 'dull', 'film', '.'], ['film']], WORDS,
+                  want=torch.tensor([[2, 3, 4, 5], [4, 0, 0, 0]])),
             gives('A word that is not on the list', [['a', 'zzyzx'], ['zzyzx', 'a', 'film']], WORDS,
                   want=torch.tensor([[2, 1, 0], [1, 2, 4]]))),
     hints=('Look each word up, then make the rows equally long.',
@@ -189,7 +190,8 @@ e = exercise('13.6', 'Behind max pooling',
     'Write `max_cam(weight, A)`: behind max pooling each channel counts only at the place where it is largest. What '
     'does each place add to each class? (K,C) and (N,C,L) give (N,K,L).',
     library='camtutor.text', hard=True,
-    trials=(gives('By hand: channel 0 is largest at word 0, channel 1 at word 1', W, TOY, want=[[[-6., 4., 0.], [6., -2., 0.]]]),
+    trials=(gives('By hand: channel 0 is largest at word 0, channel 1 at word 1', W, TOY,
+                  want=[[[-6., 4., 0.], [6., -2., 0.]]]),
             gives('Random', rand(4, 5), rand(2, 5, 7, seed=1))),
     hints=('Keep each channel\'s largest value where it stands and make the rest 0. Then it is CAM.',
            '`max` along an axis gives values and places.',
