@@ -134,6 +134,8 @@ def relu_rules(g:Tensor, # the gradient that comes back
 e.edit('backprop=g*was_open, deconvnet=g*positive', 'backprop=g*positive, deconvnet=g*was_open',
        'You have exchanged backprop and the deconvnet. The true derivative asks whether the ReLU was open; the '
        'deconvnet puts a ReLU on the message.')
+e.wrong(lambda g, A: relu_rules(A, g),
+        'You have exchanged `g` and `A`: activations come back. What passes is the gradient, and `A` only says where.')
 e.edit('A > 0', 'A >= 0', 'You count a ReLU that read 0 as open. It gave 0, and so it is shut: `A > 0`.')
 e.edit('A > 0', 'A != 0', 'You let through wherever `A` is not 0. Open means positive.')
 e.edit('A > 0', 'A < 0', 'You let through where the ReLU was shut.')
@@ -259,6 +261,8 @@ e.edit('self.rule, self.met = rule, 0', "self.rule, self.met = 'guided', 0",
 e.edit("if func.__name__ not in ('relu', 'relu_'): return func(*args, **(kwargs or {}))\n        self.met += 1",
        "self.met += 1\n        if func.__name__ not in ('relu', 'relu_'): return func(*args, **(kwargs or {}))",
        '`met` counts every call, convolutions too. Count the ReLUs.')
+e.edit('inf, self.rule)', "inf, 'deconvnet')",
+       'It is a deconvnet whatever rule was asked for. Keep `rule` and hand it on.')
 e.edit('self.met += 1', 'type(self).met = getattr(type(self), "met", 0) + 1', 'self.rule, self.met = rule, 0',
        'self.rule = rule', 'You count in the class, and all modes share that count. Count in `self.met`.')
 e.edit('self.met += 1', 'self.met = 1', '`met` never passes 1. Add one at each call: `self.met += 1`.')
@@ -417,7 +421,7 @@ e.edit('try: return saliency(model, x, target)\n    finally:\n        for h in h
 e.edit('(model, x, target)\n', '(model, x)\n',
        '`target` is not handed on: you explain the top class, whichever was asked for.')
 e.edit(' if isinstance(m, nn.ReLU)', ' if not list(m.children())',
-       'You hook every layer, and rectify behind convolutions as well. Only at ReLUs.')
+       'You rectify in other places as well: behind every layer, or once more at the pixels. Only at ReLUs.')
 
 @e.wrong
 def clears_all(model, x, target=None):
@@ -672,6 +676,8 @@ e.edit('grad_cam(A, g)', 'grad_cam(A, g)/grad_cam(A, g).amax((1, 2), True).clamp
        'You scale the map first. That belongs to drawing.')
 e.edit('[:, None]*guided', '[:, None]**2*guided', 'The map is squared. Once is enough.')
 e.edit('grad_cam(A, g)', 'grad_cam(A, g)[:1]', '[:, None]*', '*', "Every picture is multiplied by the first one's map.")
+e.edit('grad_cam(A, g)', 'A.mean(1)',
+       'Your map is the mean activation: it knows no class. The gradients weigh the channels: `grad_cam(A, g)`.')
 e.edit('grad_cam(A, g)', '(g*A).sum(1).relu()',
        'Your map multiplies gradient and activation place by place. Grad-CAM takes the mean of each channel\'s '
        'gradient first: `grad_cam(A, g)`.')
@@ -780,6 +786,12 @@ e.edit('strength(method(model, x, classes[:, i]))', 'method(model, x, classes[:,
 e.edit('strength(method(model, x, classes[:, i]))', 'method(model, x, classes[:, i]).amax(1)',
        'Negative pixels are overlooked. `strength` takes the largest *absolute* value.')
 e.edit('.mean()', '', 'These are the shares of all questions. Give their mean.')
+@e.wrong
+def of_the_first(method, model, x, classes, masks):
+    "You ask one question only, for the first animal of the first picture. Ask for each animal of each picture."
+    m = strength(method(model, x[:1], classes[:1, 0]))
+    return own_share(m, masks[:1, 0], masks[:1, 1]).mean()
+
 @e.wrong
 def of_totals(method, model, x, classes, masks):
     """You add up the strength of all pictures, and divide the sums: strong pictures count more. `own_share` gives each

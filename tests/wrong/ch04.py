@@ -172,16 +172,75 @@ def smooth_into_x(model, x, target=None, n=8, noise=.1, seed=0):
         total = total + saliency(model, x, target)
     return total/n
 
+# ---- a second round, written when the bank had been extended by the first
+
+def signed_black_zero(g, clip=99): return (signed_right(g, clip) - .5).abs()*2
+
+def signed_per_row(g, clip=99):
+    a = g.abs().flatten(2)
+    end = a.kthvalue(ceil(a.shape[2]*clip/100), 2).values.clamp(min=1e-30)
+    return (.5 + g/end[:, :, None, None]/2).clamp(0, 1)
+
+def rules_of_the_output(g, A): return dict(backprop=A*(g > 0), deconvnet=A.relu(), guided=A*(g > 0)*(A > 0))
+
+class AlwaysDeconvnet(ReLURule):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func.__name__ not in ('relu', 'relu_'): return func(*args, **(kwargs or {}))
+        self.met += 1
+        return RuledReLU.apply(args[0], torch.relu, float('inf'), 'deconvnet')
+
+def saliency_summed_colours(model, x, target=None): return saliency(model, x, target).sum(1, keepdim=True)
+
+def guided_twice(model, x, target=None): return guided_backprop(model, x, target).relu()
+
+def scramble_rows(module, seed=0):
+    gen = torch.Generator().manual_seed(seed)
+    scramble(module, seed)
+    with torch.no_grad():
+        for p in module.parameters(): p.copy_(p.abs()*(torch.rand(p.shape, generator=gen) < .5).float().mul(2).sub(1))
+        for p in module.parameters(): p.div_(p.norm())
+
+def product_unguided_map(model, x, layer=None, target=None):
+    seen = capture(model, x, layer or last_layer(model, x), target)
+    return upsample(seen.acts.mean(1), x.shape[-2:])[:, None]*guided_backprop(model, x, target)
+
+def share_of_the_first_picture(method, model, x, classes, masks):
+    m = strength(method(model, x[:1], classes[:1, 0]))
+    return own_share(m, masks[:1, 0], masks[:1, 1]).mean()
+
+def cascade_all_names(model, layers, seed=0):
+    for name, m in cascade(model, layers, seed): yield name and f'layer {name}', m
+
+def ranks_from_above(a, b):
+    ra, rb = [t.flatten(1).argsort(1, descending=True).float() for t in (a, b)]
+    return F.cosine_similarity(ra - ra.mean(1, keepdim=True), rb - rb.mean(1, keepdim=True))
+
+def smooth_times_n(model, x, target=None, n=8, noise=.1, seed=0):
+    gen = torch.Generator().manual_seed(seed)
+    target = model(x).argmax(1) if target is None else target
+    return saliency(model, x + noise/n**.5*torch.randn(x.shape, generator=gen), target)
+
 WRONG = {
-    '4.1': (signed_from_above, signed_by_length, signed_for_matplotlib, signed_in_bytes),
-    '4.2': (rules_as_tuple, rules_by_sign, rules_smaller_of_two, rules_written_into_g),
-    '4.3': (InPlaceOnly, NoParent),
-    '4.4': (saliency_scaled, saliency_lowest, saliency_frozen, saliency_zeroed),
-    '4.5': (guided_top_only, guided_clears_all, guided_returns_nothing),
-    '4.6': (scramble_afresh, scramble_means_only),
-    '4.7': (product_of_strengths, product_squared, product_turned),
-    '4.8': (share_of_totals, share_that_wins, share_against_the_rest),
-    '4.9': (cascade_numbered_from_below, cascade_without_none, cascade_swapped),
-    '4.10': (ranks_turned, ranks_of_the_batch, ranks_squared),
-    '4.11': (smooth_median, smooth_session, smooth_by_range, smooth_into_x),
+    '4.1': (signed_from_above, signed_by_length, signed_for_matplotlib, signed_in_bytes,
+            signed_black_zero, signed_per_row),
+    '4.2': (rules_as_tuple, rules_by_sign, rules_smaller_of_two, rules_written_into_g,
+            rules_of_the_output),
+    '4.3': (InPlaceOnly, NoParent,
+            AlwaysDeconvnet),
+    '4.4': (saliency_scaled, saliency_lowest, saliency_frozen, saliency_zeroed,
+            saliency_summed_colours),
+    '4.5': (guided_top_only, guided_clears_all, guided_returns_nothing,
+            guided_twice),
+    '4.6': (scramble_afresh, scramble_means_only,
+            scramble_rows),
+    '4.7': (product_of_strengths, product_squared, product_turned,
+            product_unguided_map),
+    '4.8': (share_of_totals, share_that_wins, share_against_the_rest,
+            share_of_the_first_picture),
+    '4.9': (cascade_numbered_from_below, cascade_without_none, cascade_swapped,
+            cascade_all_names),
+    '4.10': (ranks_turned, ranks_of_the_batch, ranks_squared,
+             ranks_from_above),
+    '4.11': (smooth_median, smooth_session, smooth_by_range, smooth_into_x,
+             smooth_times_n),
 }
