@@ -171,8 +171,9 @@ def ranks_corrcoef(a, b):
 def smooth_loop(model, x, target=None, n=8, noise=.1, seed=0):
     gen, total = torch.Generator().manual_seed(seed), torch.zeros_like(x)
     with torch.no_grad(): top = model(x).argmax(1)
-    for _ in range(n): total += saliency_ones(model, x + noise*torch.randn(x.shape, generator=gen), top if target is None
-                                              else target)
+    for _ in range(n):
+        near = x + noise*torch.randn(x.shape, generator=gen)
+        total += saliency_ones(model, near, top if target is None else target)
     return total/n
 
 def smooth_stack(model, x, target=None, n=8, noise=.1, seed=0):
