@@ -4,7 +4,7 @@
 
 __version__ = "0.1.0"
 
-_lazy = dict(explain='explanation', explain_all='explanation', Explanation='explanation', METHODS='methods',
+_lazy = dict(explain='explanation', explain_all='explanation', compare='explanation', Explanation='explanation', METHODS='methods',
              Explorer='ui.explorer', load_pets='networks', load_imagenet='networks', scene='scenes', photo='images',
              overlay='show', CamError='errors')
 
