@@ -83,8 +83,8 @@ def fuse_layers(
     "Maps of several layers as one: each by its own maximum, all but the last through a tanh, then the largest. Jiang and others, 2021."
     if not maps: raise CamError("there are no maps to fuse. Give one or more, the deepest last.")
     size = max((m.shape[1:] for m in maps), key=torch.Size.numel)
-    scaled = [normalize(upsample(m, size)) for m in maps]
-    return torch.stack([torch.tanh(gamma * m) for m in scaled[:-1]] + scaled[-1:]).amax(0)
+    *shallow, deep = (normalize(m) for m in maps)
+    return torch.stack([upsample(m, size) for m in [*(torch.tanh(gamma * m) for m in shallow), deep]]).amax(0)
 
 # %% ../nbs/07_family.ipynb #74625789
 def grad_cam_pp(
