@@ -249,6 +249,8 @@ class Comparison(NamedTuple):
     layers:list   # names
     targets:list  # as they were given
     refused:dict  # of methods that were not asked for by name: what keeps them from this network
+    def __repr__(self):
+        return f'Comparison(methods: {", ".join(self.methods)}; layers: {", ".join(self.layers)})'
     def _repr_png_(self): return png_of(self.figure())
 
 # %% ../nbs/tools/explain.ipynb #6ccbe226
@@ -356,10 +358,10 @@ def top_values(comparison)->dict:
 
 def draw_panel(ax, e, title, bare, tops):
     "The picture alone, or one map over it; of what is no picture the map alone."
-    if e.image is None: return ax.imshow(normalize(flat_map(e.map.float()))[0].cpu(), cmap='magma') and ax.set_title(title)
-    if bare: return show_grid(e.image.float(), [title], ax=ax)
-    show_cam(e.image.float(), e.map.float(), title, ax=ax, vmax=tops.get(e.method) or None)
-    ax.title.set_fontsize('small')
+    if e.image is None: ax.imshow(normalize(flat_map(e.map.float()))[0].cpu(), cmap='magma')
+    elif bare: show_grid(e.image.float(), [title], ax=ax)
+    else: show_cam(e.image.float(), e.map.float(), title, ax=ax, vmax=tops.get(e.method) or None)
+    ax.set_title(title, fontsize='small')
 
 # %% ../nbs/tools/explain.ipynb #00356f39
 SUFFIXES = '.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm', '.jp2', '.avif'

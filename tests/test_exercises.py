@@ -16,7 +16,7 @@ from camtutor.exercises.guard import TimeLimit, guarded
 from camtutor.exercises.stubs import blank, is_stub
 
 ALL = exercises()
-ANSWERS = {i: answers for c in range(7) for i, answers in importlib.import_module(f'answers.ch0{c}').ANSWERS.items()}
+ANSWERS = {i: answers for c in range(8) for i, answers in importlib.import_module(f'answers.ch0{c}').ANSWERS.items()}
 IMPORTANT = '1.3 1.7 1.10 1.11 2.3 2.7 2.12 3.2 3.4 3.5 4.5 5.3 6.13'.split()
 
 @pytest.fixture(autouse=True)
