@@ -1,6 +1,6 @@
 "The CAM family: values by hand, identities, what others compute beside it and where they are wrong, refusals, traces."
 import copy, warnings
-import numpy as np, pytest, torch
+import pytest, torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
@@ -70,13 +70,13 @@ def test_by_hand():
 
 def test_element_wise_and_layer_cam_of_signed_activations():
     a = A - 1
-    check_tensor(elementwise_cam(a, G), [[[0., 3.], [0., 2.]]])    # by place: 0−2, −1+3, −1+0, 1+1; the ReLU comes first
+    check_tensor(elementwise_cam(a, G), [[[0., 3.], [0., 2.]]])
     check_tensor(layer_cam(a, G), [[[0., 2.], [0., 1.]]])          # ReLU(g)·A: 0−2, −1+3, −1+0, 1+0
 
 def test_eigen_cam_of_one_pattern():
     one = torch.tensor([1., 3., 2.])[None, :, None, None] * A[:, :1]
     check_tensor(normalize(eigen_cam(one)), normalize(A[:, 0]))
-    check_tensor(normalize(eigen_cam(-one)), torch.zeros(1, 2, 2))  # it agrees with the channels' sum, which is negative
+    check_tensor(normalize(eigen_cam(-one)), torch.zeros(1, 2, 2))  # in sign it agrees with their sum
     check_tensor(normalize(eigen_grad_cam(one, -torch.ones_like(one))), torch.zeros(1, 2, 2))
 
 @pytest.mark.parametrize('c, h, w', [(5, 4, 3), (3, 6, 5)])  # either Gram matrix
@@ -329,7 +329,8 @@ def test_gradient_at_torchvisions_attention():
     whole, found = torchvision_vit(), attentions(torchvision_vit())
     kept = Forward(whole, xs, [n for a in found for n in (a.values, a.out)])
     grads = dict(zip(kept.names, next(kept.grads(3))))
-    for a, w in zip(found, want): check_tensor(attention_grad(a, kept.acts[a.values].detach(), grads[a.out]), w, rtol=1e-3)
+    for a, w in zip(found, want):
+        check_tensor(attention_grad(a, kept.acts[a.values].detach(), grads[a.out]), w, rtol=1e-3)
     m = torch.stack([w.relu().mean((1, 2))[:, 1:].view(2, 4, 4) for w in want]).mean(0)
     check_tensor(le_grad(whole, xs, 3), m, rtol=1e-3)
 
@@ -385,9 +386,11 @@ def test_the_others_where_they_are_right(name, last, inner):
         k = live_class(net, xs, layer)
         a, g = capture(net, xs, layer, k)[1:]
         for n, kind in PGC.items():
-            if n != 'xgrad_cam' or (a >= 0).all(): assert off(PAIRS[n](a, g), pgc_raw(kind, net, xs, layer, k)) < 1e-5, (n, layer)
+            if n == 'xgrad_cam' and (a < 0).any(): continue # ΣA is near 0 there, and their small number tells
+            assert off(PAIRS[n](a, g), pgc_raw(kind, net, xs, layer, k)) < 1e-5, (n, layer)
         for n, kind in TCAM.items():
-            if n != 'xgrad_cam' or (a >= 0).all(): assert off(PAIRS[n](a, g), tcam_raw(kind, net, xs, layer, k)) < 1e-5, (n, layer)
+            if n == 'xgrad_cam' and (a < 0).any(): continue
+            assert off(PAIRS[n](a, g), tcam_raw(kind, net, xs, layer, k)) < 1e-5, (n, layer)
 
 def test_shapley_beside_pytorch_grad_cam():
     net, xs = warmed('resnet18'), torch.randn(2, 3, 64, 64)
@@ -413,7 +416,8 @@ def test_fusion_beside_torch_cam():
 def flat_net():
     "A body of ReLUs and a head that flattens, so that gradients vary over places."
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 64, 7)).eval()
+    body = nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.ReLU()
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(5 * 64, 7)).eval()
 
 def test_torch_cam_0_5_never_divides(pets, x):
     """Its Grad-CAM++ divides in place on `alpha[idx][mask]`. Indexing with a mask copies, so the quotient is lost, and
@@ -448,7 +452,8 @@ def test_the_sum_over_places_does_not_hold_the_gradient():
         check_tensor(torch.einsum('nc,nchw->nhw', weights(a, g, False), a), grad_cam_pp(a, g))
 
 def test_torch_cam_0_5_smooths_with_the_last_copy():
-    "Its Smooth Grad-CAM++ without noise is Grad-CAM++ with the mixed sum; and ReLU(g) and A are those of the last noisy copy."
+    """Its Smooth Grad-CAM++ without noise is Grad-CAM++ with the mixed sum; with noise, ReLU(g) and A are those of the
+    last copy."""
     net, xs = flat_net(), rand(1, 3, 12, 12)
     a, g = capture(net, xs, '3', 2)[1:]
     def theirs(std, n):
@@ -477,12 +482,13 @@ def test_pytorch_grad_cam_1_5_7_scales_each_channel():
     """Its FullGrad scales every channel to its own range before they are summed, so that a channel that adds next to
     nothing counts as much as any; the paper scales a layer."""
     from pytorch_grad_cam.utils.image import scale_accross_batch_and_channels
-    t = torch.rand(1, 2, 4, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1., 1e-4])[None, :, None, None]
+    t = rand(1, 2, 4, 4).abs() * torch.tensor([1., 1e-4])[None, :, None, None]
     each = scale_accross_batch_and_channels(t.numpy(), (4, 4))
     assert each[0, 1].max() > .99 and family.unit_range(t)[0, 1].max() < 1e-3
 
 def test_a_small_number_beside_small_activations():
-    "pytorch-grad-cam 1.5.7 and torch-cam 0.5 add 1e-7 and 1e-8 to ΣA in XGrad-CAM. Activations of that size lose their weight."
+    """pytorch-grad-cam 1.5.7 and torch-cam 0.5 add 1e-7 and 1e-8 to ΣA in XGrad-CAM. Activations of that size lose
+    their weight."""
     net, xs = build('mobilenet_v2', num_classes=20), torch.randn(2, 3, 64, 64)
     k = live_class(net, xs, 'features.18')
     a, g = capture(net, xs, 'features.18', k)[1:]
@@ -509,7 +515,8 @@ def test_all_formulas_from_one_pass(pets, x):
         check_tensor(e.raw, want.raw, rtol=1e-3)
         check_tensor(e.map, want.map, rtol=1e-3)
         check_tensor(e.out, want.out)
-        assert (e.label, e.layer, e.method, e.target.tolist()) == (want.label, want.layer, want.method, want.target.tolist())
+        assert (e.label, e.layer, e.method) == (want.label, want.layer, want.method)
+        assert e.target.tolist() == want.target.tolist()
 
 def test_one_way_back_for_a_target(pets, x, monkeypatch):
     backs, real = [], torch.autograd.grad
@@ -525,17 +532,19 @@ def test_compare_with_others(pets, x):
         fig = c.figure(same=same)
         drawn = [ax.get_title() for ax in fig.axes if ax.images]
         assert len(drawn) == 8 and 'FullGrad' in drawn and 'at 0.6' in drawn[0]
-    assert c._repr_png_()[:4] == b'\x89PNG'
+    assert c._repr_jpeg_()[:2] == b'\xff\xd8' and repr(c).startswith('Comparison(methods: grad_cam, full_grad')
     assert compare(pets, x[:1], 'grad_cam').layers == ['0.7']
 
 def test_compare_leaves_out_what_does_not_fit(pets, x):
     c = compare(pets, x[:1], layers='0.5.0.bn2', targets=lambda out: out[:, 1] - out[:, 2])
-    assert list(c.refused) == ['grad_cam_pp'] and 'grad_cam_pp' not in c.methods and 'below 0' in c.refused['grad_cam_pp']
+    assert list(c.refused) == ['grad_cam_pp'] and 'grad_cam_pp' not in c.methods
+    assert 'below 0' in c.refused['grad_cam_pp']
     assert c.figure().axes
     with pytest.raises(CamError, match='below 0'): compare(pets, x[:1], ['grad_cam', 'grad_cam_pp'], '0.5.0.bn2')
 
 @pytest.mark.parametrize('wrong, why', [
-    (dict(methods=['gradcam']), 'no method'), (dict(methods=['le_grad']), 'no attention'), (dict(layers='0.77'), 'no layer'),
+    (dict(methods=['gradcam']), 'no method'), (dict(methods=['le_grad']), 'no attention'),
+    (dict(layers='0.77'), 'no layer'),
     (dict(targets=[2, 'cta']), 'no class'), (dict(targets=[]), 'list of targets is empty'), (dict(layers=[]), None),
     (dict(targets=99), 'out of range'), (dict(targets=lambda out: out[:, :2].T), 'several scores')])
 def test_compare_refuses(pets, x, wrong, why):
@@ -561,7 +570,8 @@ def test_eigen_cam_wants_places():
 
 def test_signed_activations_and_what_the_message_advises(pets, x):
     a, g = capture(pets, x, '0.5.0.bn2', 2)[1:]
-    with pytest.raises(CamError, match='Grad-CAM\\+\\+: .*pole.*behind a ReLU, or use layer_cam or hires_cam'): grad_cam_pp(a, g)
+    with pytest.raises(CamError, match='Grad-CAM\\+\\+: .*pole.*behind a ReLU, or use layer_cam or hires_cam'):
+        grad_cam_pp(a, g)
     with pytest.raises(CamError, match='below 0'): smooth_grad_cam_pp(pets, x, '0.5.0.bn2', 2)
     assert layer_cam(a, g).shape == hires_cam(a, g).shape == (2, 16, 16)
     assert explain(pets, x, 'grad_cam_pp', '0.5', 2).raw.shape == (2, 16, 16)
@@ -569,7 +579,8 @@ def test_signed_activations_and_what_the_message_advises(pets, x):
 @pytest.mark.parametrize('f', [smooth_grad_cam_pp, integrated_grad_cam])
 def test_what_noise_cannot_be_added_to(f, pets, x):
     with pytest.raises(CamError, match='one tensor of floats'): f(pets, {'x': x})
-    with pytest.raises(CamError, match='0 passes'): f(pets, x, **({'n': 0} if f is smooth_grad_cam_pp else {'points': []}))
+    none = {'n': 0} if f is smooth_grad_cam_pp else {'points': []}
+    with pytest.raises(CamError, match='0 passes'): f(pets, x, **none)
 
 def test_a_layer_without_gradient(pets):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
@@ -597,7 +608,8 @@ def test_state_after_success(training, outer):
         compare(net, xs, fits, targets=[0, 1])
         assert state(net, xs) == before
 
-@pytest.mark.parametrize('f', [*NETWORK.values(), lambda *a: full_grad(a[0], a[1]), lambda *a: refine_cam(a[0], a[1], ['b'])])
+@pytest.mark.parametrize('f', [*NETWORK.values(), lambda net, x, layer, k: full_grad(net, x, k),
+                               lambda net, x, layer, k: refine_cam(net, x, [layer], k)])
 def test_state_after_failure(f):
     torch.manual_seed(0)
     net, xs = Net().train(), rand(2, 3, 12, 12)

@@ -50,7 +50,7 @@ def test_a_made_up_method_is_one_function_and_one_row(two_more, tmp_path, capsys
     Image.fromarray(s.image).save(tmp_path/'cat.png')
     monkeypatch.chdir(tmp_path)
     for name in ('by_place', 'darkness'):
-        assert main(['explain', 'cat.png', '--method', name, '--target', 'cat']) == 0
+        assert main(['explain', 'cat.png', '--model', 'pets', '--method', name, '--target', 'cat']) == 0
         assert list((tmp_path/'explained').glob(f'cat-{name}*.png'))
     assert 'cat.png: cat' in capsys.readouterr().out
 

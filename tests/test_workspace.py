@@ -12,7 +12,7 @@ from camtutor.exercises import author, exercises, find
 from camtutor.workspace import start, workspace_cells
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = sorted((ROOT/'nbs').glob('0[0-6]_*.ipynb'))
+CHAPTERS = sorted((ROOT/'nbs').glob('0[0-7]_*.ipynb'))
 
 ids = (f'c{i}' for i in itertools.count())
 def md(source): return dict(cell_type='markdown', id=next(ids), metadata={}, source=source)

@@ -43,12 +43,14 @@ e.edit('(g*A).sum(1)', '(g.mean((2, 3), keepdim=True)*A).sum(1)',
 e.edit('(g*A).sum(1)', '(g*A).mean(1)',
        'You take the mean over channels. Then the map no longer sums to the score: add the channels up.')
 e.edit('(g*A).sum(1)', '(g*A).relu().sum(1)',
-       'The ReLU comes too early: each channel is cut before the sum, so none can outweigh another. Add first, cut last.')
+       'The ReLU comes too early: each channel is cut before the sum, so none can outweigh another. Add first, cut '
+       'last.')
 e.edit('m if signed else m.relu()', 'm.relu()',
        'You cut what is negative although `signed` asks for it. Return the sum as it is there.')
 e.edit('m if signed else m.relu()', 'm.relu() if signed else m',
        '`signed` works the wrong way round: True keeps what is negative.')
-e.edit('(g*A)', '(g.relu()*A)', 'You cut the gradient. That is LayerCAM; here a negative gradient counts against a place.')
+e.edit('(g*A)', '(g.relu()*A)',
+       'You cut the gradient. That is LayerCAM; here a negative gradient counts against a place.')
 e.edit('(g*A)', '(g.abs()*A)', 'The gradient has lost its sign. What speaks against a place must count against it.')
 
 # 7.2 XGrad-CAM
@@ -79,7 +81,8 @@ def xgrad_cam(A:Tensor, # activations (N,C,h,w)
     return torch.einsum('nc,nchw->nhw', w, A).relu()
 
 e.edit('total.where(total != 0, 1)', '(total + 1e-7)',
-       'You add a small number to the denominator. Beside activations as small as that it takes most of the weight away.')
+       'You add a small number to the denominator. Beside activations as small as that it takes most of the weight '
+       'away.')
 e.edit('/total.where(total != 0, 1)', '/total',
        'A channel that is off is 0 divided by 0: NaN everywhere. Give it the weight 0.')
 e.edit('/total.where(total != 0, 1)', '/(A.shape[2]*A.shape[3])',
@@ -113,7 +116,8 @@ def elementwise_cam(A:Tensor, # activations (N,C,h,w)
     "What each channel adds at each place, where it adds something."
     return (g*A).relu().sum(1)
 
-e.edit('.relu().sum(1)', '.sum(1).relu()', 'You add first and cut afterwards. That is HiResCAM; here the products are cut.')
+e.edit('.relu().sum(1)', '.sum(1).relu()',
+       'You add first and cut afterwards. That is HiResCAM; here the products are cut.')
 e.edit('(g*A).relu()', '(g.relu()*A)',
        'You cut the gradient, not the product. They differ where an activation is negative.')
 e.edit('(g*A).relu()', '(g.relu()*A.relu())',
@@ -151,7 +155,8 @@ e.edit('g.relu()', 'g', 'The gradient is not cut. That is HiResCAM.')
 e.edit('.sum(1).relu()', '.sum(1)', 'Negative activations make the sum negative; cut it at the end.')
 e.edit('g.relu()', 'g.mean((2, 3), keepdim=True).relu()',
        'You average the gradient over places. In LayerCAM each place keeps its own.')
-e.edit('.sum(1).relu()', '.relu().sum(1)', 'The last ReLU stands before the sum. Negative activations may be outweighed: '
+e.edit('.sum(1).relu()', '.relu().sum(1)',
+       'The last ReLU stands before the sum. Negative activations may be outweighed: '
        'add, then cut.')
 
 # 7.5 Several layers in one
@@ -225,16 +230,19 @@ def grad_cam_pp(A:Tensor, # activations (N,C,h,w), none below 0
 
 e.edit('alpha = 1/(2 + up*A.sum((2, 3), keepdim=True))',
        'alpha = up**2/(2*up**2 + up**3*A.sum((2, 3), keepdim=True) + 1e-6)',
-       'You add a small number to a denominator of squares and cubes. Where g² is no larger than it, weights turn cubic; '
+       'You add a small number to a denominator of squares and cubes. Where g² is no larger than it, weights turn '
+       'cubic; '
        'cancel g² and there is nothing to add.')
 e.edit('alpha = 1/(2 + up*A.sum((2, 3), keepdim=True))', 'alpha = up**2',
        'The division is lost: α is g², and each weight Σ ReLU(g)³.')
 e.edit('up*A.sum((2, 3), keepdim=True)', '(up*A).sum((2, 3), keepdim=True)',
-       'The gradient is inside the sum over places. ΣA comes from the sum of the activations alone, and is multiplied by '
+       'The gradient is inside the sum over places. ΣA comes from the sum of the activations alone, and is '
+       'multiplied by '
        'the gradient of each place.')
 e.edit('up*A.sum((2, 3), keepdim=True)', 'up*A',
        'You multiply by the activation of the place. ΣA is over all places of the channel.')
-e.edit('A.sum((2, 3), keepdim=True)', 'A.mean((2, 3), keepdim=True)', 'You take the mean of the activations. It is their sum.')
+e.edit('A.sum((2, 3), keepdim=True)', 'A.mean((2, 3), keepdim=True)',
+       'You take the mean of the activations. It is their sum.')
 e.edit('(alpha*up).sum((2, 3))', '(alpha*up).mean((2, 3))',
        'The weights are means over places. Here they are sums; α does the sharing out.')
 e.edit('(alpha*up).sum', '(alpha*g).sum', 'Gradients below 0 are in the weights. Grad-CAM++ takes ReLU(g).')
@@ -276,7 +284,8 @@ def eigen_cam(A:Tensor # activations (N,C,h,w)
     return (m*sign[:, None]).view(len(A), *A.shape[2:]).relu()
 
 e.edit('(m*sign[:, None])', 'm',
-       'The sign is left as it comes. Then the map of one picture shows the object and that of the next nothing; turn it '
+       'The sign is left as it comes. Then the map of one picture shows the object and that of the next nothing; '
+       'turn it '
        'to agree with the sum of the channels.')
 e.edit('X = A.flatten(2).mT', 'X = A.flatten(2).mT; X = X - X.mean(1, keepdim=True)',
        'You centre the columns. Then the map has both signs, and what is below the mean is cut.')
@@ -284,13 +293,15 @@ e.edit('(m*sign[:, None])', 'm.abs()',
        'You take the absolute value. For activations of both signs that mixes the two sides; choose a sign.')
 e.edit('(m*sign[:, None]).view(len(A), *A.shape[2:]).relu()', '(m*sign[:, None]).view(len(A), *A.shape[2:])',
        'What is below 0 must be cut.')
-e.edit('[2][:, 0]', '[2][:, 1]', 'That is the second direction. Singular values come in falling order: the first is row 0.')
+e.edit('[2][:, 0]', '[2][:, 1]',
+       'That is the second direction. Singular values come in falling order: the first is row 0.')
 
 # 7.8 Finer
 
 OUT = torch.tensor([[5., 4., 1., -9.], [0., 2., 3., 10.]])
 e = exercise('7.8', 'A finer target',
-    'Write `finer_score(out, k, n=3, gamma=.6)`: from scores (N,K), the score of class k less `gamma` times the mean of '
+    'Write `finer_score(out, k, n=3, gamma=.6)`: from scores (N,K), the score of class k less `gamma` times the mean '
+    'of '
     'the n other scores nearest to it.',
     trials=(gives('By hand: class 0, two neighbours', OUT, 0, 2, .5, want=[3.75, -1.25]),
             gives('Class 2', OUT, 2, 2, 1.),
@@ -318,7 +329,8 @@ e.edit("    far[:, k] = float('inf')\n", '',
        'The class is its own nearest neighbour, so part of it is taken off. Leave it out.')
 e.edit('.mean(1)', '.sum(1)', 'You take off the sum of the neighbours where their mean belongs.')
 e.edit('.abs()', '', 'Without the absolute value the nearest are the lowest scores. Near means on either side.')
-e.edit('out[:, k] - gamma', 'out[:, k] + gamma', 'The neighbours are added. They are taken off: what has this class that they have not?')
+e.edit('out[:, k] - gamma', 'out[:, k] + gamma',
+       'The neighbours are added. They are taken off: what has this class that they have not?')
 e.edit('(out - out[:, k:k+1]).abs()', '-out.clone()',
        'You take the highest scores. Nearest to class k is another thing, when k is not the top class.')
 
@@ -383,8 +395,10 @@ def refine(maps:list, # of maps (N,h,w)
     return unit(m**(1/len(maps)) if geometric else m)
 
 e.edit('m/top.where(top > 0, 1)', 'm/top', 'An empty map is 0 divided by 0: NaN. It should stay empty.')
-e.edit('.prod(0)', '.mean(0)', 'You take the mean of the layers, so one can make up for another. In a product each has a veto.')
-e.edit('.prod(0)', '.amax(0)', "You take the largest. That is LayerCAM's fusion; here only what all layers show remains.")
+e.edit('.prod(0)', '.mean(0)',
+       'You take the mean of the layers, so one can make up for another. In a product each has a veto.')
+e.edit('.prod(0)',
+       '.amax(0)', "You take the largest. That is LayerCAM's fusion; here only what all layers show remains.")
 e.edit('m**(1/len(maps)) if geometric else m', 'm', '`geometric` does nothing: equal maps are sharpened.')
 e.edit('return unit(m**(1/len(maps)) if geometric else m)', 'return m**(1/len(maps)) if geometric else m',
        'The product is not scaled again, so the more layers, the darker.')
@@ -428,7 +442,8 @@ e.edit('.sqrt()', '', 'You divide by the variance. It is the standard deviation,
 # 7.12 By hand
 
 e = exercise('7.12', 'By hand',
-    'Behind a mean over 2×2 places and a Linear, a channel has the head weight 2 and the activations 1, 0, 0 and 2. Its '
+    'Behind a mean over 2×2 places and a Linear, a channel has the head weight 2 and the activations 1, 0, 0 and 2. '
+    'Its '
     'weight in Grad-CAM++?',
     reference=2/3.5,
     kind='value',
@@ -444,11 +459,13 @@ e.wrong(.25, 'The head weight stands where the gradient belongs in the denominat
 # 7.13 Two studies
 
 e = exercise('7.13', 'A comparison',
-    'A study compares Grad-CAM, HiResCAM and XGrad-CAM at the last layer of a ResNet, and finds no difference. What does '
+    'A study compares Grad-CAM, HiResCAM and XGrad-CAM at the last layer of a ResNet, and finds no difference. What '
+    'does '
     'it show?',
     reference='Nothing about the methods: behind a mean and a Linear the three are one map',
     kind='choice')
-e.wrong('That the three are equally good', 'They are one map there. At another layer, or with another head, they differ.')
+e.wrong('That the three are equally good',
+       'They are one map there. At another layer, or with another head, they differ.')
 e.wrong('That the study has a mistake', 'A ResNet ends in a mean and a Linear, so it is what must come out.')
 
 # 7.14 Against
@@ -465,7 +482,8 @@ e.wrong('Eigen-CAM', 'It knows no class, so nothing in it speaks for or against 
 
 e = exercise('7.15', 'Why an exponential',
     'Why is Grad-CAM++ derived from exp(S) and not from S?',
-    reference='A network of ReLUs is straight almost everywhere: the second and third derivatives of S are 0, and α is 0/0',
+    reference='A network of ReLUs is straight almost everywhere: the second and third derivatives of S are 0, and α '
+    'is 0/0',
     kind='choice')
 e.wrong('Because scores may be negative', 'The sign of S does no harm; that it does not bend does.')
 e.wrong('To turn scores into probabilities', 'That would take a softmax, which holds the gradients of all classes.')
