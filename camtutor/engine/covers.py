@@ -252,8 +252,8 @@ class RandomMasks:
     """Coarse grids of 0 and 1, enlarged and shifted: kept as bits and two shifts each, drawn when they are needed.
 
     A grid of `cells` is stretched over `cells`+1 cells, so that every shift leaves the picture covered by it."""
-    def __init__(self, bits, shifts, places, like): # bits (M,s,s) bool; shifts (M,2)
-        self.bits, self.shifts, self.places = bits, shifts, places
+    def __init__(self, bits, shifts, places, like, paired=False): # bits (M,s,s) bool; shifts (M,2); is each second
+        self.bits, self.shifts, self.places, self.paired = bits, shifts, places, paired   # one the first's opposite?
         s = bits.shape[-1]
         self.cell = tuple(ceil(d / s) for d in places)
         self.rows = [self.shifted(s, c, d, like) for c, d in zip(self.cell, places)]
@@ -271,7 +271,7 @@ class RandomMasks:
         bits = torch.rand(m, cells, cells, generator=make) < p
         shifts = torch.stack([torch.randint(ceil(d / cells), (m,), generator=make) for d in places], 1)
         if antithetic: bits, shifts = (torch.stack(two, 1).flatten(0, 1)[:n] for two in ((bits, ~bits), (shifts, shifts)))
-        return cls(bits, shifts, places, like)
+        return cls(bits, shifts, places, like, antithetic)
 
     def __len__(self): return len(self.bits)
 
