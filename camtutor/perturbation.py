@@ -220,7 +220,8 @@ def sise(
     model, x,
     layer=None,  # a list, the finest first; None = the last layer on each grid
     target=None, # one score for each picture, see `class_score`
-    mu=0., gate='hard', # keep channels whose mean gradient is above this share of the largest; or 'soft', as in the code
+    mu=0.,       # channels whose mean gradient is above this share of the largest are kept
+    gate='hard', # or 'soft', as in the authors' code
     **how,       # ground, bs, progress, fast: see `Question`
 )->Tensor:       # (N,*places)
     "Masks of many layers, filtered by the gradient, weighted by score over area, fused. Sattarzadeh et al., 2021."

@@ -11,13 +11,14 @@ from torchcam.methods import ScoreCAM as TorchCamScoreCAM
 
 from camtutor.course import check_tensor
 from camtutor.engine.ablate import without_each
-from camtutor.engine.covers import Question, RandomMasks, Windows, channel_masks, covered, ground_of, mask_mass, stage_ends
+from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass, stage_ends
 from camtutor.engine.fast import fast
 from camtutor.engine.tail import Tail
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
-from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fuse, group_cam, occlusion, otsu,
+from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fuse, group_cam, occlusion,
+                                   otsu,
                                    rise, rise_error, rise_map, score_cam, sidu, sidu_weights, sise, soft)
 from camtutor.show import upsample
 
@@ -73,7 +74,8 @@ def test_windows_by_hand():
 def test_a_signal_and_a_volume():
     for shape, conv in (((2, 3, 12), nn.Conv1d), ((1, 3, 4, 6, 6), nn.Conv3d)):
         pool = nn.AdaptiveAvgPool1d(1) if conv is nn.Conv1d else nn.AdaptiveAvgPool3d(1)
-        m, x = seeded(nn.Sequential(conv(3, 4, 3, padding=1), nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 2))), torch.randn(shape)
+        m, x = seeded(nn.Sequential(conv(3, 4, 3, padding=1), nn.ReLU(), pool, nn.Flatten(),
+                                    nn.Linear(4, 2))), torch.randn(shape)
         assert occlusion(m, x, target=1).shape == score_cam(m, x, '1', 1).shape == ablation_cam(m, x, '1', 1).shape
         assert sise(m, x, ['1'], 1).shape == (shape[0], *shape[2:])
         with pytest.raises(CamError, match=r'RISE: pictures must be \(N,C,H,W\)'): rise(m, x, target=1)
@@ -103,7 +105,8 @@ def test_the_closed_form_is_the_loop(net, x):
     _, y, without = without_each(Question(net, x, 1), '8')
     check_tensor(y[:, None] - without, (w[1] * A.mean((2, 3))).detach(), atol=1e-5)
     check_tensor((y[:, None] - without).sum(1), y - net[11].bias[1].detach(), atol=1e-4)
-    check_tensor(ablation_cam(net, x, '8', 1), torch.einsum('nc,nchw->nhw', w[1] * A.mean((2, 3)), A).relu().detach(), atol=1e-4)
+    check_tensor(ablation_cam(net, x, '8', 1), torch.einsum('nc,nchw->nhw', w[1] * A.mean((2, 3)), A).relu().detach(),
+                 atol=1e-4)
 
 def by_loop(net, x, layer, k, value):
     "A hook, a channel, a pass."
@@ -120,7 +123,8 @@ def by_loop(net, x, layer, k, value):
     return torch.stack(rows, 1)
 
 @pytest.mark.parametrize('layer', ['8', '5', '4', '2', '1', '0'])
-@pytest.mark.parametrize('absent, value', [('zero', torch.zeros_like), ('mean', lambda a: a.mean((1, 2), True).expand_as(a)),
+@pytest.mark.parametrize('absent, value', [('zero', torch.zeros_like),
+                                           ('mean', lambda a: a.mean((1, 2), True).expand_as(a)),
                                            ('low', lambda a: a.amin((1, 2), True).expand_as(a))])
 def test_every_way_of_taking_a_channel_away(net, x, layer, absent, value):
     want = by_loop(net, x, layer, 2, value)
@@ -203,7 +207,9 @@ def test_where_the_copy_is_another_network_the_whole_one_runs():
 class Tokens(nn.Module):
     def __init__(self):
         super().__init__()
-        self.patch, self.one, self.two, self.head = nn.Conv2d(3, 6, 4, 4), nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        self.patch, self.one, self.two, self.head = nn.Conv2d(3, 6, 4, 4), nn.Linear(6, 6), nn.Linear(6,
+                                                                                                      6), nn.Linear(6,
+                                                                                                                    3)
     def forward(self, x):
         t = self.patch(x).flatten(2).transpose(1, 2)
         return self.head((t + self.two(self.one(t).tanh())).mean(1))
@@ -333,7 +339,8 @@ def test_pairs_are_opposites():
 def test_against_all_512_masks(net, x):
     "The expectation over all masks is known on a grid of 3×3; the estimate comes near it, at its own standard error."
     one, places = x[:1, :, :6, :6], (6, 6)
-    small = seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)))
+    small = seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                                 nn.Linear(4, 3)))
     masks = every_mask(places)
     f = Question(small, one, 1, of='probability', bs=256).look().under(0, len(masks), masks.masks)
     M = masks.masks(slice(0, len(masks))).double()
@@ -366,7 +373,8 @@ def test_it_stops_when_the_interval_is_narrow(net, x):
         handle.remove()
         return sum(seen) - 1
     assert passes() == 512 and passes(tolerance=1e-6) == 512 and passes(tolerance=1e6) == 64
-    assert [passes(tolerance=t) for t in (.1, .3, 3)] == sorted([passes(tolerance=t) for t in (.1, .3, 3)], reverse=True)
+    assert [passes(tolerance=t) for t in (.1, .3, 3)] == sorted([passes(tolerance=t) for t in (.1, .3, 3)],
+                                                                reverse=True)
 
 # ---- SIDU
 
@@ -424,7 +432,8 @@ def naive_sise(net, x, layers, k, ada):
             if ada:
                 rel = mean / mean.max()
                 pos = rel[rel > 0]
-                keep = [c for c in range(len(A)) if rel[c] > 0 and (len(set(pos.tolist())) == 1 or rel[c] > naive_otsu(pos))]
+                t = 0 if len(set(pos.tolist())) == 1 else naive_otsu(pos)
+                keep = [c for c in range(len(A)) if rel[c] > t]
             else: keep = [c for c in range(len(A)) if mean[c] > 0]
             if not keep: continue
             v = torch.zeros(one.shape[1:], dtype=torch.float64)
@@ -497,10 +506,11 @@ def test_the_batch_size_changes_nothing(fn, net, x):
 def test_pictures_do_not_mix(fn, net, x):
     check_tensor(fn(net, x, target=[1, 3])[1:], fn(net, x[1:], target=3), atol=1e-5)
 
-@pytest.mark.parametrize('fn', [f for f, n in zip(ALL, NAMES) if n != 'ablation_cam'], ids=[n for n in NAMES if n != 'ablation_cam'])
+@pytest.mark.parametrize('fn', [f for f, n in zip(ALL, NAMES) if n != 'ablation_cam'],
+                         ids=[n for n in NAMES if n != 'ablation_cam'])
 def test_fast_changes_nothing_but_the_time(fn, net, x):
     a, b = fn(net, x, target=1, fast=True), fn(net, x, target=1)
-    assert ((a - b).abs().max() / b.abs().max()).item() < 1e-4 or fn in (sise, ada_sise) and ((a - b).abs() > 1e-3).float().mean() < .01
+    assert ((a - b).abs() > 1e-4 * b.abs().max()).float().mean() < (.01 if fn in (sise, ada_sise) else 1e-9)
 
 @pytest.mark.parametrize('fn', ALL, ids=NAMES)
 def test_no_more_than_a_few_pictures_at_once(fn, net, x):
@@ -538,7 +548,8 @@ def test_nothing_is_left_behind(fn, fast, net, x):
 
 @pytest.mark.parametrize('fn', ALL, ids=NAMES)
 def test_bad_input(fn, net, x):
-    for args, why in (((x, None, 9), 'out of range'), ((x, None, [1]), '2 images but 1 target'), ((x[0], None, 1), r'wants images'),
+    for args, why in (((x, None, 9), 'out of range'), ((x, None, [1]), '2 images but 1 target'),
+                      ((x[0], None, 1), r'wants images'),
                       ((x.long(), None, 1), 'torch.int64'), ((x * float('nan'), None, 1), 'nan')):
         with pytest.raises(CamError, match=why): fn(net, args[0], args[1], target=args[2])
     with pytest.raises(CamError, match="bs is 0"): fn(net, x, target=1, bs=0)
@@ -560,7 +571,8 @@ def test_more_bad_input(net, x):
 # ---- the fast copy
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('name', ['resnet18', 'densenet121', 'mobilenet_v2', 'googlenet', 'vgg11', 'convnext_tiny', 'swin_t'])
+@pytest.mark.parametrize('name', ['resnet18', 'densenet121', 'mobilenet_v2', 'googlenet', 'vgg11', 'convnext_tiny',
+                                  'swin_t'])
 def test_the_fast_copy_gives_the_same(name):
     torch.manual_seed(0)
     net, x = get_model(name, weights=None).eval(), torch.randn(2, 3, 64, 64)

@@ -57,7 +57,8 @@ def by_tail(q, layer, axes, absent)->list: # of (…,C)
         found = y.repeat_interleave(a.shape[1], -1)
         for part in parts(len(alive), q.bs, q.progress):
             some = a.expand(len(alive[part]), *a.shape[1:]).clone()
-            some[range(len(some)), alive[part]] = value[0, alive[part]].view(-1, *[1] * (a.ndim - 2)).expand_as(some[:, 0])
+            some[range(len(some)), alive[part]] = value[0, alive[part]].view(-1,
+                                                                             *[1] * (a.ndim - 2)).expand_as(some[:, 0])
             found[..., alive[part]] = q.answer(tail(some.movedim((0, 1), (batch, channel))), i, q.of)
         return found
     return [of_one(i) for i in range(len(q.asked))]

@@ -270,7 +270,8 @@ class RandomMasks:
         m = (n + 1) // 2 if antithetic else n
         bits = torch.rand(m, cells, cells, generator=make) < p
         shifts = torch.stack([torch.randint(ceil(d / cells), (m,), generator=make) for d in places], 1)
-        if antithetic: bits, shifts = (torch.stack(two, 1).flatten(0, 1)[:n] for two in ((bits, ~bits), (shifts, shifts)))
+        if antithetic: bits, shifts = (torch.stack(two, 1).flatten(0, 1)[:n] for two in ((bits, ~bits),
+                                                                                         (shifts, shifts)))
         return cls(bits, shifts, places, like, antithetic)
 
     def __len__(self): return len(self.bits)

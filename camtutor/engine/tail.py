@@ -27,7 +27,7 @@ class Given(nn.Module):
         return self.value if self.runs == self.nr + 1 else self.layer(*args, **kwargs)
 
 class Replayed(nn.Module):
-    "Stands in the place of a module that had ended before: hands out what it gave, for as many images as are asked for."
+    "Stands in the place of a module that had ended before: hands out what it gave, for any number of images."
     def __init__(self, module, outs):
         super().__init__()
         self.module, self.outs, self.runs, self.n = module, outs, 0, 1

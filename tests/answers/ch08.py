@@ -121,7 +121,8 @@ def otsu_one_line(v):
     n, s = h.cumsum(0), (h * torch.arange(256)).cumsum(0)
     return ((s * n[-1] - s[-1] * n)**2 / (n * (n[-1] - n)).clamp(min=1)).argmax().item() / 256 + 1 / 256
 
-def fuse_recursive(maps, gate): return maps[0] if len(maps) == 1 else (fuse_recursive(maps[:-1], gate) + maps[-1]) * gate(maps[-1])
+def fuse_recursive(maps, gate): return maps[0] if len(maps) == 1 else (fuse_recursive(maps[:-1],
+                                                                                      gate) + maps[-1]) * gate(maps[-1])
 
 def fuse_reduce(maps, gate):
     from functools import reduce
