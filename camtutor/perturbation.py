@@ -19,17 +19,6 @@ from .errors import CamError, doing, expect_choice
 from .show import upsample
 
 # %% ../nbs/08_perturbation.ipynb #1b2aa501
-def window(places, size, stride):
-    "Size and stride of a window along each axis. `CamError` if they leave holes, or do not fit."
-    def each(v, default): return list(default) if v is None else [v] * len(places) if isinstance(v, int) else list(v)
-    size = each(size, [max(1, d // 4) for d in places])
-    stride = each(stride, [max(1, s // 4) for s in size])
-    fits = len(size) == len(stride) == len(places)
-    if fits and all(1 <= t <= s <= d for d, s, t in zip(places, size, stride)): return size, stride
-    raise CamError(f"windows of {size}, moved by {stride}, on places {tuple(places)}: each stride must be 1 or "
-                   "more and no larger than its window, and each window no larger than the picture.")
-
-# %% ../nbs/08_perturbation.ipynb #26efdbdc
 @doing('Occlusion')
 def occlusion(
     model, x,             # a network, and pictures (N,C,*places)
@@ -40,7 +29,7 @@ def occlusion(
 )->Tensor:                # (N,*places), or (K,N,*places) for K scores
     "How far the score falls when a window covers a place, the mean over all windows there. Zeiler and Fergus, 2014."
     q = Question(model, x, target, **how).look()
-    w, y = Windows(q.places, *window(q.places, size, stride)), q.whole()
+    w, y = Windows.fitting(q.places, size, stride), q.whole()
     falls = [y[..., i, None] - q.under(i, len(w), partial(w.masks, like=q.ground)) for i in range(len(q.ground))]
     return torch.stack([w.spread(f) for f in falls], -1 - len(q.places))
 
@@ -191,11 +180,6 @@ def fuse(
     for v in maps[1:]: e = (e + v) * gate(v)
     return e
 
-# %% ../nbs/08_perturbation.ipynb #9a790471
-def by_share(g, mu=0.): # mean gradients (C,) -> bool
-    "Channels that speak for the class, by more than a share of the strongest."
-    return (g > 0) & (g > mu * g.max())
-
 # %% ../nbs/08_perturbation.ipynb #429d4376
 def by_otsu(g):
     "Of the channels that speak for the class, those above Otsu's threshold; all if they are equal."
@@ -204,6 +188,10 @@ def by_otsu(g):
     return g / some.max() > otsu(some / some.max())
 
 # %% ../nbs/08_perturbation.ipynb #63284932
+def by_share(g, mu=0.): # mean gradients (C,) -> bool
+    "Channels that speak for the class, by more than a share of the strongest."
+    return (g > 0) & (g > mu * g.max())
+
 def fused_layers(q, layers, keep, gate): # (N,*places)
     "For each picture the maps of all layers, of the channels that `keep` chooses; a layer with none has no map."
     gate = GATES[expect_choice(gate, GATES, 'gate')]

@@ -223,6 +223,20 @@ class Windows:
         self.starts = [[s * t for s in range(ceil(max(0, d - w) / t) + 1)] for d, w, t in zip(places, size, stride)]
         self.corners = torch.tensor(list(product(*self.starts)))
 
+    @classmethod
+    def fitting(cls, places, size=None, stride=None):
+        """Windows, of one size for all axes or of one each; None = a quarter of the picture, moved by a quarter of it.
+
+        `CamError` if they leave holes, or do not fit."""
+        def each(v, default):
+            return list(default) if v is None else [v] * len(places) if isinstance(v, int) else list(v)
+        size = each(size, [max(1, d // 4) for d in places])
+        stride = each(stride, [max(1, s // 4) for s in size])
+        fits = len(size) == len(stride) == len(places)
+        if fits and all(1 <= t <= s <= d for d, s, t in zip(places, size, stride)): return cls(places, size, stride)
+        raise CamError(f"windows of {size}, moved by {stride}, on places {tuple(places)}: each stride must be 1 or "
+                       "more and no larger than its window, and each window no larger than the picture.")
+
     def __len__(self): return len(self.corners)
 
     def masks(self, part, like)->Tensor: # (M,*places)
