@@ -70,11 +70,31 @@ def score_cam(
     return weighted(A, s.softmax(-1) if normalised else s).relu()
 
 # %% ../nbs/08_perturbation.ipynb #bf51c9ab
-def rise_map(f, masks, p=.5, plain=False): # f (…,M): the answers -> (…,H,W)
+def rise_map(
+    f:Tensor,   # the answers under the masks (…,M)
+    masks,      # `RandomMasks`, M of them
+    p:float=.5, # the share of ones
+)->Tensor:      # (…,H,W)
     "How much surer the network is where a place can be seen: the mean answer, and the covariance with the masks."
     mean = f.mean(-1, keepdim=True)
-    if plain: return masks.sum(f) / (p * len(masks))
     return masks.sum(f - mean) / (p * (len(masks) - 1)) + mean[..., None]
+
+# %% ../nbs/08_perturbation.ipynb #619e76b1
+def fitted_map(f, masks, p=.5, k=12, ridge=.1):
+    "The same: a line's part is exact, and only what the line misses is estimated."
+    m, half, found = masks.points(k).flatten(1).to(f) - p, torch.arange(len(masks)) % 4 < 2, 0
+    for fit, use in ((half, ~half), (~half, half)):
+        mean = f[..., fit].mean(-1, keepdim=True)
+        own = m[fit].T @ m[fit] / fit.sum() + ridge * p * (1 - p) * torch.eye(k * k).to(m)
+        line = torch.linalg.solve(own, ((f[..., fit] - mean) @ m[fit] / fit.sum())[..., None])[..., 0]
+        rest = f[..., use] - line @ m[use].T
+        rest = rest - rest.mean(-1, keepdim=True)
+        found = found + masks[use].sum(rest) / (2 * p * (use.sum() - 1)) + masks.covariance(line, k, p) / (2 * p)
+    return f.mean(-1)[..., None, None] + found
+
+def plain_map(f, masks, p=.5): return masks.sum(f) / (p * len(masks))
+
+ESTIMATES = dict(fitted=fitted_map, centred=rise_map, plain=plain_map)
 
 # %% ../nbs/08_perturbation.ipynb #4c545e1a
 def rise_error(f, masks, p=.5, k=16): # (…,M) -> (…,k,k)
@@ -106,16 +126,18 @@ def answers(q, i, masks, p, tolerance): # (…,M)
 def rise(
     model, x, layer=None, target=None, # see `capture`; no layer is looked at
     n=500, cells=7, p=.5, seed=0, # masks, tiles a side, share that is seen, of the random numbers
-    plain=False,      # without taking the mean off first, and without pairs, as published (with n=4000 to 8000)
+    estimate='fitted', # or 'centred', or 'plain', as published (with n=4000 to 8000)
+    pairs=False,      # of opposite masks? Only if p is .5
     tolerance=None,   # stop when the interval is narrower than this share of the map's range, at n masks at the latest
     of='probability', **how, # ground, bs, progress, fast: see `Question`
 )->Tensor:            # (N,H,W), or (K,N,H,W) for K scores
-    "The mean answer over random masks that show a place. Petsiuk et al., 2018; here centred, with opposite pairs."
+    "The mean answer over random masks that show a place. Petsiuk et al., 2018; here with less noise."
+    make = ESTIMATES[expect_choice(estimate, ESTIMATES, 'estimate')]
     q = Question(model, x, target, of, **how).look()
     if len(q.places) != 2: raise CamError(f"pictures must be (N,C,H,W), not {tuple(x.shape)}.")
-    masks = RandomMasks.drawn(n, cells, p, q.places, q.ground, seed, antithetic=p == .5 and not plain)
+    masks = RandomMasks.drawn(n, cells, p, q.places, q.ground, seed, pairs)
     found = [answers(q, i, masks, p, tolerance) for i in range(len(q.ground))]
-    return torch.stack([rise_map(f, masks[:f.shape[-1]], p, plain) for f in found], -3).to(q.ground)
+    return torch.stack([make(f, masks[:f.shape[-1]], p) for f in found], -3).to(q.ground)
 
 # %% ../nbs/08_perturbation.ipynb #d35adad9
 def sidu_weights(P, P0, width=.25): # P (N,C,K), P0 (N,K) -> (N,C)

@@ -17,9 +17,10 @@ from camtutor.engine.tail import Tail
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
-from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fuse, group_cam, occlusion,
+from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fitted_map, fuse, group_cam,
+                                   occlusion,
                                    otsu,
-                                   rise, rise_error, rise_map, score_cam, sidu, sidu_weights, sise, soft)
+                                   plain_map, rise, rise_error, rise_map, score_cam, sidu, sidu_weights, sise, soft)
 from camtutor.show import upsample
 
 ALL = [occlusion, ablation_cam, score_cam, partial(rise, n=40), sidu, sise, ada_sise, group_cam]
@@ -345,14 +346,30 @@ def test_against_all_512_masks(net, x):
     f = Question(small, one, 1, of='probability', bs=256).look().under(0, len(masks), masks.masks)
     M = masks.masks(slice(0, len(masks))).double()
     exact = torch.einsum('m,mhw->hw', f.double(), M) / (len(f) * .5)
-    check_tensor(rise_map(f, masks, plain=True).double(), exact, atol=1e-4)
+    check_tensor(plain_map(f, masks).double(), exact, atol=1e-4)
+    check_tensor(fitted_map(f, masks, k=3).double(), exact, atol=2e-3)
     check_tensor(rise_map(f, masks).double(), exact, atol=1e-4)
-    def off(n, plain): return (rise(small, one, target=1, n=n, cells=3, plain=plain, bs=256)[0] - exact).abs().max()
-    assert off(4000, False) < .004 and off(400, False) < off(400, True)
+    def off(n, how): return (rise(small, one, target=1, n=n, cells=3, estimate=how, bs=256)[0] - exact).abs().max()
+    assert off(4000, 'centred') < .004 and off(400, 'fitted') < off(400, 'centred') < off(400, 'plain')
     drawn = RandomMasks.drawn(4000, 3, .5, places, one, antithetic=True)
     g = Question(small, one, 1, of='probability', bs=256).look().under(0, 4000, drawn.masks)
     z = (rise_map(g, drawn) - exact)[[0, 5]][:, [0, 5]] / rise_error(g, drawn, k=2)
     assert z.abs().max() < 4
+
+def test_the_covariance_of_masks_is_exact():
+    masks = every_mask((6, 5))
+    w, M = torch.randn(16), masks.masks(slice(0, len(masks))).double()
+    line = masks.points(4).flatten(1).double() @ w.double()
+    want = torch.einsum('m,mhw->hw', line - line.mean(), M - .5) / len(masks)
+    check_tensor(masks.covariance(w, 4, .5).double(), want, atol=1e-5)
+
+def test_a_line_needs_no_dice():
+    "Answers that are a line in the mask: the fitted map is nearly exact with few masks."
+    masks, w = RandomMasks.drawn(400, 3, .5, (6, 6), torch.zeros(1), seed=1), torch.randn(16)
+    f = masks.points(4).flatten(1) @ w
+    exact = masks.covariance(w, 4, .5) / .5
+    def off(make): return (make(f, masks) - f.mean() - exact).abs().max()
+    assert off(partial(fitted_map, k=4, ridge=1e-4)) < .1 * off(rise_map)
 
 def test_a_constant_score_has_a_flat_map(x):
     class Constant(nn.Module):

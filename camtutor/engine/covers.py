@@ -290,7 +290,7 @@ class RandomMasks:
 
     def __len__(self): return len(self.bits)
 
-    def __getitem__(self, part): # a slice
+    def __getitem__(self, part): # a slice, or a bool for each
         "Some of the masks."
         some = copy(self)
         some.bits, some.shifts = self.bits[part], self.shifts[part]
@@ -315,9 +315,17 @@ class RandomMasks:
             total = total + torch.einsum('km,me,mhs->kehs', w[:, part], which, down @ g)
         return torch.einsum('kehs,ews->khw', total, across).reshape(*weights.shape[:-1], *self.places)
 
+    def grid(self, k): return [torch.linspace(0, d - 1, k).round().long() for d in self.places]
+
+    def covariance(self, weights:Tensor, k, p)->Tensor: # (…,k·k) -> (…,H,W)
+        "How a weighted sum of a random mask's values at k×k points goes with its value at each place: exact."
+        (down, across), at = (torch.einsum('esp,etp->st', r, r) / len(r) for r in self.rows), self.grid(k)
+        w = weights.to(down).unflatten(-1, (k, k))
+        return p * (1 - p) * torch.einsum('...ab,ah,bw->...hw', w, down[at[0]], across[at[1]])
+
     def points(self, k)->Tensor: # (M,k,k)
         "All masks at k×k points of the picture."
-        at = [torch.linspace(0, d - 1, k).round().long() for d in self.places]
+        at = self.grid(k)
         g, (down, across) = self.bits.to(self.rows[0]), self.rows
         return down[:, at[0]][self.shifts[:, 0]] @ g @ across[:, at[1]][self.shifts[:, 1]].transpose(1, 2)
 
