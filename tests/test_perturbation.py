@@ -18,9 +18,8 @@ from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
 from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fitted_map, fuse, group_cam,
-                                   occlusion,
-                                   otsu,
-                                   plain_map, rise, rise_error, rise_map, score_cam, sidu, sidu_weights, sise, soft)
+                                   occlusion, otsu, plain_map, rise, rise_error, rise_map, score_cam, sidu,
+                                   sidu_weights, sise, soft)
 from camtutor.show import upsample
 
 ALL = [occlusion, ablation_cam, score_cam, partial(rise, n=40), sidu, sise, ada_sise, group_cam]
@@ -582,6 +581,10 @@ def test_more_bad_input(net, x):
     with pytest.raises(CamError, match='windows of'): occlusion(net, x, target=1, size=4, stride=5)
     with pytest.raises(CamError, match='2 layers were given'): score_cam(net, x, ['5', '8'], 1)
     with pytest.raises(CamError, match="several scores"): sise(net, x, target=lambda out: out.T)
+    for how, why in ((dict(n=3), '4 masks or more'), (dict(n=2.5), 'n is 2.5'), (dict(cells=0), 'cells is 0'),
+                     (dict(p=1.), 'share of ones'), (dict(p=.3, pairs=True), 'Pairs need'),
+                     (dict(estimate='best'), 'no estimate')):
+        with pytest.raises(CamError, match=why): rise(net, x, target=1, **how)
     with pytest.raises(CamError, match="no gate"): sise(net, x, target=1, gate='open')
     with pytest.raises(CamError, match="does not fit"): occlusion(net, x, target=1, ground=torch.zeros(7))
 

@@ -280,10 +280,16 @@ class RandomMasks:
     @classmethod
     def drawn(cls, n, cells, p, places, like, seed=0, antithetic=False):
         "`n` random masks; antithetic ones come in pairs, each the other's opposite."
-        make = torch.Generator().manual_seed(seed)
+        if check_count(n, 'n') < 4: raise CamError(f"n is {n}, but a map needs 4 masks or more.")
+        check_count(cells, 'cells')
+        if not isinstance(p, float) or not 0 < p < 1:
+            raise CamError(f"p is {p!r}, but it is a share of ones, above 0 and below 1.")
+        if antithetic and p != .5:
+            raise CamError(f"p is {p}, and the opposite of such a mask has another share. Pairs need p=.5.")
+        make = torch.Generator('cpu').manual_seed(seed)
         m = (n + 1) // 2 if antithetic else n
-        bits = torch.rand(m, cells, cells, generator=make) < p
-        shifts = torch.stack([torch.randint(ceil(d / cells), (m,), generator=make) for d in places], 1)
+        bits = torch.rand(m, cells, cells, generator=make, device='cpu') < p
+        shifts = torch.stack([torch.randint(ceil(d / cells), (m,), generator=make, device='cpu') for d in places], 1)
         if antithetic: bits, shifts = (torch.stack(two, 1).flatten(0, 1)[:n] for two in ((bits, ~bits),
                                                                                          (shifts, shifts)))
         return cls(bits, shifts, places, like, antithetic)
