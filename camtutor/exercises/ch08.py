@@ -176,6 +176,9 @@ e.edit('A.mean((2, 3))', 'A.amax((2, 3))', 'You take the largest activation. The
 e.edit('weight[k]', 'weight[:, k]', 'You take a column of the weight. Classes are its rows: `weight[k]`.')
 e.edit('weight[k] *', '-weight[k] *', 'The sign is turned round: the fall is the whole score minus the one without.')
 
+e.wrong(lambda A, weight, k: weight[k][:, None, None]*A,
+        'You keep the places. The head reads the mean over them: one number for each channel, (N,C).')
+
 # 8.5 Score-CAM
 
 e = exercise('8.5', 'Only this channel',
@@ -227,41 +230,7 @@ e.edit('torch.where(high > low, (mask - low) / (high - low), 0)', '(mask - low) 
        'A channel that is the same everywhere divides 0 by 0, and the whole map becomes NaN. Such a channel has a '
        'mask of zeros.')
 
-# 8.6 A random mask
-
-BITS = torch.tensor([[1., 0.], [0., 1.]])
-
-e = exercise('8.6', 'A random mask',
-    'Write `rise_mask(bits, shift, size)`: enlarge a grid (s,s) to (s+1)·cell pixels a side, where cell is size/s '
-    'rounded up, '
-    'with `upsample`; cut out size×size pixels that begin at `shift` (down, across).',
-    trials=(gives('A grid of 2×2 on 4 pixels', BITS, (0, 0), 4), gives('Shifted down', BITS, (1, 0), 4),
-            gives('7×7 on 30 pixels', (rand(7, 7) > 0).float(), (2, 4), 30)),
-    hints=('`math.ceil`, or `-(-size // s)`.', 's cells are stretched over s + 1.', 'Then a slice each way.'),
-    why='49 bits and two numbers are a mask: thousands of them need no memory.')
-
-@e.reference
-def rise_mask(bits:Tensor, # a grid of 0 and 1 (s,s)
-              shift:tuple, # where the cut begins: (down, across), each from 0 to cell − 1
-              size:int     # of the picture
-             )->Tensor:    # (size,size)
-    "A coarse grid as a soft mask."
-    s = len(bits)
-    cell = -(-size // s)
-    big = upsample(bits, ((s + 1) * cell, (s + 1) * cell))
-    return big[shift[0]:shift[0] + size, shift[1]:shift[1] + size]
-
-e.edit('(s + 1) * cell, (s + 1) * cell', 's * cell, s * cell',
-       'You enlarge to s cells. Shifted, the cut then runs over the edge; RISE takes s + 1.')
-e.edit('-(-size // s)', 'size // s', 'The cell is rounded down. Then s + 1 of them may not reach over the shifted '
-                                     'picture; round up.')
-e.edit('shift[0]:shift[0] + size, shift[1]:shift[1] + size', 'shift[1]:shift[1] + size, shift[0]:shift[0] + size',
-       'Down and across are exchanged.')
-e.edit('upsample(bits, ((s + 1) * cell, (s + 1) * cell))',
-       "upsample(bits, ((s + 1) * cell, (s + 1) * cell), 'nearest')",
-       'The mask has hard edges. RISE enlarges bilinearly, so that no edge is new to the network.')
-
-# 8.7 RISE
+# 8.6 RISE
 
 def drawn(n, cells, seed): return RandomMasks.drawn(n, cells, .5, (9, 12), torch.zeros(1), seed)
 
@@ -271,7 +240,7 @@ def of_masks(n, cells, p, seed):
     def run(answer): return answer(rand(n, seed=seed).abs() + 3, drawn(n, cells, seed), p)
     return run
 
-e = exercise('8.7', 'Masks to map',
+e = exercise('8.6', 'Masks to map',
     'Write `rise_map(f, masks, p)`: the mean answer, plus the covariance (N − 1 below) of the answers f (M,) with the '
     'masks, over '
     'p. `masks.sum(w)` gives Σ wᵢMᵢ, `len(masks)` their number.',
@@ -302,11 +271,11 @@ e.edit('(len(masks) - 1)', 'len(masks)', 'A covariance from draws has N − 1 be
 e.edit('p * (len', '(len', 'The p is missing. It makes the map the mean answer over the masks that show a place.')
 e.edit('masks.sum(f - mean)', 'masks.sum(f)', 'The mean is added, and was not taken off before.')
 
-# 8.8 SIDU
+# 8.7 SIDU
 
 P8 = rand(2, 4, 3).softmax(-1)
 
-e = exercise('8.8', 'Similar and unique',
+e = exercise('8.7', 'Similar and unique',
     'Write `sidu_weights(P, P0, width=.25)`: P (N,C,K) are predictions under C masks, P0 (N,K) those of the whole '
     'pictures. The weight '
     'is exp(−‖P−P0‖/(2·width²)) times the sum of Euclidean distances to all other masks\' predictions.',
@@ -338,9 +307,9 @@ e.edit('2 * width**2', '2 * width', 'The width is not squared.')
 e.edit('torch.cdist(P, P).sum(-1)', 'torch.cdist(P, P).sum((-2, -1))[:, None].expand(P.shape[:2])',
        'You sum the distances of all pairs. Each mask has its own sum.')
 
-# 8.9 Otsu
+# 8.8 Otsu
 
-e = exercise('8.9', "Otsu's threshold",
+e = exercise('8.8', "Otsu's threshold",
     'Write `otsu(v)`: values from 0 to 1 in 256 bins (`torch.histc`). For each bin as the last dark one: '
     'n₀·n₁·(difference of the '
     'mean bin numbers)². Give the upper edge of the best bin, from 0 to 1.',
@@ -370,7 +339,10 @@ e.wrong(lambda v: v.float().median().item(), 'That is the median: half of the va
                                              'they are.')
 e.wrong(lambda v: .5, 'Half way is no threshold of this picture.')
 
-# 8.10 Fusing
+e.wrong(lambda v: round(otsu(v)*256), 'This is the number of the bin. Divide by 256: the threshold is a value from 0 '
+                                      'to 1.')
+
+# 8.9 Fusing
 
 def halves(v): return (v > .5).to(v)
 
@@ -383,7 +355,7 @@ def of_maps(maps):
         return {'the fused map': got, 'your maps are as before': all(torch.equal(a, b) for a, b in zip(mine, maps))}
     return run
 
-e = exercise('8.10', 'Fine to coarse',
+e = exercise('8.9', 'Fine to coarse',
     'Write `fuse(maps, gate)`: begin with the first map. For each next one: add it to what there is, and multiply the '
     '*sum* with '
     '`gate` of the next map. `maps` is a list of (H,W), the finest first.',
@@ -416,9 +388,9 @@ e.edit('    e = maps[0]\n    for v in maps[1:]: e = (e + v) * gate(v)\n',
        '    e = maps[0]\n    for v in maps[1:]: e += v; e *= gate(v)\n',
        "`+=` and `*=` write into the caller's first map. Make a new one.")
 
-# 8.11 Which channels
+# 8.10 Which channels
 
-e = exercise('8.11', 'Which channels speak for it',
+e = exercise('8.10', 'Which channels speak for it',
     "Write `by_otsu(g)`: mean gradients (C,) to bool. Of the positive ones, each over the largest, those above their "
     "own "
     "`otsu` threshold; all positive ones if they are equal. `otsu` may be imported from `camtutor.perturbation`.",
@@ -445,40 +417,20 @@ e.edit('g / some.max() >', 'g >', 'The threshold is for values over the largest,
 e.edit('g / some.max() > otsu', 'g.abs() / some.max() > otsu',
        'Strong gradients *against* the class are kept as well. Drop the `abs`.')
 
-# 8.12 Zero
-
-e = exercise('8.12', 'What is nothing?',
-    'You take channels away in front of a batch norm by setting them to 0. Why may the fall be misleading? Two '
-    'sentences.',
-    reference='Behind a batch norm 0 is turned into −mean·scale + shift, which may be a strong activation, so a '
-              'channel of zeros '
-              'speaks and is not absent. Only behind a ReLU is 0 the lowest value, the answer of a channel that has '
-              'seen '
-              'nothing; elsewhere take its lowest value or its mean.',
-    kind='written',
-    why='`absent="low"` or `absent="mean"` say it openly.')
+e.wrong(lambda g: by_otsu(g).nonzero()[:, 0], 'These are the *numbers* of the channels. A bool for each channel is '
+                                              'asked for: leave `nonzero` out.')
 
 # questions
 
-e = exercise('8.13', 'A baseline', 'Score-CAM subtracts the score of an empty picture, and puts a softmax over the '
+e = exercise('8.11', 'A baseline', 'Score-CAM subtracts the score of an empty picture, and puts a softmax over the '
                                    'channels. What does the '
              'subtraction change?', reference='Nothing: a softmax does not see a constant', kind='choice')
 e.wrong('Channels below the baseline get a weight of 0', 'Every weight of a softmax is above 0.')
 e.wrong('All weights become smaller', 'They still sum to 1.')
 
-e = exercise('8.14', 'A cheap answer', 'Where does Ablation-CAM need a single forward pass, and is still exact?',
-             reference='At the layer that pooling reads, with one Linear behind it', kind='choice')
-e.wrong('At every layer, by the gradient', 'A gradient is a slope. It equals the fall only where all that follows is '
-                                           'linear.')
-e.wrong('Nowhere: it needs a pass for each channel', 'Behind pooling and one Linear the fall is weight times mean.')
-
-e = exercise('8.15', 'No class', 'You ask SIDU for the cat and then for the dog. What differs?', reference='Nothing',
-             kind='choice')
-e.wrong('The sign', 'There is no class in the formula: it compares whole predictions.')
-e.wrong('The map lies on another animal', 'It compares whole predictions, so the map is the same.')
-
-e = exercise('8.16', 'A tenth of the noise', 'Another estimator has a third of the error with as many masks. How many '
-                                             'masks does it save?',
-             reference='About nine in ten', kind='choice')
-e.wrong('Two in three', 'The error falls with the square *root* of N.')
-e.wrong('None, but the map is nicer', 'For the same error it needs a ninth.')
+e = exercise('8.12', 'What is nothing?', 'You take a channel away in front of a batch norm by setting it to 0. What '
+                                         'is wrong?',
+             reference='0 is not its lowest value there, and behind the norm it may be a strong activation', kind='choice')
+e.wrong('Nothing: 0 is nothing', 'Behind a ReLU it is. A batch norm turns 0 into shift − mean·scale, which may be '
+                                 'anything.')
+e.wrong('The other channels change too', 'In eval mode a batch norm treats each channel by itself.')
