@@ -82,7 +82,7 @@ def rise_map(
 # %% ../nbs/08_perturbation.ipynb #619e76b1
 def fitted_map(f, masks, p=.5, k=12, ridge=.1):
     "The same: a line's part is exact, and only what the line misses is estimated."
-    m, half, found = masks.points(k).flatten(1).to(f) - p, torch.arange(len(masks)) % 4 < 2, 0
+    m, half, found = masks.points(k).flatten(1).to(f) - p, torch.arange(len(masks), device='cpu') % 4 < 2, 0
     for fit, use in ((half, ~half), (~half, half)):
         mean = f[..., fit].mean(-1, keepdim=True)
         own = m[fit].T @ m[fit] / fit.sum() + ridge * p * (1 - p) * torch.eye(k * k).to(m)
@@ -167,7 +167,7 @@ def otsu(
 )->float:       # what is above it is bright
     "The threshold that makes the dark and the bright values most unlike. Otsu, 1979."
     h = torch.histc(v.float().flatten().cpu(), bins, 0, 1).double()
-    below, mass = h.cumsum(0), (h * torch.arange(bins)).cumsum(0)
+    below, mass = h.cumsum(0), (h * torch.arange(bins, device='cpu')).cumsum(0)
     above = below[-1] - below
     unlike = (mass * below[-1] - mass[-1] * below)**2 / (below * above).clamp(min=1)
     return (unlike.argmax().item() + 1) / bins

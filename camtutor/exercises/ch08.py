@@ -417,7 +417,8 @@ e.edit('g / some.max() >', 'g >', 'The threshold is for values over the largest,
 e.edit('g / some.max() > otsu', 'g.abs() / some.max() > otsu',
        'Strong gradients *against* the class are kept as well. Drop the `abs`.')
 
-e.wrong(lambda g: by_otsu(g).nonzero()[:, 0], 'These are the *numbers* of the channels. A bool for each channel is '
+e.wrong(lambda g: by_otsu(g).nonzero()[:, 0],
+        'These are the *numbers* of the channels. A bool for each channel is '
                                               'asked for: leave `nonzero` out.')
 
 # questions
