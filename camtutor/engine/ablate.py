@@ -1,12 +1,11 @@
 "A network without one channel of a layer, for each of its channels: in closed form, or by what follows the layer."
 import torch
-from torch import Tensor
 
 from camtutor.engine.covers import parts
-from camtutor.engine.forward import Forward
+from camtutor.engine.forward import Forward, without_graph
 from camtutor.engine.head import Watch, head_in
 from camtutor.engine.tail import Tail
-from camtutor.engine.trace import map_inputs
+from camtutor.engine.trace import image_of
 from camtutor.errors import expect_choice
 
 ABSENT = dict(zero=lambda a: torch.zeros_like(a[..., :1]), mean=lambda a: a.mean(-1, keepdim=True),
@@ -47,8 +46,7 @@ def by_tail(q, layer, axes, absent)->list: # of (…,C)
     "Elsewhere what follows the layer runs again, for some channels at a time; one that is absent already has no part."
     channel, batch = axes
     def of_one(i):
-        one = map_inputs(lambda t: t[i:i + 1] if t.ndim and len(t) == len(q.asked) else t, q.x)
-        tail = Tail(q.net, one, layer, batch)
+        tail = Tail(q.net, image_of(q.x, i), layer, batch)
         a = tail.acts.movedim((batch, channel), (0, 1))   # (1,C,…)
         flat = a.flatten(2)
         value = absent(flat)
@@ -61,4 +59,4 @@ def by_tail(q, layer, axes, absent)->list: # of (…,C)
                                                                              *[1] * (a.ndim - 2)).expand_as(some[:, 0])
             found[..., alive[part]] = q.answer(tail(some.movedim((0, 1), (batch, channel))), i, q.of)
         return found
-    return [of_one(i) for i in range(len(q.asked))]
+    with without_graph(q.net): return [of_one(i) for i in range(len(q.asked))]

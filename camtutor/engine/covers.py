@@ -13,7 +13,7 @@ from camtutor.engine.forward import Forward, check_batch, run, without_graph
 from camtutor.engine.inputs import activation_of, network, normaliser_of, probabilities, steps_of, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import At, class_numbers, class_score, map_tensors, score_matrix, scores_of
-from camtutor.engine.trace import main_input, map_inputs, places_of
+from camtutor.engine.trace import image_of, main_input, map_inputs, places_of, spread
 from camtutor.errors import CamError, describe, expect_choice
 from camtutor.show import upsample
 
@@ -52,7 +52,7 @@ def covered(
     ground=0,      # what stands elsewhere, (1,C,*places) or a number
 )->Tensor:         # (M,C,*places)
     "A picture under each of the masks."
-    return torch.lerp(torch.as_tensor(ground, dtype=x.dtype, device=x.device).expand_as(x), x, masks[:, None])
+    return torch.lerp(torch.as_tensor(ground, dtype=x.dtype, device=x.device).expand_as(x), x, masks[:, None].to(x))
 
 # ---- what is asked
 
@@ -140,15 +140,16 @@ class Question:
 
         `keep(out)`: something else than the answer to keep of each output, with the masks last."""
         keep = keep or (lambda out: self.answer(out, i, self.of))
-        one = map_inputs(lambda t: t[i:i + 1] if t.ndim and len(t) == len(self.asked) else t, self.x)
+        one = image_of(self.x, i)
         found, main, ground = [], main_input(one), self.ground[i:i + 1]
         with without_graph(self.runs):
             for part in parts(n, self.bs, self.progress):
                 seen = covered(main, masks(part), ground)
                 if self.quick: seen = channels_last(seen)
-                batch = map_inputs(lambda t: seen if t is main else alike(t, len(seen)), one)
+                batch = map_inputs(lambda t: seen if t is main else spread(t, len(seen)), one)
                 found.append(keep(run(self.runs, batch)))
-        return torch.cat(found, -1)
+        found = torch.cat(found, -1)
+        return found.float() if found.element_size() < 4 else found   # half precision is too coarse for differences
 
     def under_channels(self, A, masks=None, keep=None)->Tensor: # (…,N,C)
         "The answers under a mask made of each channel of `A` (N,C,*places), see `under_each`."
@@ -161,8 +162,6 @@ class Question:
         kinds, which = unlike(flat_to_zero(a) if masks is None else a)
         made = masks or channel_masks
         return self.under(i, len(kinds), lambda part: made(kinds[part], self.places), keep)[..., which]
-
-def alike(t, n): return t.expand(n, *t.shape[1:]) if t.ndim and len(t) == 1 else t
 
 def scores_or_first(out):
     "Something in an output that has an entry for each picture."

@@ -13,7 +13,7 @@ from camtutor.engine.forward import key_of, layer_name, run, without_graph
 from camtutor.engine.graft import graft
 from camtutor.engine.inputs import network
 from camtutor.engine.targets import map_tensors
-from camtutor.engine.trace import main_input, map_inputs
+from camtutor.engine.trace import map_inputs, spread
 from camtutor.errors import CamError
 
 class Given(nn.Module):
@@ -36,10 +36,6 @@ class Replayed(nn.Module):
         if self.runs == len(self.outs): return self.module(*args, **kwargs)
         self.runs += 1
         return map_tensors(lambda t: spread(t, self.n), self.outs[self.runs - 1])
-
-def spread(t, n):
-    "What there is of one image, for n of them, without a copy."
-    return t.expand(n, *t.shape[1:]) if t.ndim and len(t) == 1 else t
 
 @contextmanager
 def hooked(modules, hook):
