@@ -431,7 +431,8 @@ e.wrong('All weights become smaller', 'They still sum to 1.')
 
 e = exercise('8.12', 'What is nothing?', 'You take a channel away in front of a batch norm by setting it to 0. What '
                                          'is wrong?',
-             reference='0 is not its lowest value there, and behind the norm it may be a strong activation', kind='choice')
+             reference='0 is not its lowest value there, and behind the norm it may be a strong activation',
+             kind='choice')
 e.wrong('Nothing: 0 is nothing', 'Behind a ReLU it is. A batch norm turns 0 into shift − mean·scale, which may be '
                                  'anything.')
 e.wrong('The other channels change too', 'In eval mode a batch norm treats each channel by itself.')
