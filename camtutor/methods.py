@@ -16,6 +16,7 @@ from camtutor.family import (eigen_cam, eigen_grad_cam, elementwise_cam, full_gr
                              smooth_grad_cam_pp, xgrad_cam)
 from camtutor.gradcam import grad_cam
 from camtutor.guided import guided_backprop, guided_grad_cam, saliency
+from camtutor.perturbation import ablation_cam, ada_sise, group_cam, occlusion, rise, score_cam, sidu, sise
 
 class Method(NamedTuple):
     "One way to explain a score."
@@ -24,7 +25,7 @@ class Method(NamedTuple):
     title:str   # as people write it
     year:int
     paper:str
-    passes:int  # forward passes that it costs
+    passes:int  # forward passes of one picture that it costs; where picture and layer decide: about so many
     # 'gradients': fn(A, g). 'activations': fn(A). 'layer': fn(model, x, layer, target).
     # 'network': fn(model, x, target=target), no layer
     needs:str
@@ -77,6 +78,25 @@ METHODS = dict(
                            'Springenberg et al., Striving for Simplicity', 1, 'network'),
     guided_grad_cam=Method(guided_grad_cam, 'pixels', 'Guided Grad-CAM', 2017,
                            'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 2, 'layer'),
+    occlusion=Method(occlusion, 'map', 'Occlusion', 2014,
+                     'Zeiler and Fergus, Visualizing and Understanding Convolutional Networks', 170, 'network'),
+    ablation_cam=Method(ablation_cam, 'map', 'Ablation-CAM', 2020,
+                        'Desai and Ramaswamy, Ablation-CAM: Visual Explanations via Gradient-free Localization', 1,
+                        'layer'),
+    score_cam=Method(score_cam, 'map', 'Score-CAM', 2020,
+                     'Wang et al., Score-CAM: Score-Weighted Visual Explanations', 129, 'layer'),
+    rise=Method(rise, 'map', 'RISE', 2018, 'Petsiuk et al., RISE: Randomized Input Sampling for Explanation', 501,
+                'network'),
+    sidu=Method(sidu, 'map', 'SIDU', 2020,
+                'Muddamsetty et al., SIDU: Similarity Difference and Uniqueness Method for Explainable AI', 129,
+                'layer'),
+    sise=Method(sise, 'map', 'SISE', 2021,
+                'Sattarzadeh et al., Explaining CNNs through Attribution-Based Input Sampling and Block-Wise Feature '
+                'Aggregation', 75, 'network'),
+    ada_sise=Method(ada_sise, 'map', 'Ada-SISE', 2021,
+                    'Sudhakar et al., Ada-SISE: Adaptive Semantic Input Sampling', 30, 'network'),
+    group_cam=Method(group_cam, 'map', 'Group-CAM', 2021,
+                     'Zhang et al., Group-CAM: Group Score-Weighted Visual Explanations', 30, 'layer'),
 )
 
 def method_name(name)->str:

@@ -80,13 +80,14 @@ def test_a_method_that_looks_at_no_layer_refuses_one(method):
 def test_every_row_does_what_it_says(method):
     net, s, row = load_pets(), scene(3, 'cat'), METHODS[method]
     runs = []
-    handle = net.register_forward_hook(lambda *a: runs.append(1))
+    handle = net.register_forward_hook(lambda m, args, out: runs.append(len(args[0])))
     explain(net, s, method, target='cat')   # the default layer is known now
     runs.clear()
     e = explain(net, s, method, target='cat')
     handle.remove()
-    assert len(runs) == row.passes and row.kind in ('map', 'pixels')
-    assert e.raw.ndim == (3 if row.kind == 'map' else 4) and len(e.raw) == 1 and e.map.shape == (1, 128, 128)
-    if row.kind == 'map' and row.needs != 'network': assert e.raw.shape == (1, 8, 8)
+    assert sum(runs) == row.passes if row.passes < 8 else .5 < sum(runs) / row.passes < 1.5
+    assert row.kind in ('map', 'pixels') and e.map.shape == (1, 128, 128)
+    assert e.raw.shape == ((1, *e.raw.shape[1:]) if row.kind == 'map' else (1, 3, 128, 128))
+    assert row.kind == 'pixels' or e.raw.shape[1] == 8 or row.needs == 'network'
     assert (e.layer is None) == (row.needs == 'network')
     assert torch.equal(e.out, net(net.transform(s)[None]).detach()) and e.target.tolist() == [net.vocab.index('cat')]

@@ -67,11 +67,16 @@ def find_head(
     `CamError`, with the reason, if CAM is not exact there."""
     model = network(model)
     with Watch(2 if x is None else len(places_of(x))) as seen: out = run_once(model, x)
-    for l in seen.linears:
-        if is_mean(l.z, l.maps) and is_scores(out, l.out): return Head(bare(l.maps), bare(l.weight), bare(l.bias))
+    head = head_in(seen, out)
+    if head: return head
     raise CamError(f"CAM of a {type(model).__name__}: {why_not(seen)} CAM is exact only for "
                    "pooling and one Linear. Use Grad-CAM, which works with any head, or make a "
                    "head that CAM can read: gap_head(body, n_classes) and retrain_head.")
+
+def head_in(seen, out)->Head:
+    "The head among what a `Watch` has seen of a pass that gave `out`; None where CAM is not exact."
+    for l in seen.linears:
+        if is_mean(l.z, l.maps) and is_scores(out, l.out): return Head(bare(l.maps), bare(l.weight), bare(l.bias))
 
 def head_weight(
     model,         # ends in global average pooling and one Linear
