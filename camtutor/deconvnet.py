@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from .engine.sequence import Field, Seen, expect_layer, in_sequence, layers_of, look, window
+from .engine.sequence import Field, Seen, in_sequence, layers_of, look, upto, window
 from .engine.targets import At, plain
 from .errors import CamError, doing, nearest
 from .guided import pixel_grad, signed_image, unit_mask
@@ -51,7 +51,7 @@ def filter_back(
 # %% ../nbs/05_deconvnet.ipynb #eed4385d
 def linear_back(y, m, seen):
     "The transpose of a layer that is linear but for a constant."
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), eval_mode(m):
         x = torch.zeros(seen.shape, dtype=y.dtype, device=y.device, requires_grad=True)
         return torch.autograd.grad(m(x), x, y)[0]
 
@@ -71,21 +71,18 @@ class DeconvNet:
     @torch.no_grad()
     def __call__(self, x:Tensor, layer=None)->Tensor: # batch (N,3,H,W), the last layer to run -> what it puts out
         "Run forward as far as `layer`, and remember."
-        if layer is not None: expect_layer(layer, self.layers)
         x, self.seen = x.clone(), []
         with eval_mode(self.model):
-            for name, m in self.layers.items():
+            for _, m in upto(self.layers, layer):
                 x, seen = look(m, x)
                 self.seen.append((m, seen))
-                if name == layer: return x
         return x
 
     @torch.no_grad()
     def project(self, y:Tensor)->Tensor: # of the shape that the call returned -> (N,3,H,W)
         "Undo each layer that ran, from the last to the first."
         if not self.seen: raise CamError("there is nothing to come back from. Call it on a batch first.", 'DeconvNet')
-        with eval_mode(self.model):
-            for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
+        for m, seen in reversed(self.seen): y = BACK[type(m)](y, m, seen)
         return y
 
 # %% ../nbs/05_deconvnet.ipynb #0058ea96
@@ -108,12 +105,11 @@ def receptive_field(
     """Which pixels one unit of `layer` can see, from kernels, strides and paddings alone.
 
     `CamError` if there is no single answer."""
-    layers, f = dict(in_sequence(model)), Field(1, 1, 0)
-    expect_layer(layer, layers)
-    for name, m in layers.items():
+    f = Field(1, 1, 0)
+    for name, m in upto(dict(in_sequence(model)), layer):
         k, s, p, d = window(m, name)
         f = Field(f.size + d * (k - 1) * f.step, f.step * s, f.start - p * f.step)
-        if name == layer: return f
+    return f
 
 # %% ../nbs/05_deconvnet.ipynb #0069a2bd
 def strongest(

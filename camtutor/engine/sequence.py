@@ -35,9 +35,15 @@ def layers_of(
                            f"nn.Sequential of {', '.join(t.__name__ for t in known)}; `deconvnet` works on any network.")
     return layers
 
-def expect_layer(name, layers):
-    "`CamError` unless there is such a layer."
-    if name not in layers: raise CamError(f"there is no layer {name!r} in sequence. {nearest(name, layers)}")
+def upto(
+    layers,    # layer by name
+    last=None, # the name of the last one wanted; None = all
+)->list:       # of (name, layer)
+    "The layers as far as `last`. `CamError` if there is none of that name."
+    names = list(layers)
+    if last is not None and last not in layers:
+        raise CamError(f"there is no layer {last!r} in sequence. {nearest(last, names)}")
+    return list(layers.items())[:None if last is None else names.index(last) + 1]
 
 def look(m, x):
     "Run one layer, and note what the way back must know: its output, and a `Seen`."
