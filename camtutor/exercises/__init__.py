@@ -172,8 +172,9 @@ def in_place(e, mine, theirs):
 def beyond(e, err)->Card:
     "Said once: a call asks for more than the exercise did."
     return Card(f"Your `{e.name}` gave up on a call that the library's can do.",
-                (('p', f'{type(err).__name__}: {err}'), ('p', f"Exercise {e.id} did not ask for it, so here and from now on "
-                                                              "the library's steps in wherever yours raises.")))
+                (('p', f'{type(err).__name__}: {err}'),
+                 ('p', f"Exercise {e.id} did not ask for it, so here and from now on the library's steps in wherever "
+                       "yours raises.")))
 
 def too_narrow(e, mine)->str:
     "Why a learner's class cannot stand in for the library's; '' if it can."

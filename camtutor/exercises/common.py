@@ -58,7 +58,7 @@ def differing(model, n=N, size=(16, 12), seed=0)->Tensor:
     return x[chosen]
 
 def odd_maps(h=H, w=W)->Tensor:
-    "Maps (5, h, w) with what is seldom thought of: ordinary, all zero, all negative, constant, a single positive place."
+    "Maps (5, h, w), also what is seldom thought of: ordinary, all zero, all negative, constant, one positive place."
     m = rand(5, h, w, seed=3)
     m[1], m[2], m[3], m[4] = 0., -m[2].abs() - .1, .1, -1.
     m[4, h - 2, 1] = 2.
@@ -116,7 +116,8 @@ def one_by_one(*args, batched=None):
     which = range(len(args)) if batched is None else batched
     n = len(args[which[0]])
     def run(answer):
-        alone = [answer(*(a[i:i+1].clone() if j in which else deepcopy(a) for j, a in enumerate(args))) for i in range(n)]
+        def one(i): return (a[i:i+1].clone() if j in which else deepcopy(a) for j, a in enumerate(args))
+        alone = [answer(*one(i)) for i in range(n)]
         together = answer(*deepcopy(args))
         if not all(isinstance(a, Tensor) for a in [*alone, together]): return together
         alone = torch.cat(alone)

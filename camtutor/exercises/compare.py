@@ -44,3 +44,16 @@ def floats_differ(got, want, name):
     number = isinstance(got, (int, float))
     if number and (math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6) or got != got and want != want): return ''
     return f'{name} should be {want:.6g}, but it is {format(got, ".6g") if isinstance(got, float) else got}.'
+
+def close(a, b)->bool:
+    "Two tensors of the same shape with the same values."
+    if a.shape != b.shape: return False
+    a, b = numeric(a), numeric(b)
+    scale = b[b.isfinite()].abs().max().item() if b.isfinite().any() else 1.
+    return bool(torch.isclose(a, b, rtol=1e-4, atol=1e-6 + 1e-5*scale, equal_nan=True).all())
+
+def numeric(t): return torch.view_as_real(t).double() if t.is_complex() else t.detach().double().cpu()
+
+def telling(t)->bool:
+    "Are its values different enough for a likeness to mean anything?"
+    return t.numel() > 1 and numeric(t).unique().numel() > 1

@@ -11,7 +11,7 @@ import contextlib, inspect, io, math, random, sys, time, warnings
 import numpy as np
 import torch
 
-from camtutor.exercises import likeness
+from camtutor.exercises import kinds, likeness
 from camtutor.exercises.compare import difference, without_nan
 from camtutor.exercises.core import Exercise, Verdict, same_as_reference
 from camtutor.exercises.explained import explained
@@ -135,7 +135,7 @@ def failed(e, answer, trial, outcomes, v, seconds)->Verdict:
     state, message = v
     last, printed = outcomes[-1], outcomes[0].printed
     where = last.error if state == 'raised' else None
-    if any(o.error and o.error.stopped for o in outcomes): return Verdict(e, state, message, where=where, printed=printed)
+    if last.error and last.error.stopped: return Verdict(e, state, message, where=where, printed=printed)
     mistakes = recognise(e, answer, outcomes, seconds)
     told = '' if mistakes else sentences(told_by_itself(e, trial, last, outcomes))
     return Verdict(e, state, message, mistakes, told, where, printed)
@@ -154,7 +154,8 @@ def unusable(e, trial, got)->str:
     "The trial, not the answer, has raised: what the answer gave is of another sort than what is asked."
     right = outcome(e, e.reference, trial).given
     for mine, theirs in zip(got.given, right):
-        if text := likeness.other_kind(mine, theirs) or (likeness.rows(mine, theirs) if is_row(theirs) else ''): return text
+        text = kinds.other_kind(mine, theirs) or (kinds.rows(mine, theirs) if isinstance(theirs, (list, tuple)) else '')
+        if text: return text
     error = got.error
     if error.kind == 'CamError': return error.message
     if error.kind in ('AttributeError', 'TypeError') and e.name and inspect.isclass(e.reference):
@@ -164,12 +165,10 @@ def unusable(e, trial, got)->str:
         return f'What yours gives cannot be used here: {brief(got.given[-1])}, where {brief(right[-1])} is asked.'
     return 'The trial could not go on with what yours gives or leaves. Does it do all that the text asks?'
 
-def is_row(v): return isinstance(v, (list, tuple))
-
 MAY = {'hooks': {'hook'}, 'random numbers': {'random'}, 'grad mode': {'gradmode'}, 'graph': {'kept', 'lost'}}
 GRAPH = dict(
-    kept='What you give still carries its graph (`requires_grad`), and with it stays in memory all that it was computed '
-         'from. `detach()` it, or compute it under `torch.no_grad()`.',
+    kept='What you give still carries its graph (`requires_grad`), and with it stays in memory all that it was '
+         'computed from. `detach()` it, or compute it under `torch.no_grad()`.',
     lost='What you give has lost its graph, so nobody can go back from it: `.item()`, `.detach()`, `.data`, '
          '`torch.tensor(…)` or `no_grad` cuts it. Stay with tensors all the way.')
 

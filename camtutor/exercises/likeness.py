@@ -1,35 +1,19 @@
-"""What is a wrong result like? Diagnoses that need no bank: twice the right values, an axis too many, the batch mixed.
-
-`told(pairs)` looks at what an answer gives and at what it should give, on every trial that differs, and says the first
-sentence of `LIKENESS` that fits them all. Each row is a function `(got, want, sizes) -> text or ''`."""
+"What is a wrong result like? Diagnoses that need no bank: twice the right values, an axis too many, the batch mixed."
+# `told(triples)` looks at what an answer gives and at what it should give, on every trial that differs, and says the
+# first sentence of `LIKENESS` that fits them all. Each row is a function `(got, want, sizes) -> text or ''`.
 from itertools import permutations, product
-import math, numbers
+import math
 
-import numpy as np
 import torch, torch.nn.functional as F
 from torch import Tensor
 
-from camtutor.exercises.trace import shortened
-
-# ---- Sameness
-
-def close(a, b)->bool:
-    "Two tensors of the same shape with the same values."
-    if a.shape != b.shape: return False
-    a, b = numeric(a), numeric(b)
-    scale = b[b.isfinite()].abs().max().item() if b.isfinite().any() else 1.
-    return bool(torch.isclose(a, b, rtol=1e-4, atol=1e-6 + 1e-5*scale, equal_nan=True).all())
-
-def numeric(t): return torch.view_as_real(t).double() if t.is_complex() else t.detach().double().cpu()
-
-def telling(t)->bool:
-    "Are its values different enough for a likeness to mean anything?"
-    return t.numel() > 1 and numeric(t).unique().numel() > 1
+from camtutor.exercises.compare import close, numeric, telling
+from camtutor.exercises.kinds import a_number, factor_text, keyed, other_kind, rows, swapped
 
 def alone(f):
     "A row for tensors of the same shape."
     def row(got, want, sizes):
-        if got.shape != want.shape or not telling(want): return ''
+        if got.shape != want.shape or not telling(want) or close(got, want): return ''
         return f(numeric(got), numeric(want), sizes)
     row.__name__, row.__doc__ = f.__name__, f.__doc__
     return row
@@ -52,6 +36,7 @@ def flat(got, want):
 
 def axes_exchanged(got, want, sizes):
     if got.ndim != want.ndim or not 2 <= got.ndim <= 5 or sorted(got.shape) != sorted(want.shape): return ''
+    if not telling(want) or close(got, want): return ''
     for order in permutations(range(got.ndim)):
         if order != tuple(range(got.ndim)) and close(got.permute(order), want):
             back = [order.index(i) for i in range(got.ndim)] # axis i of yours is axis back[i] of what is asked
@@ -113,10 +98,12 @@ def cut_short(got, want, sizes):
         n, m = got.shape[d], want.shape[d]
         if n == m - 1 and n:
             for at, where in ((0, 'last'), (1, 'first')):
-                if close(want.narrow(d, at, n), got): return f'Along axis {d} the {where} entry is missing: {n} and not {m}.'
+                if close(want.narrow(d, at, n), got):
+                    return f'Along axis {d} the {where} entry is missing: {n} and not {m}.'
         if n == m + 1 and m:
             for at, where in ((0, 'end'), (1, 'beginning')):
-                if close(got.narrow(d, at, m), want): return f'Along axis {d} there is an entry too many at its {where}.'
+                if close(got.narrow(d, at, m), want):
+                    return f'Along axis {d} there is an entry too many at its {where}.'
     return ''
 
 def other_size(got, want, sizes):
@@ -130,6 +117,28 @@ def other_size(got, want, sizes):
     if not any(close(m.reshape(large.shape), large) for m in made): return ''
     did = 'enlarged' if got.numel() > want.numel() else 'left small'
     return f'The maps are right, but {did}: {tuple(got.shape[-2:])} where {tuple(want.shape[-2:])} is asked.'
+
+def an_axis_by_its_length(got, want, sizes):
+    "Which axis is too many, gone, not reduced or reduced, seen from the shapes alone."
+    mine, asked = tuple(got.shape), tuple(want.shape)
+    where = f'{mine} where {asked} is asked'
+    if mine == asked: return ''
+    if len(mine) == len(asked) + 1:
+        fit = [d for d in range(len(mine)) if mine[:d] + mine[d+1:] == asked]
+        if not fit: return ''
+        return f'There is an axis too many, {which(fit)}{where}: something is still to be added up or chosen.'
+    if len(mine) == len(asked) - 1:
+        fit = [d for d in range(len(asked)) if asked[:d] + asked[d+1:] == mine]
+        return f'An axis is gone, {which(fit)}{where}: too much is added up, averaged or chosen.' if fit else ''
+    if len(mine) != len(asked): return ''
+    off = [d for d, (a, b) in enumerate(zip(mine, asked)) if a != b]
+    if all(asked[d] == 1 for d in off):
+        return f'{numbered(off)} should have length 1: {where}. It is not averaged or added up yet.'
+    if all(mine[d] == 1 for d in off): return f'{numbered(off)} should keep all its length: {where}.'
+    return ''
+
+def which(fit): return f'axis {fit[0]}: ' if len(fit) == 1 else ''
+def numbered(axes): return f'Ax{"i" if len(axes) == 1 else "e"}s {" and ".join(map(str, axes))}'
 
 # ---- Same shape, other values
 
@@ -162,8 +171,10 @@ def cut(got, want, sizes):
     if (want < 0).any() and close(got, want.relu()):
         return 'Negative values are cut to 0, and they should stay: there is a ReLU or `clamp(min=0)` too much.'
     if (want < 0).any() and close(got, want.abs()): return 'The sign is lost: there is an `abs` or a square too much.'
-    if (got < 0).any() and close(got.abs(), want): return 'The sizes are right, and some signs are not: an `abs` is missing.'
-    if (want >= 0).all() and close((-got).relu(), want) and telling(got): return 'The sign is turned round, and nothing is cut.'
+    if (got < 0).any() and close(got.abs(), want):
+        return 'The sizes are right, and some signs are not: an `abs` is missing.'
+    if (want >= 0).all() and close((-got).relu(), want) and telling(got):
+        return 'The sign is turned round, and nothing is cut.'
     return ''
 
 @alone
@@ -177,16 +188,6 @@ def ratio(got, want):
     at = want.abs().argmax()
     f = (got.flatten()[at]/want.flatten()[at]).item()
     return f if math.isfinite(f) and abs(f) > 1e-9 and abs(f - 1) > 1e-4 and close(got, want*f) else None
-
-def factor_text(f, sizes):
-    big = f if abs(f) > 1 else 1/f
-    times = f'{abs(f):.4g} times the right value' if abs(f) > 1 else f'the right value divided by {abs(big):.4g}'
-    sign = ', and the sign is turned round' if f < 0 else ''
-    names = [n for n, s in sizes.items() if s > 1 and math.isclose(s, abs(big), rel_tol=1e-3)]
-    if not names: return f'Yours is {times} everywhere{sign}: a factor is missing, or one too many.'
-    did = ('You add up where the mean is asked, or multiply by it once too often' if abs(f) > 1 else
-           'You take the mean where the sum is asked, or divide by it once too often')
-    return f'Yours is {times}{sign}; {abs(big):.4g} is {" or ".join(names[:2])}. {did}.'
 
 @alone
 def scaled_each(got, want, sizes):
@@ -244,7 +245,7 @@ FUNCTIONS = (
 def a_function_of_it(got, want, sizes):
     for what, means, f in FUNCTIONS:
         value = f(want)
-        if value.isfinite().all() and telling(value) and close(got, value) and not close(value, want): return f'Yours is {what}: {means}.'
+        if value.isfinite().all() and telling(value) and close(got, value): return f'Yours is {what}: {means}.'
     if telling(got) and (got >= 0).all() and (got <= 1).all() and close(got.clamp(0, 1), want.clamp(0, 1)):
         return 'Values beyond 0 … 1 are cut, and they should stay.'
     if want.min() >= 0 and want.max() <= 1 and not close(got, want) and close(got.clamp(0, 1), want):
@@ -255,15 +256,12 @@ def a_function_of_it(got, want, sizes):
 def first_for_all(got, want, sizes):
     if len(want) < 2: return ''
     for i, which in ((0, 'first'), (-1, 'last')):
-        others = [w for j, w in enumerate(want) if j != i % len(want)]
-        if close(got, want[i].expand_as(got)) and not all(close(w, want[i]) for w in others):
+        if close(got, want[i].expand_as(got)):
             return (f'Every picture gets what is right for the {which}. Is there an index `[{i}]` that should be the '
                     "picture's own, or a variable that keeps its last value?")
-        if want.ndim > 0 and close(got[i], want[i]) and all(not close(g, w) for j, (g, w) in
-                                                            enumerate(zip(got, want)) if j != i % len(want)):
-            if got[i].numel() > 1 or len(want) > 2:
-                return (f'Only the {which} picture is right: something of it, its class, its weights or its scale, '
-                        f'is used for all of them. Look for `[{i}]`, or for an axis that is missing.')
+    if (got[0].numel() > 1 or len(want) > 2) and close(got[0], want[0]) and not any(map(close, got[1:], want[1:])):
+        return ('Only the first picture is right: something of it, its class, its weights or its scale, is used for '
+                'all of them. Look for `[0]`, or for an axis that is missing.')
     return ''
 
 @alone
@@ -281,7 +279,8 @@ def shifted(got, want, sizes):
     "A constant, everywhere or for each picture, class …"
     off = got - want
     if close(off, torch.full_like(off, off.flatten()[0].item())) and got.numel() > 2:
-        return f'Yours is off by {off.flatten()[0].item():+.4g} everywhere: something is added or subtracted that should not be, or is missing.'
+        return (f'Yours is off by {off.flatten()[0].item():+.4g} everywhere: something is added or subtracted that '
+                'should not be, or is missing.')
     if want.ndim > 1 and len(want) > 1 and close(off, off[:1].expand_as(off)):
         return ('Every picture is off by the same amounts: a part that does not depend on the picture, such as a '
                 'bias, is missing or there twice.')
@@ -308,7 +307,8 @@ def partly_zero(got, want, sizes):
     if (got[~same] == 0).all():
         return 'It is right where it is not 0, and 0 in places where it should not be: a part was left out or cut.'
     if (want[~same] == 0).all() and (got[~same] != 0).all():
-        return 'It is right where the right value is not 0, and elsewhere it should be 0: something is to be cut or masked.'
+        return ('It is right where the right value is not 0, and elsewhere it should be 0: something is to be cut or '
+                'masked.')
     return ''
 
 @alone
@@ -320,54 +320,12 @@ def edge_only(got, want, sizes):
         return 'It is right inside and wrong along the border: look at the padding, or at `align_corners`.'
     return ''
 
-LIKENESS = (number_of_axes, every_with_every, axes_exchanged, shape_only, all_reduced, axis_reduced, axis_kept, cut_short,
-            other_size, nothing, not_finite, opposite, cut, scaled, stretched, scaled_each, a_function_of_it,
-            first_for_all, batch_turned, shifted, exchanged_values, partly_zero, edge_only)
+LIKENESS = (number_of_axes, every_with_every, axes_exchanged, shape_only, all_reduced, axis_reduced, axis_kept,
+            cut_short, other_size, an_axis_by_its_length, nothing, not_finite, opposite, cut, stretched, scaled, scaled_each, a_function_of_it,
+            partly_zero, edge_only, first_for_all, batch_turned, shifted, exchanged_values)
 
 def compared(got, want, sizes)->list: # of texts, '' where a row does not fit
     return [row(got, want, sizes) for row in LIKENESS]
-
-# ---- What is no tensor
-
-def kind(v)->str:
-    "What a value is, in a word."
-    if v is None: return 'nothing (None)'
-    for of, word in ((Tensor, 'a tensor'), (np.ndarray, 'a NumPy array'), (bool, 'True or False'), (str, 'a string'),
-                     (torch.nn.Module, 'a network or layer'), (torch.Size, 'a shape'), (dict, 'a dict'),
-                     (list, 'a list'), (tuple, 'a tuple'), (set, 'a set'), (numbers.Integral, 'a whole number'),
-                     (numbers.Real, 'a number')):
-        if isinstance(v, of): return word
-    if hasattr(v, '__next__'): return 'a generator'
-    return 'a function' if callable(v) else f'a {type(v).__name__}'
-
-HOW = {('a list', 'a tensor'): '`torch.stack` makes one of a list of tensors, `torch.tensor` of numbers.',
-       ('a tuple', 'a tensor'): 'Some calls, such as `max(1)` or `torch.autograd.grad`, give several: take the one you need.',
-       ('a NumPy array', 'a tensor'): 'Stay with torch: `.numpy()` leaves the graph and the device.',
-       ('a number', 'a tensor'): 'Leave out `.item()`.', ('a whole number', 'a tensor'): 'Leave out `.item()`.',
-       ('a tensor', 'a number'): '`.item()` makes one of a tensor with one value.',
-       ('a tensor', 'a whole number'): '`.item()` makes one of a tensor with one value.',
-       ('a tensor', 'True or False'): '`bool(…)` or `.item()` makes one of it.',
-       ('a tensor', 'a list'): '`.tolist()` makes one of it.',
-       ('a string', 'a network or layer'): 'The name is not the layer: `model.get_submodule(name)` finds it.',
-       ('a network or layer', 'a string'): 'The layer itself is not its name: `named_modules()` gives both.',
-       ('a generator', 'a list'): '`list(…)` makes one of it.'}
-
-def other_kind(got, want, name='the result')->str:
-    "Another sort of thing than what is asked, said before anything is done with it; '' if it is of that sort."
-    mine, asked = kind(got), kind(want)
-    if mine == asked or {mine, asked} <= {'a number', 'a whole number'} or alike_kinds(got, want): return ''
-    how = 'Is there a `return`?' if got is None else HOW.get((mine, asked), '')
-    right = ' The numbers in it are right.' if isinstance(want, Tensor) and right_numbers(got, want) else ''
-    return f'{name} should be {asked}, and it is {mine}.{right} {how}'.rstrip()
-
-def alike_kinds(a, b):
-    return isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) or callable(a) and callable(b) and not (
-        isinstance(a, torch.nn.Module) or isinstance(b, torch.nn.Module))
-
-def right_numbers(got, want)->bool:
-    try: got = torch.stack([torch.as_tensor(g) for g in got]) if isinstance(got, (list, tuple)) else torch.as_tensor(got)
-    except (ValueError, TypeError, RuntimeError): return False
-    return got.numel() == want.numel() and close(got.reshape(want.shape), want)
 
 def dtypes(got, want):
     if got.dtype == want.dtype: return ''
@@ -375,56 +333,11 @@ def dtypes(got, want):
     return (f'The values are right, but of another type: {str(got.dtype)[6:]} where {str(want.dtype)[6:]} is asked. '
             f'`.to(…)`, `.float()` or `.long()` changes it.')
 
-def a_number(got, want, sizes=())->str:
-    "One number where another is asked."
-    plain = [isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in (got, want)]
-    if not all(plain) or want == 0 or got == 0: return ''
-    sizes = dict(sizes)
-    if math.isclose(got, -want, rel_tol=1e-4): return 'The sign is turned round.'
-    if math.isclose(got, 1 - want, rel_tol=1e-4) and 0 <= want <= 1: return 'This is 1 minus what is asked: the rest of it.'
-    if math.isclose(got, 100*want, rel_tol=1e-4): return 'This is in percent, and a share between 0 and 1 is asked.'
-    if math.isclose(got*want, 1, rel_tol=1e-4): return 'It is upside down: one over what is asked.'
-    if math.isclose(got, want*want, rel_tol=1e-4): return 'This is the square: the root is missing.'
-    if want > 0 and math.isclose(got, want**.5, rel_tol=1e-4): return 'This is the root of what is asked.'
-    if isinstance(got, int) and isinstance(want, int) and abs(got - want) == 1:
-        return f'It is {"one too many" if got > want else "one too few"}: is an end counted wrongly, or the network itself?'
-    named = any(s > 1 and math.isclose(s, max(abs(got/want), abs(want/got)), rel_tol=1e-3) for s in sizes.values())
-    whole = any(math.isclose(r, round(r), rel_tol=1e-4) and 2 <= abs(r) <= 64 for r in (got/want, want/got))
-    return factor_text(got/want, sizes) if named or whole and not isinstance(want, int) else ''
-
-def rows(got, want)->str:
-    "Lists, tuples: other order, other length, parts exchanged."
-    if got is want or not want: return ''
-    got, want = list(got), list(want)
-    try: same = [same_part(a, b) for a, b in zip(got, want)]
-    except (TypeError, ValueError, RuntimeError): return ''
-    if len(got) == len(want):
-        if all(same): return ''
-        if all(any(same_part(a, b) for b in want) for a in got) and all(any(same_part(a, b) for a in got) for b in want):
-            return 'The right parts, in another order' + (': the two are exchanged.' if len(want) == 2 else '.')
-        return ''
-    few, many = sorted((got, want), key=len)
-    if all(any(same_part(a, b) for b in many) for a in few):
-        n = len(many) - len(few)
-        return f'{"Parts are" if n > 1 else "A part is"} {"too many" if len(got) > len(want) else "missing"}: {len(got)} and not {len(want)}.'
-    return ''
-
-def same_part(a, b):
-    if isinstance(a, Tensor) and isinstance(b, Tensor): return close(a, b)
-    return type(a) is type(b) and not isinstance(a, Tensor) and bool(a == b)
-
-def keyed(got, want)->str:
-    if set(got) != set(want):
-        missing, more = [k for k in want if k not in got], [k for k in got if k not in want]
-        parts = ([f'{shortened(missing)} missing'] if missing else []) + ([f'{shortened(more)} too many'] if more else [])
-        return f'The keys differ: {" and ".join(parts)}.'
-    return 'The keys are right, but in another order.' if list(got) != list(want) else ''
-
 # ---- Put together
 
 def first_difference(got, want, name='the result'):
     "The first pair `(got, want, name)` deep inside two values that are not the same; None if there is none."
-    if isinstance(want, dict) and isinstance(got, dict) and list(got) == list(want):
+    if isinstance(want, dict) and isinstance(got, dict) and list(got) == list(want) and not swapped(got, want):
         return first_of(first_difference(got[k], want[k], str(k)) for k in want)
     if type(want) in (list, tuple) and isinstance(got, (list, tuple)) and len(got) == len(want) and not rows(got, want):
         return first_of(first_difference(g, w, name) for g, w in zip(got, want))
@@ -432,8 +345,11 @@ def first_difference(got, want, name='the result'):
         return None if close(got, want) and got.dtype == want.dtype else (got, want, name)
     try: same = bool(type(got) is type(want) and got == want)
     except (TypeError, ValueError, RuntimeError): same = got is want
-    near = isinstance(got, float) and isinstance(want, (int, float)) and math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6)
-    return None if same or near else (got, want, name)
+    return None if same or near(got, want) else (got, want, name)
+
+def near(got, want):
+    return (isinstance(got, float) and isinstance(want, (int, float))
+            and math.isclose(got, want, rel_tol=1e-4, abs_tol=1e-6))
 
 def first_of(found): return next((x for x in found if x is not None), None)
 
@@ -441,9 +357,10 @@ def of_pair(got, want, name, sizes)->list: # of texts
     "What fits one pair; for tensors one text for each row of LIKENESS."
     if text := other_kind(got, want, name): return [text]
     if isinstance(want, Tensor): return [dtypes(got, want), *compared(got, want, sizes)]
-    if isinstance(want, dict): return [keyed(got, want)]
+    if isinstance(want, dict): return [keyed(got, want) or swapped(got, want)]
     if isinstance(want, (list, tuple)): return [rows(got, want)]
-    if isinstance(want, bool): return [f'{name} should be {want}, and it is {got}: the other way round.'] if name == 'the result' else ['']
+    if isinstance(want, bool) and name != 'the result': return [''] # a trial's own, which speaks for itself
+    if isinstance(want, bool): return [f'It is {got}, and {want} is asked: the other way round.']
     return [a_number(got, want, sizes)]
 
 def told(triples # of (got, want, sizes): each trial that differs
@@ -456,25 +373,13 @@ def told(triples # of (got, want, sizes): each trial that differs
         texts = of_pair(*pair, sizes)
         if not found or len(texts) == len(found[0][1]): found.append((pair, texts))
     if not found: return ''
-    fits = [i for i in range(len(found[0][1])) if all(t[i] or too_small(p) for p, t in found) and any(t[i] for _, t in found)]
-    return next((next(t[i] for _, t in found if t[i]) for i in fits), '')
+    columns = zip(*(texts for _, texts in found)) # what one row says to each of the trials
+    fits = (c for c in columns if any(c) and all(text or too_small(p) for (p, _), text in zip(found, c)))
+    largest = max(range(len(found)), key=lambda i: size_of(found[i][0]))
+    return next((c[largest] or next(filter(None, c)) for c in fits), '')
+
+def size_of(pair): return pair[1].numel() if isinstance(pair[1], Tensor) else 0
 
 def too_small(pair):
     "Too few values to be sure of anything."
     return isinstance(pair[1], Tensor) and not telling(pair[1])
-
-def sizes_of(args)->dict: # what it counts -> how many
-    "The sizes that a factor may be, read from the tensors among the arguments."
-    found = {}
-    for name, v in args.items():
-        if not isinstance(v, Tensor) or v.ndim < 1: continue
-        found[f'the number of pictures, the length of `{name}`'] = v.shape[0]
-        if v.ndim > 1: found[f'the number of channels or columns, axis 1 of `{name}`'] = v.shape[1]
-        if v.ndim > 2:
-            found[f'h·w, the number of places of `{name}`'] = math.prod(v.shape[-2:])
-            found[f'C·h·w, the number of values of one picture in `{name}`'] = v[0].numel()
-            found[f'N·h·w of `{name}`'] = v.shape[0]*math.prod(v.shape[-2:])
-            found[f'N·C of `{name}`'] = v.shape[0]*v.shape[1]
-            found[f'the height of `{name}`'], found[f'the width of `{name}`'] = v.shape[-2:]
-        found[f'the number of all values of `{name}`'] = v.numel()
-    return found

@@ -4,7 +4,7 @@ import ast, math, re
 from torch import Tensor
 
 from camtutor.errors import CamError, nearest
-from camtutor.exercises import likeness
+from camtutor.exercises import kinds
 from camtutor.exercises.core import Verdict
 from camtutor.exercises.trace import shortened
 
@@ -49,7 +49,7 @@ def told(answer, right)->str:
     if isinstance(right, (tuple, list)): return told_row(answer, list(right))
     if isinstance(answer, (tuple, list)): return 'One number is asked, and these are several.' if number(right) else ''
     if number(right) and isinstance(answer, str): return 'A number is asked: write it without words or units.'
-    return likeness.a_number(answer, right) if number(answer) and number(right) else ''
+    return kinds.a_number(answer, right) if number(answer) and number(right) else ''
 
 def number(v): return isinstance(v, (int, float)) and not isinstance(v, bool)
 
@@ -65,4 +65,6 @@ def told_row(answer, right)->str:
         return f'There are {len(right)} numbers, and these are {len(mine)}: one axis is gone by then.'
     if all(map(number, mine)) and sorted(mine) == sorted(right): return 'The right numbers, in another order.'
     off = [i for i, (a, b) in enumerate(zip(mine, right)) if not same_answer(a, b)]
-    return f'All but one are right: look at number {off[0] + 1} again.' if len(off) == 1 else ''
+    if len(off)*2 > len(right): return ''
+    again = ' and '.join(str(i + 1) for i in off)
+    return f'{len(right) - len(off)} of {len(right)} are right: look at number {again} again.'

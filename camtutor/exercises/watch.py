@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from camtutor.exercises.guard import OURS
-from camtutor.exercises.likeness import sizes_of
+from camtutor.exercises.kinds import sizes_of
 
 OURS.add(__file__)
 
@@ -71,7 +71,8 @@ class OfTensor:
         if self.grads is not None and (grad is None or not equal(grad, self.grads)): yield 'wiped'
 
     def moved(self):
-        return self.t.shape != self.shape or not equal(self.t, self.kept) or self.own and version(self.t) != self.version
+        if self.own and version(self.t) != self.version: return True
+        return self.t.shape != self.shape or not equal(self.t, self.kept)
 
     def what(self): return 'value' if self.own else 'weights' if isinstance(self.t, nn.Parameter) else 'buffers'
 
@@ -221,6 +222,7 @@ class Watch:
             parts = [p for v in args for p in noted(v, 'what it is given') if isinstance(p, OfTensor) and p.own]
             try: result = function(*args, **kwargs)
             finally: self.compare(parts)
+            self.given.append(result)
             self.carried.append([t.requires_grad for t in tensors_in(result)])
             return result
         return watched
