@@ -81,6 +81,11 @@ e.edit('scatter_add_(2, idx.flatten(2), y.flatten(2))',
        'Where values meet, you take their mean. They should add up, as messages do on a way back.')
 e.edit('y.flatten(2)', 'y.flatten(2).relu()', 'You rectify what comes back. That is the next step of the machine; unpooling '
        'keeps the signs.')
+e.edit('y.flatten(2)', 'torch.ones_like(y).flatten(2)', 'You put a 1 at each place. The value itself goes back.')
+e.edit('.view(shape)', '.view(shape).long()', 'You round to whole numbers. What comes back need not be whole.')
+e.wrong(lambda y, idx, shape: F.max_unpool2d(y, idx, 2, output_size=tuple(shape[2:])),
+        "PyTorch's `max_unpool2d` refuses a size that its own window would not give, and of values that meet it keeps one. "
+        "Write the values where the switches say, with `scatter_add_`.")
 
 # 5.2 A convolution, backwards
 
@@ -157,6 +162,12 @@ e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.paddin
        'The padding is missing, and you cut the result to size at its lower right corner: everything lies too far '
        'down and to the right. Hand `conv.padding` on, which cuts on all sides.')
 e.edit('conv_transpose2d(y,', 'conv_transpose2d(y.relu(),', 'You rectify. That is another step of the machine.')
+e.edit(', None, conv.stride, conv.padding, (left_over(2), left_over(3))', '',
+       "The convolution's stride and padding are missing: `conv_transpose2d` takes both as the convolution has them.")
+e.edit('conv.weight,', 'conv.weight.abs(),', 'You take the weights without their signs. Half of a kernel is negative.')
+e.edit(', conv.padding, (left_over(2), left_over(3)))', ')[:, :, :shape[2], :shape[3]]',
+       'The padding is missing, and you cut the result at its lower right: everything lies too far down and to the right. '
+       'Hand `conv.padding` on.')
 
 # 5.3 The test for a way back
 
@@ -225,6 +236,9 @@ e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*y).sum() - (x*back(y)).sum(
        'You give the difference. Both numbers were asked for: it takes them to judge how small a difference is.')
 e.edit('(ahead*y).sum(), (x*back(y)).sum()', 'torch.isclose((ahead*y).sum(), (x*back(y)).sum())',
        'You give the verdict. The two numbers were asked for.')
+e.edit('ahead = there(x) - there(torch.zeros_like(x))', 'ahead = there(x)', '(ahead*y).sum(),',
+       '(ahead*y).sum() - there(torch.zeros_like(x)).sum(),',
+       'The constant is taken off after the product, without `y`. Take it off `there(x)`, before you multiply.')
 
 # 5.4 The whole machine
 
@@ -239,7 +253,7 @@ def there_and_back(layer=None, times=1, twice=False):
         if A is None: return {'on the way there': None, 'on the way back': None}
         y = rand(*A.shape, seed=9)
         if twice: machine.project(y)
-        return {'on the way there': A.detach(), 'on the way back': machine.project(y).detach()}
+        return {'on the way there': A, 'on the way back': machine.project(y)}
     return run
 
 def twice_each():
@@ -270,6 +284,7 @@ e = exercise('5.4', 'The whole machine',
     library='camtutor.deconvnet',
     trials=(Trial('Five layers, there and back', there_and_back()),
             Trial('As far as the pooling', there_and_back('2')),
+            Trial('As far as a convolution: what is sent back may be negative', there_and_back('3')),
             Trial('A second picture through the same machine', there_and_back(times=2)),
             Trial('Two projections, one after the other', there_and_back(twice=True)),
             Trial('Sequences within a sequence', stages),
@@ -367,6 +382,7 @@ e.edit('y = BACK[type(m)](y, m, seen)', 'y = y if isinstance(m, nn.ReLU) else BA
 
 e.edit('return y', 'return y.relu()', 'You rectify the pixels. In front of the first layer there is no ReLU; the negative '
        'half belongs to the drawing.')
+e.edit('[::-1]', '[:0:-1]', 'The first layer is never undone: what comes out has its channels, not three colours.')
 
 # 5.5 A deconvnet without the machine
 
@@ -459,6 +475,9 @@ e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(mo
        'You give one map of strengths. The projection is signed pixels with three colours.')
 e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet')*x",
        'You multiply by the picture. The projection is what comes back, and nothing else.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')", "d = pixel_grad(model, x, target, 'deconvnet')\n    return "
+       "d/d.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)", 'You scale each drawing by its largest value. That is for '
+       'the eye; what comes back is asked as it is.')
 
 # 5.6 By hand
 
@@ -476,6 +495,8 @@ e.wrong(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.')
 e.wrong(7, 'That is before the pooling.')
 e.wrong(8, 'That is after the pooling, without the last convolution.')
 e.wrong(14, 'A kernel of 3 reaches one step to either side: it adds two steps, not three.')
+e.wrong(6, 'A stride of 2 lets the kernel behind it take larger steps; it does not make the field smaller.')
+e.wrong(24, 'Sizes do not multiply: each layer adds (k − 1) steps.')
 e.wrong(9, 'Kernels add, but the one after the pooling takes steps of 2 pixels: it adds 4, and the pooling itself adds 1.')
 e.wrong(13, 'The pooling of 2 adds 1 pixel, not 2: a window of k adds k − 1 steps.')
 e.wrong(16, 'The pooling widens the field by 1; what it doubles is the step.')
@@ -540,6 +561,8 @@ e.edit('(k - 1)*step', '(k - 1)*step*s', "A layer's own stride spreads its *neig
 e.edit('step*s,', 'step + s - 1,', 'Strides multiply: two layers of stride 2 take steps of 4 pixels.')
 e.edit('size + (k - 1)*step', 'size*k', 'Sizes do not multiply: each layer adds.')
 e.edit('(nn.Conv2d, nn.MaxPool2d)', 'nn.Conv2d', 'Max poolings are left out. They read windows and take strides, too.')
+e.edit('return Field(size, step, start)', 'return Field(size, step, start + size//2)',
+       'The third number is the *middle* of the first field. Where it begins.')
 
 # 5.8 What excites a channel
 
@@ -591,6 +614,8 @@ e.edit('A[:, channel]', 'A.amax(1)', '`channel` is not used: you look for the st
 e.edit('value.topk(k)', 'value.topk(9)', '`k` is not used: there are always nine.')
 e.edit('A[:, channel]', 'A[:, channel].abs()', 'You rank by size without the sign. A channel is excited where it is large '
        'and *positive*.')
+e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[images]',
+       'The place is still one number, counted along the rows. Split it into row and column.')
 
 # 5.9 A control that asks no network
 
@@ -651,6 +676,9 @@ e.edit('topk(k)', 'topk(1)', '`k` is not used: one pixel of each picture is chos
 e.edit('topk(k)', 'topk(k + 1)', 'There is a pixel too many in each picture. (A threshold at the next value, taken with `>=`, '
        'does that.)')
 e.wrong(lambda x, soft, d, k: ~contrast_mask(x, soft, d, k), 'It is the other way round: True is where a pixel is chosen.')
+e.edit('return torch.zeros_like(change, dtype=torch.bool).flatten(1).scatter(1, best, True).view_as(change)[:, None]',
+       'return best', 'These are the numbers of the pixels. A mask is True there and False elsewhere, with the shape of a '
+       'picture.')
 
 # 5.10 Switches that know nothing of the picture
 
@@ -765,3 +793,6 @@ e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
 e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
        'd = F.normalize(d)\n    return (d @ d.T).mean().item()',
        'You average over all pairs, each drawing with itself included, which adds a 1 for each. Compare neighbours only.')
+e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
+       'd = F.normalize(d)\n    return (d @ d.T).fill_diagonal_(0.).mean().item()',
+       'You compare all pairs, and divide by their number with the diagonal in it. Compare neighbours only: N pairs.')

@@ -109,6 +109,7 @@ e.edit('A.amax(1)', 'A.argmax(1)', 'These are the *numbers* of the strongest cha
 e.edit('A.amax(1)', 'A.median(1).values', 'This is the median over channels. The largest value.')
 e.edit('return A.mean(1)', 'A = A.relu()\n    return A.mean(1)', 'You cut negatives first. The mean over channels takes them as they are.')
 e.edit('A.mean(1)', 'A.norm(dim=1)', 'This is the length over channels. The mean.')
+e.edit('A.mean(1)', 'A.square().mean(1).sqrt()', 'This is the root of the mean square. The mean itself.')
 
 # 6.3 Kernels as pictures
 
@@ -181,6 +182,8 @@ e.edit(', padding=2', ', padding=1', 'The lines are one pixel thick. Two.')
 e.edit('w.abs().max()', 'w.abs().mean()', 'You divide by the mean. Then strong weights leave [0,1]: by the largest absolute value.')
 e.edit('w.abs().max()', 'w.abs().amax((0, 2, 3), keepdim=True)', 'Each colour has its own scale, so that grey kernels get colours. One '
        'number for all.')
+e.edit('w/w.abs().max().clamp(min=1e-12)', 'w.clamp(-1, 1)',
+       'Nothing is scaled, and weights beyond 1 are cut. Divide by the largest absolute value of all kernels.')
 
 # 6.4 What a kernel lets through
 
@@ -232,6 +235,8 @@ e.edit('torch.fft.fft2(w, (size, size)).abs()', "torch.fft.fft2(w, (size, size),
        'You divide by the size. Without `norm` frequency zero is the sum of the weights.')
 e.edit('torch.fft.fft2(w, (size, size)).abs()', 'torch.fft.fft2(w - w.mean((2, 3), keepdim=True), (size, size)).abs()',
        'You take the mean off each kernel, and so nothing answers to a flat picture any more. Leave it in.')
+e.edit('fft2(w,', 'fft2(w[:, :1],', 'You take the first input channel alone. Add up over all of them.')
+e.edit('torch.fft.fft2(w, (size, size))', 'torch.fft.fft(w, size)', 'You transform the rows only: `fft`. A kernel has two axes: `fft2`.')
 
 # 6.5 Dead channels
 
@@ -283,6 +288,7 @@ e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).nonzero().flatten
 e.edit('A.amax((0, 2, 3))', 'A[0].amax((1, 2))', 'You look at the first picture alone. At all of them.')
 e.edit('A.amax((0, 2, 3))', 'A.std((0, 2, 3))', 'You ask whether a channel *changes*. One that is always −1 is dead as well, and one that is '
        'always 5 is not.')
+e.edit('A.amax((0, 2, 3))', 'A.amax((1, 2, 3))', 'There is an answer for each *picture*. One for each channel.')
 
 # 6.6 Doubles
 
@@ -353,6 +359,13 @@ e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(0
 e.edit('flat @ flat.T', '(flat @ flat.T).square()', 'You square the correlations, which hides the sign.')
 e.edit('flat = A.transpose(0, 1).flatten(1)', 'flat = A.transpose(0, 1).flatten(1).relu()', 'You cut negatives first. Correlate what is there.')
 e.edit('flat @ flat.T', '(flat @ flat.T)/flat.shape[1]', 'You divide by the number of places after the rows have length 1 already.')
+e.edit('flat @ flat.T', '1 - flat @ flat.T', 'This is how *un*like they are. The correlation itself.')
+
+@e.wrong
+def cosines(A):
+    "This is the cosine: the means are left in. Take each channel's mean off first, or all that is positive looks alike."
+    flat = F.normalize(A.transpose(0, 1).flatten(1))
+    return flat @ flat.T
 
 # 6.7 Directions
 
@@ -418,6 +431,16 @@ e.edit('int((held < share*held[-1]).sum()) + int(held[-1] > 0)', '(held/held[-1]
 e.edit('flat = flat - flat.mean(0)', 'flat = (flat - flat.mean(0))/flat.std(0).clamp(min=1e-12)', 'You give each channel the same spread first. Then a '
        'quiet channel counts as much as a loud one, and other directions come out.')
 e.wrong(lambda A, share=.95: A.shape[1], 'This is the number of channels. Several may share a direction.')
+e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)',
+       'return A.shape[1] - int((held < share*held[-1]).sum()) - int(held[-1] > 0)', 'These are the directions that are *left over*. How many hold '
+       'the share?')
+
+@e.wrong
+def by_channel(A, share=.95):
+    """You count *channels*, by how much each varies alone. Doubles count twice so: take the eigenvalues of the matrix of
+    products."""
+    v = A.double().var((0, 2, 3)).sort(descending=True).values
+    return int((v.cumsum(0) < share*v.sum()).sum()) + int(v.sum() > 0)
 
 # 6.8 Is it an ear detector?
 
@@ -474,6 +497,9 @@ e.edit('(A*share).sum((0, 2, 3))', '(A*(share > .5)).sum((0, 2, 3))', 'You make 
 e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)',
        '(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)/share.mean()', 'You divide by the even share as well: that is the lift. The '
        'share alone was asked for.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).mean((0, 2, 3))',
+       'This is the mean over places. Divide by what the channel has in all.')
+e.wrong(lambda A, mask: part_energy(A[:1], mask[:1]), 'You look at the first picture alone. Add up over all of them.')
 
 # 6.9 A number without a baseline
 

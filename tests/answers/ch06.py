@@ -93,6 +93,10 @@ def part_loop(A, mask):
         found.append(inside/total if total > 0 else total*0)
     return torch.stack(found)
 
+def part_upsampled(A, mask):
+    big = F.interpolate(A.clamp(min=0), mask.shape[1:]) # each place of the map covers whole pixels here
+    return (big*mask[:, None]).sum((0, 2, 3))/big.sum((0, 2, 3)).clamp(min=1e-12)
+
 @contextmanager
 def ablate_mask(model, layer, channels):
     def zero(module, args, out):
@@ -146,7 +150,7 @@ ANSWERS = {
     '6.5': (dead_all, dead_flat),
     '6.6': (similarity_corrcoef, similarity_pairs, similarity_einsum),
     '6.7': (directions_svd, directions_cov),
-    '6.8': (part_einsum, part_loop),
+    '6.8': (part_einsum, part_loop, part_upsampled),
     '6.10': (ablate_mask, ablate_class),
     '6.11': (drops_loop, drops_einsum),
     '6.12': (without_mask, without_batched),
