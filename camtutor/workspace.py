@@ -21,7 +21,8 @@ FRONT = """# Your copies of the course
 
 Begin with the first, and go on in this order: {links}.
 
-The functions that a chapter builds are yours to write: fill in the body, run the cell, and a card below it says at once whether it is right and, if not, which mistake it is. Change what you like; nothing can break.
+The functions that a chapter builds are yours to write. Fill in the body and run the cell: a card says whether it is \
+right and, if not, which mistake it is. Change what you like.
 
 `%run -m camtutor.cli start .` in a cell brings in new chapters and leaves alone what you changed. How far you are:"""
 WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, '

@@ -316,7 +316,8 @@ def test_values_of_questions():
     for right in ('(5, 128, 8, 8)', '5, 128, 8, 8', '5x128x8x8', '5 × 128 × 8 × 8', [5, 128, 8, 8]):
         assert grade(shape, right).passed, right
     assert grade(number, ' 0 ').passed and grade(number, '0.').passed
-    assert '3 of 4 are right: look at number 2' in grade(shape, (5, 64, 8, 8)).told and 'another order' in grade(shape, (128, 5, 8, 8)).told
+    assert '3 of 4 are right: look at number 2' in grade(shape, (5, 64, 8, 8)).told
+    assert 'another order' in grade(shape, (128, 5, 8, 8)).told
     assert 'without words' in grade(number, 'none at all').told and 'are asked' in grade(shape, 5).told
 
 # Exceptions

@@ -19,7 +19,8 @@ def test_what_becomes_of_an_answer():
     assert tool.fate(e, lambda A, g: right(A, g)*3)[0] == 'told'
     assert tool.fate(e, lambda A, g: (A*g).sum(1).relu())[0] == 'named'
     assert tool.fate(e, lambda A, g: (A*A*g).sum(1).relu())[0] == 'difference'
-    assert tool.fate(e, tool.Misleading(lambda A, g: (A*g).sum(1).relu(), 'It was HiResCAM that was meant.'))[0] == 'MISLEADING'
+    misled = tool.Misleading(lambda A, g: (A*g).sum(1).relu(), 'Something else was meant.')
+    assert tool.fate(e, misled)[0] == 'MISLEADING'
     found = [('3.2', 'f', what, '') for what in ('named', 'told', 'difference', 'ACCEPTED')]
     assert tool.share(found) == .5
 

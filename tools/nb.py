@@ -1,4 +1,4 @@
-"Notebooks from the command line: build one from a percent script, run it and save its outputs, fold it, tell its shape."
+"Notebooks from the command line: build one from a percent script, run it, save its outputs, fold it, tell its shape."
 import argparse, time
 from pathlib import Path
 import nbformat

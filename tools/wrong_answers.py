@@ -1,6 +1,6 @@
 """How many plausible wrong answers get a diagnosis? Answers that are not in the bank, from tests/wrong/chNN.py.
 
-    python tools/wrong_answers.py 03    a line for each, then the share; without a number all lessons that have a list"""
+    python tools/wrong_answers.py 03    a line for each, then the share; without a number all lessons with a list"""
 import sys
 from collections import Counter
 from importlib import import_module
@@ -49,7 +49,8 @@ def report(number)->str:
     found = fates(number)
     lines = [f'{id:5} {what:11} {name:28} {said[:150]}' for id, name, what, said in found]
     counts = ', '.join(f'{n} {what}' for what, n in Counter(what for *_, what, _ in found).most_common())
-    return '\n'.join([*lines, f'Lesson {number}: {len(found)} wrong answers, {share(found):.0%} with a diagnosis ({counts})'])
+    total = f'Lesson {number}: {len(found)} wrong answers, {share(found):.0%} with a diagnosis ({counts})'
+    return '\n'.join([*lines, total])
 
 if __name__ == '__main__':
     for number in sys.argv[1:] or lessons(): print(report(number))

@@ -321,7 +321,8 @@ def edge_only(got, want, sizes):
     return ''
 
 LIKENESS = (number_of_axes, every_with_every, axes_exchanged, shape_only, all_reduced, axis_reduced, axis_kept,
-            cut_short, other_size, an_axis_by_its_length, nothing, not_finite, opposite, cut, stretched, scaled, scaled_each, a_function_of_it,
+            cut_short, other_size, an_axis_by_its_length, nothing, not_finite, opposite, cut, stretched, scaled,
+            scaled_each, a_function_of_it,
             partly_zero, edge_only, first_for_all, batch_turned, shifted, exchanged_values)
 
 def compared(got, want, sizes)->list: # of texts, '' where a row does not fit

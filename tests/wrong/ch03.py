@@ -74,11 +74,13 @@ def exact_n(A, g): return torch.einsum('nc,nchw->nhw', g.sum((2, 3)), A)*len(A)
 
 WRONG = {
     '3.1': [weights_flat, weights_list, weights_one_axis, weights_half],
-    '3.2': [cam_all, cam_abs, cam_max_weights, cam_no_sum, cam_in_place, cam_first, cam_list, cam_turned, cam_over_batch],
+    '3.2': [cam_all, cam_abs, cam_max_weights, cam_no_sum, cam_in_place, cam_first, cam_list, cam_turned,
+            cam_over_batch],
     '3.3': [score_item, score_list, score_detached, score_whole, score_numpy, score_columns],
     '3.4': [gradients_first, gradients_wipes, gradients_doubled, gradients_no_graph, gradients_trains],
     '3.5': [engine_all_hooks, engine_two, engine_order, engine_swallows],
     '3.10': [against_no_sign, against_abs], '3.11': [classes_first, classes_batch],
     '3.12': [rather_item, rather_half, rather_ratio], '3.13': [alike_detached, alike_sum, alike_both],
-    '3.14': [exact_cut, exact_n], '3.15': [-1.5, '2', .5], '3.17': [(4, 1024, 14), '(4, 1024, 16, 16)', (1024, 4, 14, 14)],
+    '3.14': [exact_cut, exact_n], '3.15': [-1.5, '2', .5],
+    '3.17': [(4, 1024, 14), '(4, 1024, 16, 16)', (1024, 4, 14, 14)],
 }
