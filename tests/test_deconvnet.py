@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, deconvnet, filter_back, first_place, project, receptive_field, strongest,
-                                swap_switches, unpool)
+from camtutor.deconvnet import (BACK, DeconvNet, deconvnet, filter_back, first_place, project, receptive_field,
+                                strongest, swap_switches, unpool)
 from camtutor.engine.sequence import Field, crop, in_sequence, look
 from camtutor.errors import CamError
 from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit, unit_mask
@@ -73,7 +73,8 @@ def test_adjoint(how, size):
     check_tensor((x * filter_back(y, conv, x.shape)).sum(), (Wx * y).sum(), rtol=1e-9, atol=1e-9)
 
 @pytest.mark.parametrize('layer', [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.AdaptiveAvgPool2d(1),
-                                   nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((4, 5)), nn.AvgPool2d(3, 2, 1), nn.Flatten(), nn.Linear(8, 5),
+                                   nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((4, 5)), nn.AvgPool2d(3, 2, 1),
+                                   nn.Flatten(), nn.Linear(8, 5),
                                    nn.Dropout(), nn.Identity()], ids=str)
 def test_every_linear_layer_is_turned_around(layer):
     "The way back is the gradient, and the layer's own adjoint once its constant is taken off."

@@ -31,8 +31,9 @@ def layers_of(
     layers = dict(in_sequence(model))
     for name, m in layers.items():
         if type(m) not in known:
+            kinds = ', '.join(t.__name__ for t in known)
             raise CamError(f"there is no way back through {name or 'the model'}, a {type(m).__name__}. It knows "
-                           f"nn.Sequential of {', '.join(t.__name__ for t in known)}; `deconvnet` works on any network.")
+                           f"nn.Sequential of {kinds}; `deconvnet` works on any network.")
     return layers
 
 def upto(

@@ -79,13 +79,13 @@ e.edit('scatter_add_(2, idx.flatten(2), y.flatten(2))', 'scatter_reduce_(2, idx.
 e.edit('scatter_add_(2, idx.flatten(2), y.flatten(2))',
        'scatter_reduce_(2, idx.flatten(2), y.flatten(2), "mean", include_self=False)',
        'Where values meet, you take their mean. They should add up, as messages do on a way back.')
-e.edit('y.flatten(2)', 'y.flatten(2).relu()', 'You rectify what comes back. That is the next step of the machine; unpooling '
-       'keeps the signs.')
+e.edit('y.flatten(2)', 'y.flatten(2).relu()',
+       'You rectify what comes back. That is the next step of the machine; unpooling keeps the signs.')
 e.edit('y.flatten(2)', 'torch.ones_like(y).flatten(2)', 'You put a 1 at each place. The value itself goes back.')
 e.edit('.view(shape)', '.view(shape).long()', 'You round to whole numbers. What comes back need not be whole.')
 e.wrong(lambda y, idx, shape: F.max_unpool2d(y, idx, 2, output_size=tuple(shape[2:])),
-        "PyTorch's `max_unpool2d` refuses a size that its own window would not give, and of values that meet it keeps one. "
-        "Write the values where the switches say, with `scatter_add_`.")
+        "PyTorch's `max_unpool2d` refuses a size that its own window would not give, and of values that meet it "
+        'keeps one. Write the values where the switches say, with `scatter_add_`.')
 
 # 5.2 A convolution, backwards
 
@@ -154,7 +154,8 @@ e.edit('F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (lef
 e.edit('(left_over(2), left_over(3))', 'tuple(s - 1 for s in conv.stride)',
        '`output_padding` is always the stride less one in yours, which is right for some sizes only. Work out from '
        '`shape` how much is missing.')
-e.edit('conv.stride, conv.padding, (left_over(2), left_over(3))', 'conv.stride[0], conv.padding, (left_over(2), left_over(3))',
+e.edit('conv.stride, conv.padding, (left_over(2), left_over(3))',
+       'conv.stride[0], conv.padding, (left_over(2), left_over(3))',
        'You use the stride of the rows for the columns too. `conv.stride` has one for each.')
 e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
        'out = F.conv_transpose2d(y, conv.weight, None, conv.stride)\n    return F.pad(out, (0, max(0, shape[3] - '
@@ -166,8 +167,8 @@ e.edit(', None, conv.stride, conv.padding, (left_over(2), left_over(3))', '',
        "The convolution's stride and padding are missing: `conv_transpose2d` takes both as the convolution has them.")
 e.edit('conv.weight,', 'conv.weight.abs(),', 'You take the weights without their signs. Half of a kernel is negative.')
 e.edit(', conv.padding, (left_over(2), left_over(3)))', ')[:, :, :shape[2], :shape[3]]',
-       'The padding is missing, and you cut the result at its lower right: everything lies too far down and to the right. '
-       'Hand `conv.padding` on.')
+       'The padding is missing, and you cut the result at its lower right: everything lies too far down and to the '
+       'right. Hand `conv.padding` on.')
 
 # 5.3 The test for a way back
 
@@ -187,8 +188,10 @@ def by_matrix(answer):
     return [float(v) for v in found]
 
 e = exercise('5.3', 'The test for a way back',
-    'Write `inner_products(there, back, x, y)`: the numbers ⟨there(x), y⟩ and ⟨x, back(y)⟩, which agree if `back` is the '
-    'adjoint of `there`. ⟨ , ⟩ multiplies number by number and adds up. `there` may add a constant, such as a bias: take '
+    'Write `inner_products(there, back, x, y)`: the numbers ⟨there(x), y⟩ and ⟨x, back(y)⟩, which agree if '
+    '`back` is the '
+    'adjoint of `there`. ⟨ , ⟩ multiplies number by number and adds up. `there` may add a constant, such as a '
+    'bias: take '
     'off what it makes of zeros.',
     trials=(Trial('By hand: a matrix, and its transpose', by_matrix, [-6., -6.],
                   'W x is (1, 8), and 1·2 − 8·1 = −6. Wᵀ y is (2, 3, −4, 1), and 3·2 + 1·3 − 4·4 + 1·1 = −6.'),
@@ -231,7 +234,8 @@ e.edit('(x*back(y)).sum()', '(x*back(ahead)).sum()',
 e.edit('(ahead*y).sum(), (x*back(y)).sum()',
        'F.cosine_similarity(ahead.flatten(), y.flatten(), 0), F.cosine_similarity(x.flatten(), back(y).flatten(), 0)',
        'You divide by the lengths: these are cosines, and an adjoint keeps no angles. Only the products are equal.')
-e.edit('there(torch.zeros_like(x))', 'there(x).mean()', 'You take the mean off. A constant is what `there` makes of zeros.')
+e.edit('there(torch.zeros_like(x))', 'there(x).mean()',
+       'You take the mean off. A constant is what `there` makes of zeros.')
 e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*y).sum() - (x*back(y)).sum()',
        'You give the difference. Both numbers were asked for: it takes them to judge how small a difference is.')
 e.edit('(ahead*y).sum(), (x*back(y)).sum()', 'torch.isclose((ahead*y).sum(), (x*back(y)).sum())',
@@ -259,7 +263,8 @@ def there_and_back(layer=None, times=1, twice=False):
 def twice_each():
     "One ReLU and one pooling, each of which stands in two places and reads different shapes."
     relu, pooling = nn.ReLU(), nn.MaxPool2d(2)
-    return seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), relu, pooling, nn.Conv2d(4, 5, 3, padding=1), relu, pooling))
+    first, second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
+    return seeded(nn.Sequential(first, relu, pooling, second, relu, pooling))
 
 def shared(answer):
     machine = answer(twice_each())
@@ -278,7 +283,8 @@ def stages(answer):
 
 e = exercise('5.4', 'The whole machine',
     "Write `DeconvNet(model)`. `machine(x, layer=None)` runs as far as `layer` and returns its output; "
-    "`machine.project(y)` brings `y` back to the pixels. `in_sequence(model)` lists (name, layer), `look(layer, x)` gives "
+    "`machine.project(y)` brings `y` back to the pixels. `in_sequence(model)` lists (name, layer), `look(layer, "
+    "x)` gives "
     "output and memory (both in `camtutor.engine.sequence`), `BACK[type(layer)](y, layer, memory)` undoes one layer. "
     "Keep pairs (layer, memory) in `self.seen`; record no gradients.",
     library='camtutor.deconvnet',
@@ -362,7 +368,8 @@ e.edit('y = BACK[type(m)](y, m, seen)', 'y = unpool_blocks(y, None, seen.shape) 
                                         'BACK[type(m)](y, m, seen)',
        'At the poolings you fill whole windows. The memory holds the switches: use them.')
 e.edit('for m, seen in self.seen[::-1]: y', 'for m, seen in {m: s for m, s in self.seen}.items().__reversed__(): y',
-       'You keep the memories by layer, and a layer that stands in two places has one memory left. Keep pairs, in a list.')
+       'You keep the memories by layer, and a layer that stands in two places has one memory left. Keep pairs, in a '
+       'list.')
 
 @e.wrong
 class OneMemory(DeconvNet):
@@ -380,8 +387,9 @@ e.edit('y = BACK[type(m)](y, m, seen)', 'y = y if isinstance(m, nn.ReLU) else BA
        'The ReLUs are skipped on the way back. They rectify there as well.')
 
 
-e.edit('return y', 'return y.relu()', 'You rectify the pixels. In front of the first layer there is no ReLU; the negative '
-       'half belongs to the drawing.')
+e.edit('return y', 'return y.relu()',
+       'You rectify the pixels. In front of the first layer there is no ReLU; the negative half belongs to the '
+       'drawing.')
 e.edit('[::-1]', '[:0:-1]', 'The first layer is never undone: what comes out has its channels, not three colours.')
 
 # 5.5 A deconvnet without the machine
@@ -406,7 +414,8 @@ def drawn_back(title, **asked):
     return Trial(title, run)
 
 e = exercise('5.5', 'A deconvnet without the machine',
-    "Write `deconvnet(model, x, target=None)` with `pixel_grad(model, x, target, rule)` of `camtutor.guided`. A class goes "
+    "Write `deconvnet(model, x, target=None)` with `pixel_grad(model, x, target, rule)` of `camtutor.guided`. A "
+    "class goes "
     "back as it is. A `unit` (an `At`) sends back its activations, not ones: its function `target.fn` takes "
     "`weigh=True` for that, and `dataclasses.replace(target, fn=…)` gives it another function.",
     library='camtutor.deconvnet',
@@ -471,13 +480,15 @@ e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(mo
         'are half of the drawing.')
 e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet').abs()",
        'You take sizes without signs. A projection has dark and bright pixels: keep the sign.')
-e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet').abs().amax(1)",
+e.edit("return pixel_grad(model, x, target, 'deconvnet')",
+       "return pixel_grad(model, x, target, 'deconvnet').abs().amax(1)",
        'You give one map of strengths. The projection is signed pixels with three colours.')
 e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet')*x",
        'You multiply by the picture. The projection is what comes back, and nothing else.')
-e.edit("return pixel_grad(model, x, target, 'deconvnet')", "d = pixel_grad(model, x, target, 'deconvnet')\n    return "
-       "d/d.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)", 'You scale each drawing by its largest value. That is for '
-       'the eye; what comes back is asked as it is.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')",
+       "d = pixel_grad(model, x, target, 'deconvnet')\n    return d/d.abs().amax((1, 2, 3), "
+       'keepdim=True).clamp(min=1e-12)',
+       'You scale each drawing by its largest value. That is for the eye; what comes back is asked as it is.')
 
 # 5.6 By hand
 
@@ -497,7 +508,9 @@ e.wrong(8, 'That is after the pooling, without the last convolution.')
 e.wrong(14, 'A kernel of 3 reaches one step to either side: it adds two steps, not three.')
 e.wrong(6, 'A stride of 2 lets the kernel behind it take larger steps; it does not make the field smaller.')
 e.wrong(24, 'Sizes do not multiply: each layer adds (k − 1) steps.')
-e.wrong(9, 'Kernels add, but the one after the pooling takes steps of 2 pixels: it adds 4, and the pooling itself adds 1.')
+e.wrong(9,
+        'Kernels add, but the one after the pooling takes steps of 2 pixels: it adds 4, and the pooling itself adds '
+        '1.')
 e.wrong(13, 'The pooling of 2 adds 1 pixel, not 2: a window of k adds k − 1 steps.')
 e.wrong(16, 'The pooling widens the field by 1; what it doubles is the step.')
 
@@ -555,9 +568,10 @@ e.edit('        if name == layer: return Field', '    return Field',
 
 
 e.edit('(k - 1)*step', 'k*step', 'A kernel of 3 adds two steps to a field, not three: (k − 1) · step.')
-e.edit('(k - 1)*step', '(k - 1)', "A kernel further up takes larger steps in the picture: (k − 1) times the step so far.")
-e.edit('(k - 1)*step', '(k - 1)*step*s', "A layer's own stride spreads its *neighbours*, not its own kernel. Change the step "
-       "after the size.")
+e.edit('(k - 1)*step', '(k - 1)',
+       'A kernel further up takes larger steps in the picture: (k − 1) times the step so far.')
+e.edit('(k - 1)*step', '(k - 1)*step*s',
+       "A layer's own stride spreads its *neighbours*, not its own kernel. Change the step after the size.")
 e.edit('step*s,', 'step + s - 1,', 'Strides multiply: two layers of stride 2 take steps of 4 pixels.')
 e.edit('size + (k - 1)*step', 'size*k', 'Sizes do not multiply: each layer adds.')
 e.edit('(nn.Conv2d, nn.MaxPool2d)', 'nn.Conv2d', 'Max poolings are left out. They read windows and take strides, too.')
@@ -612,8 +626,8 @@ e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[:k]//A.shape[3], a
 
 e.edit('A[:, channel]', 'A.amax(1)', '`channel` is not used: you look for the strongest of all channels.')
 e.edit('value.topk(k)', 'value.topk(9)', '`k` is not used: there are always nine.')
-e.edit('A[:, channel]', 'A[:, channel].abs()', 'You rank by size without the sign. A channel is excited where it is large '
-       'and *positive*.')
+e.edit('A[:, channel]', 'A[:, channel].abs()',
+       'You rank by size without the sign. A channel is excited where it is large and *positive*.')
 e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[images]',
        'The place is still one number, counted along the rows. Split it into row and column.')
 
@@ -648,20 +662,23 @@ def contrast_mask(x:Tensor, # pictures (N,C,H,W)
     best = change.flatten(1).topk(k).indices
     return torch.zeros_like(change, dtype=torch.bool).flatten(1).scatter(1, best, True).view_as(change)[:, None]
 
-e.edit('(x - soft).abs()', '(x - soft)', 'You keep the sign: pixels that get *brighter* by the blur are never chosen. Take '
-       'the size of the change.')
+e.edit('(x - soft).abs()', '(x - soft)',
+       'You keep the sign: pixels that get *brighter* by the blur are never chosen. Take the size of the change.')
 e.edit('(x - soft)', 'x', 'You choose bright or strong pixels. Contrast is the difference from the blurred picture.')
 e.edit('(x - soft)', 'soft', 'You choose by the blurred picture alone. What counts is how much the blur has changed.')
-e.edit('*(d > 0)', '', 'Pixels that the drawing does not touch are chosen as well. Then the comparison is not fair: the unit '
-       'may not even see them.')
-e.edit('*(d > 0)', '*d', 'You weigh the contrast by the drawing. Then the control asks the network after all: use `d` only to '
-       'say where pixels may be chosen.')
+e.edit('*(d > 0)', '',
+       'Pixels that the drawing does not touch are chosen as well. Then the comparison is not fair: the unit may '
+       'not even see them.')
+e.edit('*(d > 0)', '*d',
+       'You weigh the contrast by the drawing. Then the control asks the network after all: use `d` only to say '
+       'where pixels may be chosen.')
 e.edit('(x - soft).abs().amax(1)*(d > 0)', 'd', 'You choose the pixels that the drawing marks. That is what is to be '
        'compared; the control chooses by contrast.')
 e.edit('amax(1)', 'sum(1)', 'You add up the colours. A pixel changes by the *largest* of its colours\' changes.')
 e.edit('amax(1)', 'amin(1)', 'You take the smallest of the colours\' changes. The largest.')
 e.edit('topk(k)', 'topk(k, largest=False)', 'These are the pixels that the blur changes *least*.')
-e.edit('topk(k).indices', 'argsort()[:, :k]', 'These are the pixels that the blur changes *least*: `argsort` counts upwards.')
+e.edit('topk(k).indices', 'argsort()[:, :k]',
+       'These are the pixels that the blur changes *least*: `argsort` counts upwards.')
 e.edit('[:, None]', '', 'The axis of colours is missing: the mask is to stand beside pictures (N,C,H,W), so (N,1,H,W).')
 e.edit('dtype=torch.bool', 'dtype=torch.float', 'The mask holds 0 and 1. A mask for `torch.where` is of bool.')
 
@@ -673,17 +690,19 @@ def best_of_batch(x, soft, d, k):
     return torch.zeros_like(change, dtype=torch.bool).flatten().scatter(0, best, True).view_as(change)[:, None]
 
 e.edit('topk(k)', 'topk(1)', '`k` is not used: one pixel of each picture is chosen.')
-e.edit('topk(k)', 'topk(k + 1)', 'There is a pixel too many in each picture. (A threshold at the next value, taken with `>=`, '
-       'does that.)')
-e.wrong(lambda x, soft, d, k: ~contrast_mask(x, soft, d, k), 'It is the other way round: True is where a pixel is chosen.')
+e.edit('topk(k)', 'topk(k + 1)',
+       'There is a pixel too many in each picture. (A threshold at the next value, taken with `>=`, does that.)')
+e.wrong(lambda x, soft, d, k: ~contrast_mask(x, soft, d, k),
+        'It is the other way round: True is where a pixel is chosen.')
 e.edit('return torch.zeros_like(change, dtype=torch.bool).flatten(1).scatter(1, best, True).view_as(change)[:, None]',
-       'return best', 'These are the numbers of the pixels. A mask is True there and False elsewhere, with the shape of a '
-       'picture.')
+       'return best',
+       'These are the numbers of the pixels. A mask is True there and False elsewhere, with the shape of a picture.')
 
 # 5.10 Switches that know nothing of the picture
 
 e = exercise('5.10', 'Switches that know nothing',
-    'Write `first_place(idx, w)`: replace each switch of a 2×2 max pooling by the upper left place of its window. A switch '
+    'Write `first_place(idx, w)`: replace each switch of a 2×2 max pooling by the upper left place of its '
+    'window. A switch '
     'is row·w + column in the map that the pooling *read*, and w is the width of that map.',
     library='camtutor.deconvnet',
     trials=(gives('By hand: the four windows of a map of 4 × 4', torch.tensor([[[[1, 7], [12, 10]]]]), 4,
@@ -694,7 +713,8 @@ e = exercise('5.10', 'Switches that know nothing',
     hints=('First take the switch apart: which row, which column?',
            'Rounding down to an even number is `i // 2 * 2`.',
            'Do it to the row and to the column, and put them together again.'),
-    why='An experiment on the explanation instead of the network: take away what comes from the picture, and see what is '
+    why='An experiment on the explanation instead of the network: take away what comes from the picture, and see '
+        'what is '
         'left of the drawing.')
 
 @e.reference
@@ -705,29 +725,34 @@ def first_place(idx:Tensor, # switches (N,C,h,w) of a 2×2 max pooling
     row, col = idx//w, idx % w
     return row//2*2*w + col//2*2
 
-e.edit('row//2*2*w + col//2*2', 'row//2*2*w + col', 'Only the row is moved. The column goes to the left of its window, too.')
-e.edit('row//2*2*w + col//2*2', 'row*w + col//2*2', 'Only the column is moved. The row goes to the top of its window, too.')
+e.edit('row//2*2*w + col//2*2', 'row//2*2*w + col',
+       'Only the row is moved. The column goes to the left of its window, too.')
+e.edit('row//2*2*w + col//2*2', 'row*w + col//2*2',
+       'Only the column is moved. The row goes to the top of its window, too.')
 e.edit('row//2*2*w + col//2*2', '(row//2*2 + 1)*w + col//2*2 + 1', 'This is the *lower right* place of each window.')
 e.edit('row//2*2*w + col//2*2', 'row//2*2*w + col//2*2 + 1', 'This is the upper *right* place of each window.')
 e.edit('row//2*2*w + col//2*2', '(row//2*2 + 1)*w + col//2*2', 'This is the *lower* left place of each window.')
 e.edit('row//2*2*w + col//2*2', 'row//2*(w//2) + col//2',
        'These are places in the map *behind* the pooling, half as wide. A switch counts in the map in front of it.')
-e.edit('row//2*2*w + col//2*2', 'row//2*w + col//2', 'You halve row and column and do not double them again: that is the '
-       'number of the window. Its upper left place is twice as far.')
-e.edit('row, col = idx//w, idx % w', 'row, col = idx % w, idx//w', 'Rows and columns are exchanged: a switch is row·w + column, '
-       'so the row is `idx // w`.')
+e.edit('row//2*2*w + col//2*2', 'row//2*w + col//2',
+       'You halve row and column and do not double them again: that is the number of the window. Its upper left '
+       'place is twice as far.')
+e.edit('row, col = idx//w, idx % w', 'row, col = idx % w, idx//w',
+       'Rows and columns are exchanged: a switch is row·w + column, so the row is `idx // w`.')
 e.edit('row, col = idx//w, idx % w', 'w = idx.shape[3]\n    row, col = idx//w, idx % w',
        "You use the width of the switches' own map. `w` is the width of the map that the pooling read, twice that.")
-e.edit('row, col = idx//w, idx % w', 'row, col = idx//idx.shape[2]//2, idx % w', '`idx` is divided by a height. The row is '
-       '`idx // w`.')
-e.wrong(lambda idx, w: idx//4*4, 'You round to a multiple of four. The four places of a window do not follow one another: '
-        'two of them lie a row further down.')
-e.wrong(lambda idx, w: torch.zeros_like(idx), 'All switches name the corner of the whole map. Each window has a corner of its '
-        'own.')
-e.wrong(lambda idx, w: idx - (idx//w % 2) - (idx % w % 2)*w, 'A row down is worth `w` places and a column one: you have '
-        'exchanged them.')
-e.edit('row//2*2*w', 'row/2*2*w', 'You divide with `/`, which keeps the half: rows are not moved, and places are no whole '
-       'numbers. `//` rounds down.')
+e.edit('row, col = idx//w, idx % w', 'row, col = idx//idx.shape[2]//2, idx % w',
+       '`idx` is divided by a height. The row is `idx // w`.')
+e.wrong(lambda idx, w: idx//4*4,
+        'You round to a multiple of four. The four places of a window do not follow one another: two of them lie a '
+        'row further down.')
+e.wrong(lambda idx, w: torch.zeros_like(idx),
+        'All switches name the corner of the whole map. Each window has a corner of its own.')
+e.wrong(lambda idx, w: idx - (idx//w % 2) - (idx % w % 2)*w,
+        'A row down is worth `w` places and a column one: you have exchanged them.')
+e.edit('row//2*2*w', 'row/2*2*w',
+       'You divide with `/`, which keeps the half: rows are not moved, and places are no whole numbers. `//` rounds '
+       'down.')
 
 # 5.11 How much a drawing owes to the picture
 
@@ -769,22 +794,25 @@ e.edit('target, rule)', "target, 'guided')", "`rule` is not used: it is always t
 e.edit('x, target, rule)', 'x, None, rule)', '`target` is not used: the scores of the top classes go back.')
 e.edit('.roll(1, 0)', '', 'You compare each drawing with itself, which is 1 whatever it shows. Compare neighbours.')
 e.edit('d.roll(1, 0)', 'd.roll(1, 1)', 'You move each drawing by one pixel. `roll(1, 0)` moves along the batch.')
-e.edit('d.roll(1, 0)', 'x.flatten(1)', 'You compare each drawing with its own picture. Compare the drawings with each other.')
-e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).sum(1)', 'These are products of numbers that nothing has '
-       'scaled. A cosine divides by both lengths.')
-e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).mean(1)', 'You average products of numbers that nothing has '
-       'scaled. A cosine divides by both lengths.')
-e.edit('rule).flatten(1)', 'rule).abs().amax(1).flatten(1)', 'You compare strengths, which all are positive, so that any two '
-       'look alike. Keep the signed pixels.')
-e.edit('rule).flatten(1)', 'rule).abs().flatten(1)', 'You compare sizes without signs, so that any two look alike. Keep the '
-       'signed pixels.')
+e.edit('d.roll(1, 0)', 'x.flatten(1)',
+       'You compare each drawing with its own picture. Compare the drawings with each other.')
+e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).sum(1)',
+       'These are products of numbers that nothing has scaled. A cosine divides by both lengths.')
+e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).mean(1)',
+       'You average products of numbers that nothing has scaled. A cosine divides by both lengths.')
+e.edit('rule).flatten(1)', 'rule).abs().amax(1).flatten(1)',
+       'You compare strengths, which all are positive, so that any two look alike. Keep the signed pixels.')
+e.edit('rule).flatten(1)', 'rule).abs().flatten(1)',
+       'You compare sizes without signs, so that any two look alike. Keep the signed pixels.')
 e.edit('rule).flatten(1)', 'rule).relu().flatten(1)', 'You cut the negative pixels. They are half of the drawing.')
-e.edit('rule).flatten(1)', 'rule).flatten(2)', 'The colours stay apart, and each is compared by itself. A drawing is one '
-       'row: flatten all axes but the batch.')
-e.edit('rule).flatten(1)', 'rule).sum(1).flatten(1)', 'You add up the colours first. Compare all numbers of the drawing.')
+e.edit('rule).flatten(1)', 'rule).flatten(2)',
+       'The colours stay apart, and each is compared by itself. A drawing is one row: flatten all axes but the '
+       'batch.')
+e.edit('rule).flatten(1)', 'rule).sum(1).flatten(1)',
+       'You add up the colours first. Compare all numbers of the drawing.')
 e.edit('d.roll(1, 0)).mean()', 'd.roll(1, 0)).max()', 'You take the most alike pair. The mean of all.')
-e.edit('d.roll(1, 0)).mean()', 'd.roll(1, 0)).sum()', 'You add up the cosines. Their mean does not grow with the number of '
-       'pictures.')
+e.edit('d.roll(1, 0)).mean()', 'd.roll(1, 0)).sum()',
+       'You add up the cosines. Their mean does not grow with the number of pictures.')
 e.edit('.mean().item()', '', 'There is a number for each picture. Return their mean.')
 e.edit('.mean()', '[0]', 'You compare one pair alone. The mean of all pairs.')
 e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
@@ -792,7 +820,8 @@ e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
        'You take the mean off first, which makes it a correlation. A cosine leaves it in.')
 e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
        'd = F.normalize(d)\n    return (d @ d.T).mean().item()',
-       'You average over all pairs, each drawing with itself included, which adds a 1 for each. Compare neighbours only.')
+       'You average over all pairs, each drawing with itself included, which adds a 1 for each. Compare neighbours '
+       'only.')
 e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
        'd = F.normalize(d)\n    return (d @ d.T).fill_diagonal_(0.).mean().item()',
        'You compare all pairs, and divide by their number with the diagonal in it. Compare neighbours only: N pairs.')

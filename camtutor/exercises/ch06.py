@@ -56,17 +56,20 @@ e.edit('A.amax((1, 2), keepdim=True)', 'A.sum((1, 2), keepdim=True)', 'A.max()',
        'You divide by the sum. Then the brightest place is not 1.')
 
 
-e.edit('A.amax((1, 2), keepdim=True)', 'A.amax(2, keepdim=True)', 'You divide each *row* by its own largest value. Each channel has '
-       'one, over both axes of places.')
+e.edit('A.amax((1, 2), keepdim=True)', 'A.amax(2, keepdim=True)',
+       'You divide each *row* by its own largest value. Each channel has one, over both axes of places.')
 e.edit('A.amax((1, 2), keepdim=True)', 'A.mean((1, 2), keepdim=True)', 'A.max()', 'A.mean()',
        'You divide by the mean. Then the brightest place is not 1, but more.')
-e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ', 'You take sizes without signs: a channel that is far below zero looks as if it '
-       'had found something. Cut the negatives.')
-e.edit('A/top', 'torch.sigmoid(A)/top', 'You squeeze the values first. Dividing is enough, and keeps their proportions.')
-e.edit("A.amax((1, 2), keepdim=True) if per == 'channel' else A.max()", "A.amax((1, 2), keepdim=True) if per == 'layer' else A.max()",
-       "'channel' and 'layer' are exchanged.")
-e.edit('A/top.clamp(min=1e-12)', 'A/(top + 1)', 'You add 1 to what you divide by. Then nothing reaches 1; `clamp(min=…)` keeps a divisor from '
-       'being 0 and leaves the others as they are.')
+e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ',
+       'You take sizes without signs: a channel that is far below zero looks as if it had found something. Cut the '
+       'negatives.')
+e.edit('A/top', 'torch.sigmoid(A)/top',
+       'You squeeze the values first. Dividing is enough, and keeps their proportions.')
+e.edit("A.amax((1, 2), keepdim=True) if per == 'channel' else A.max()",
+       "A.amax((1, 2), keepdim=True) if per == 'layer' else A.max()", "'channel' and 'layer' are exchanged.")
+e.edit('A/top.clamp(min=1e-12)', 'A/(top + 1)',
+       'You add 1 to what you divide by. Then nothing reaches 1; `clamp(min=…)` keeps a divisor from being 0 and '
+       'leaves the others as they are.')
 
 # 6.2 A whole layer in one map
 
@@ -107,7 +110,8 @@ e.edit("A.mean(1) if how == 'mean' else ", '', "`how` is not used: it is always 
 e.edit('A.amax(1)', 'A.amin(1)', 'You take the smallest value. The largest.')
 e.edit('A.amax(1)', 'A.argmax(1)', 'These are the *numbers* of the strongest channels. Their values: `amax`.')
 e.edit('A.amax(1)', 'A.median(1).values', 'This is the median over channels. The largest value.')
-e.edit('return A.mean(1)', 'A = A.relu()\n    return A.mean(1)', 'You cut negatives first. The mean over channels takes them as they are.')
+e.edit('return A.mean(1)', 'A = A.relu()\n    return A.mean(1)',
+       'You cut negatives first. The mean over channels takes them as they are.')
 e.edit('A.mean(1)', 'A.norm(dim=1)', 'This is the length over channels. The mean.')
 e.edit('A.mean(1)', 'A.square().mean(1).sqrt()', 'This is the root of the mean square. The mean itself.')
 
@@ -120,8 +124,10 @@ DOUBLED = torch.ones(3, 6, 14)
 DOUBLED[:, 2:4, 2:6], DOUBLED[:, 2:4, 8:12] = torch.tensor([.5, .5, 1., 1.]), torch.tensor([.25, .25, .5, .5])
 
 e = exercise('6.3', 'Kernels as pictures',
-    "Write `kernel_grid(w, ncol=8, zoom=8)`: kernels (K,3,kh,kw), or (K,1,kh,kw) in grey, side by side. 0 becomes 0.5, the "
-    "largest absolute value of *all* kernels 1, or 0 if it is negative; zeros are grey. Each weight becomes `zoom` × `zoom` "
+    "Write `kernel_grid(w, ncol=8, zoom=8)`: kernels (K,3,kh,kw), or (K,1,kh,kw) in grey, side by side. 0 "
+    "becomes 0.5, the "
+    "largest absolute value of *all* kernels 1, or 0 if it is negative; zeros are grey. Each weight becomes "
+    "`zoom` × `zoom` "
     "pixels; torchvision's `make_grid` lays out, `ncol` in a row, white lines 2 pixels thick.",
     library='camtutor.features',
     trials=(gives('By hand: kernels of one weight, −4, 0 and 2', torch.tensor([-4., 0., 2.]).view(3, 1, 1, 1), 3, 1,
@@ -179,9 +185,10 @@ e.edit('.5 + .5*w/w.abs().max().clamp(min=1e-12)', 'w.abs()/w.abs().max().clamp(
        'You take sizes without signs. A negative weight is as much a part of the pattern: it belongs below the grey.')
 e.edit('.5 + .5*w', '.5 - .5*w', 'The signs are turned round: positive weights are bright.')
 e.edit(', padding=2', ', padding=1', 'The lines are one pixel thick. Two.')
-e.edit('w.abs().max()', 'w.abs().mean()', 'You divide by the mean. Then strong weights leave [0,1]: by the largest absolute value.')
-e.edit('w.abs().max()', 'w.abs().amax((0, 2, 3), keepdim=True)', 'Each colour has its own scale, so that grey kernels get colours. One '
-       'number for all.')
+e.edit('w.abs().max()', 'w.abs().mean()',
+       'You divide by the mean. Then strong weights leave [0,1]: by the largest absolute value.')
+e.edit('w.abs().max()', 'w.abs().amax((0, 2, 3), keepdim=True)',
+       'Each colour has its own scale, so that grey kernels get colours. One number for all.')
 e.edit('w/w.abs().max().clamp(min=1e-12)', 'w.clamp(-1, 1)',
        'Nothing is scaled, and weights beyond 1 are cut. Divide by the largest absolute value of all kernels.')
 
@@ -227,7 +234,8 @@ e.edit('.abs()', '', 'The result is complex. Take the amplitudes with `abs`.')
 
 e.edit('.sum(1)', '.mean(1)', 'You average over input channels. Add up.')
 e.edit('.sum(1)', '.amax(1)', 'You take the strongest input channel alone. Add up over all of them.')
-e.edit('torch.fft.fftshift', 'torch.fft.ifftshift', '`ifftshift` undoes a shift: for an odd size it is off by one. `fftshift`.')
+e.edit('torch.fft.fftshift', 'torch.fft.ifftshift',
+       '`ifftshift` undoes a shift: for an odd size it is off by one. `fftshift`.')
 e.edit('dim=(-2, -1))', 'dim=-1)', 'Only the columns are shifted. Rows as well: both of the last two axes.')
 e.edit('.abs()', '.angle()', 'These are the phases, which say where the waves stand. Their amplitudes: `abs`.')
 e.edit('.abs().sum(1)', '.abs().log1p().sum(1)', 'You take logarithms. The amplitudes themselves.')
@@ -236,7 +244,8 @@ e.edit('torch.fft.fft2(w, (size, size)).abs()', "torch.fft.fft2(w, (size, size),
 e.edit('torch.fft.fft2(w, (size, size)).abs()', 'torch.fft.fft2(w - w.mean((2, 3), keepdim=True), (size, size)).abs()',
        'You take the mean off each kernel, and so nothing answers to a flat picture any more. Leave it in.')
 e.edit('fft2(w,', 'fft2(w[:, :1],', 'You take the first input channel alone. Add up over all of them.')
-e.edit('torch.fft.fft2(w, (size, size))', 'torch.fft.fft(w, size)', 'You transform the rows only: `fft`. A kernel has two axes: `fft2`.')
+e.edit('torch.fft.fft2(w, (size, size))', 'torch.fft.fft(w, size)',
+       'You transform the rows only: `fft`. A kernel has two axes: `fft2`.')
 
 # 6.5 Dead channels
 
@@ -279,15 +288,19 @@ e.edit('<= eps', '> eps', 'These are the living channels: turn the comparison ro
 e.edit('amax', 'amin', 'You look at the lowest value. The highest decides.')
 
 
-e.edit('<= eps', '< eps', 'A channel that just reaches `eps` is alive in yours. Never *above* it is dead: with eps = 0 no channel behind a '
-       'ReLU could be dead otherwise.')
+e.edit('<= eps', '< eps',
+       'A channel that just reaches `eps` is alive in yours. Never *above* it is dead: with eps = 0 no channel '
+       'behind a ReLU could be dead otherwise.')
 e.edit('<= eps', '== 0', '`eps` is not used: compare with it, since tiny values are as good as nothing.')
-e.edit('A.amax', 'A.abs().amax', 'You take sizes without signs. A channel that is always below zero is dead behind a ReLU.')
-e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).sum()', 'You count them. Say which: a bool for each channel.')
-e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).nonzero().flatten()', 'These are their numbers. A bool for each channel.')
+e.edit('A.amax', 'A.abs().amax',
+       'You take sizes without signs. A channel that is always below zero is dead behind a ReLU.')
+e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).sum()',
+       'You count them. Say which: a bool for each channel.')
+e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).nonzero().flatten()',
+       'These are their numbers. A bool for each channel.')
 e.edit('A.amax((0, 2, 3))', 'A[0].amax((1, 2))', 'You look at the first picture alone. At all of them.')
-e.edit('A.amax((0, 2, 3))', 'A.std((0, 2, 3))', 'You ask whether a channel *changes*. One that is always −1 is dead as well, and one that is '
-       'always 5 is not.')
+e.edit('A.amax((0, 2, 3))', 'A.std((0, 2, 3))',
+       'You ask whether a channel *changes*. One that is always −1 is dead as well, and one that is always 5 is not.')
 e.edit('A.amax((0, 2, 3))', 'A.amax((1, 2, 3))', 'There is an answer for each *picture*. One for each channel.')
 
 # 6.6 Doubles
@@ -350,32 +363,38 @@ e.edit('A.transpose(0, 1).flatten(1)', 'A.flatten(1)', 'You compare pictures. Ch
 e.edit('flat @ flat.T', '(flat @ flat.T).abs()', 'The sign is gone. An opposite is not a double.')
 
 
-e.edit('*changes', '', 'A channel that never changes has 1 with itself, or worse: rounding leaves its row a tiny length, and you blow that up. '
-       'Compare its smallest with its largest value, and set it to 0.')
-e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(1.)', 'A channel that never changes has 1 with itself in yours. 0, '
-       'itself included.')
-e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(0.)', 'The diagonal is 0 in yours. A channel has 1 with itself, unless it '
-       'never changes.')
+e.edit('*changes', '',
+       'A channel that never changes has 1 with itself, or worse: rounding leaves its row a tiny length, and you '
+       'blow that up. Compare its smallest with its largest value, and set it to 0.')
+e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(1.)',
+       'A channel that never changes has 1 with itself in yours. 0, itself included.')
+e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(0.)',
+       'The diagonal is 0 in yours. A channel has 1 with itself, unless it never changes.')
 e.edit('flat @ flat.T', '(flat @ flat.T).square()', 'You square the correlations, which hides the sign.')
-e.edit('flat = A.transpose(0, 1).flatten(1)', 'flat = A.transpose(0, 1).flatten(1).relu()', 'You cut negatives first. Correlate what is there.')
-e.edit('flat @ flat.T', '(flat @ flat.T)/flat.shape[1]', 'You divide by the number of places after the rows have length 1 already.')
+e.edit('flat = A.transpose(0, 1).flatten(1)', 'flat = A.transpose(0, 1).flatten(1).relu()',
+       'You cut negatives first. Correlate what is there.')
+e.edit('flat @ flat.T', '(flat @ flat.T)/flat.shape[1]',
+       'You divide by the number of places after the rows have length 1 already.')
 e.edit('flat @ flat.T', '1 - flat @ flat.T', 'This is how *un*like they are. The correlation itself.')
 
 @e.wrong
 def cosines(A):
-    "This is the cosine: the means are left in. Take each channel's mean off first, or all that is positive looks alike."
+    """This is the cosine: the means are left in. Take each channel's mean off first, or all that is positive looks
+    alike."""
     flat = F.normalize(A.transpose(0, 1).flatten(1))
     return flat @ flat.T
 
 # 6.7 Directions
 
 RANK_TWO = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [3., 2., 1., 0.], [5., 5., 5., 5.]]).view(1, 4, 2, 2)
-MIXED = torch.einsum('dc,nchw->ndhw', rand(7, 3, seed=12), rand(5, 3, 4, 6, seed=13)*torch.tensor([3., 1., .3])[:, None, None]) + 4.
+THREE = rand(5, 3, 4, 6, seed=13)*torch.tensor([3., 1., .3])[:, None, None]
+MIXED = torch.einsum('dc,nchw->ndhw', rand(7, 3, seed=12), THREE) + 4.
 
 FADING = rand(5, 6, 4, 8, seed=15)*torch.tensor([4., 2., 1., .5, .25, .1])[:, None, None]
 
 e = exercise('6.7', 'Directions',
-    'Write `n_directions(A, share=.95)`: how many principal components of the channels hold at least `share` of what varies '
+    'Write `n_directions(A, share=.95)`: how many principal components of the channels hold at least `share` of '
+    'what varies '
     'in (N,C,h,w), over all places of all pictures? A whole number; 0 if nothing varies.',
     library='camtutor.features',
     trials=(Trial('By hand: a channel, its double, a reversal, a constant', lambda f: f(RANK_TWO.clone(), .999), 2,
@@ -390,7 +409,8 @@ e = exercise('6.7', 'Directions',
            'The eigenvalues of the (C,C) matrix of products say how much varies along each component: '
            '`torch.linalg.eigvalsh`, smallest first.',
            'Largest first, `cumsum`, and count how many sums are still short of the share; one more reaches it.'),
-    why='Channels are a set of axes that training happened upon. How many directions are in use does not depend on them.')
+    why='Channels are a set of axes that training happened upon. How many directions are in use does not depend '
+        'on them.')
 
 @e.reference
 def n_directions(A:Tensor, # activations (N,C,h,w) of many pictures
@@ -402,43 +422,52 @@ def n_directions(A:Tensor, # activations (N,C,h,w) of many pictures
     held = torch.linalg.eigvalsh(flat.T @ flat).flip(0).clamp(min=0).cumsum(0)
     return int((held < share*held[-1]).sum()) + int(held[-1] > 0)
 
-e.edit('flat = flat - flat.mean(0)\n    ', '', 'The cloud of points is not centred: its distance from zero counts as a direction. Take each '
-       "channel's mean off first.")
-e.edit('flat - flat.mean(0)', 'flat - flat.mean(1, keepdim=True)', "You take each *place*'s mean over channels off. Each channel's mean over "
-       "places.")
+e.edit('flat = flat - flat.mean(0)\n    ', '',
+       "The cloud of points is not centred: its distance from zero counts as a direction. Take each channel's mean "
+       'off first.')
+e.edit('flat - flat.mean(0)', 'flat - flat.mean(1, keepdim=True)',
+       "You take each *place*'s mean over channels off. Each channel's mean over places.")
 e.edit('.flip(0)', '', 'You add up from the smallest component. The largest come first: `eigvalsh` gives them last.')
-e.edit(' + int(held[-1] > 0)', '', 'It is one too few: so many are still *short* of the share. The next one reaches it.')
+e.edit(' + int(held[-1] > 0)', '',
+       'It is one too few: so many are still *short* of the share. The next one reaches it.')
 e.edit(' + int(held[-1] > 0)', ' + 1', 'A layer that never changes has no direction, and yours gives it one.')
-e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.mean((2, 3))', 'You average over places first. Each place of each picture is a point.')
-e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(1)', 'Each picture is one point in yours, with C·h·w coordinates. Each place is one, with '
-       'C.')
-e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(0, 1).flatten(1)', 'Your points are maps, with places for coordinates. A point is a place, '
-       'with channels for coordinates.')
-e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.reshape(-1, A.shape[1])', '`reshape(-1, C)` has the right shape and the wrong contents: it cuts the '
-       'memory into rows of C numbers, which belong to one channel. Bring the channels to the end first.')
-e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).sqrt().cumsum(0)', 'You add up lengths (singular values). What varies is counted in squares: '
-       'eigenvalues, or squared singular values.')
-e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).square().cumsum(0)', 'You square the eigenvalues, which are squares already.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.mean((2, 3))',
+       'You average over places first. Each place of each picture is a point.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(1)',
+       'Each picture is one point in yours, with C·h·w coordinates. Each place is one, with C.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(0, 1).flatten(1)',
+       'Your points are maps, with places for coordinates. A point is a place, with channels for coordinates.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.reshape(-1, A.shape[1])',
+       '`reshape(-1, C)` has the right shape and the wrong contents: it cuts the memory into rows of C numbers, '
+       'which belong to one channel. Bring the channels to the end first.')
+e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).sqrt().cumsum(0)',
+       'You add up lengths (singular values). What varies is counted in squares: eigenvalues, or squared singular '
+       'values.')
+e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).square().cumsum(0)',
+       'You square the eigenvalues, which are squares already.')
 e.edit('share*held[-1]', 'share', 'You compare with the share itself. With the share *of the whole*.')
 e.edit('int((held < share*held[-1]).sum()) + int(held[-1] > 0)', 'int((held <= share*held[-1]).sum())',
        'You count the components that stay below the share. One more is needed to reach it.')
 e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)', 'return int(torch.linalg.matrix_rank(flat))',
        'This is the rank: every direction counts, however little varies along it. Count until the share is reached.')
-e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)', 'own = held.diff(prepend=held[:1]*0)\n    return int((own > (1 - share)*held[-1]).sum())',
-       'You count components that are large each by themselves. Add them up, largest first, until the share is reached.')
+e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)',
+       'own = held.diff(prepend=held[:1]*0)\n    return int((own > (1 - share)*held[-1]).sum())',
+       'You count components that are large each by themselves. Add them up, largest first, until the share is '
+       'reached.')
 e.edit('int((held < share*held[-1]).sum()) + int(held[-1] > 0)', '(held/held[-1].clamp(min=1e-12))',
        'These are the shares themselves. How many components does it take?')
-e.edit('flat = flat - flat.mean(0)', 'flat = (flat - flat.mean(0))/flat.std(0).clamp(min=1e-12)', 'You give each channel the same spread first. Then a '
-       'quiet channel counts as much as a loud one, and other directions come out.')
+e.edit('flat = flat - flat.mean(0)', 'flat = (flat - flat.mean(0))/flat.std(0).clamp(min=1e-12)',
+       'You give each channel the same spread first. Then a quiet channel counts as much as a loud one, and other '
+       'directions come out.')
 e.wrong(lambda A, share=.95: A.shape[1], 'This is the number of channels. Several may share a direction.')
 e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)',
-       'return A.shape[1] - int((held < share*held[-1]).sum()) - int(held[-1] > 0)', 'These are the directions that are *left over*. How many hold '
-       'the share?')
+       'return A.shape[1] - int((held < share*held[-1]).sum()) - int(held[-1] > 0)',
+       'These are the directions that are *left over*. How many hold the share?')
 
 @e.wrong
 def by_channel(A, share=.95):
-    """You count *channels*, by how much each varies alone. Doubles count twice so: take the eigenvalues of the matrix of
-    products."""
+    """You count *channels*, by how much each varies alone. Doubles count twice so: take the eigenvalues of the matrix
+    of products."""
     v = A.double().var((0, 2, 3)).sort(descending=True).values
     return int((v.cumsum(0) < share*v.sum()).sum()) + int(v.sum() > 0)
 
@@ -486,17 +515,20 @@ e.edit('F.adaptive_avg_pool2d', 'F.adaptive_max_pool2d',
        'A cell that is just touched counts as full. Average over the cell.')
 
 
-e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ', 'You take sizes without signs. Only what is above zero counts as activation.')
+e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ',
+       'You take sizes without signs. Only what is above zero counts as activation.')
 e.edit('.clamp(min=1e-12)', '', 'A silent channel gives 0 / 0. It should get 0.')
-e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).sum((0, 2, 3))/A.sum().clamp(min=1e-12)',
-       'You divide by the total of all channels. Each by its own.')
-e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).sum((0, 2, 3))', 'This is how much lies on the part. Divide by '
-       "the channel's own total.")
-e.edit('(A*share).sum((0, 2, 3))', '(A*(1 - share)).sum((0, 2, 3))', 'This is the share *beside* the part.')
-e.edit('(A*share).sum((0, 2, 3))', '(A*(share > .5)).sum((0, 2, 3))', 'You make the averaged mask a yes or no. A cell half covered counts half.')
 e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)',
-       '(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)/share.mean()', 'You divide by the even share as well: that is the lift. The '
-       'share alone was asked for.')
+       '(A*share).sum((0, 2, 3))/A.sum().clamp(min=1e-12)',
+       'You divide by the total of all channels. Each by its own.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).sum((0, 2, 3))',
+       "This is how much lies on the part. Divide by the channel's own total.")
+e.edit('(A*share).sum((0, 2, 3))', '(A*(1 - share)).sum((0, 2, 3))', 'This is the share *beside* the part.')
+e.edit('(A*share).sum((0, 2, 3))', '(A*(share > .5)).sum((0, 2, 3))',
+       'You make the averaged mask a yes or no. A cell half covered counts half.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)',
+       '(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)/share.mean()',
+       'You divide by the even share as well: that is the lift. The share alone was asked for.')
 e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).mean((0, 2, 3))',
        'This is the mean over places. Divide by what the channel has in all.')
 e.wrong(lambda A, mask: part_energy(A[:1], mask[:1]), 'You look at the first picture alone. Add up over all of them.')
@@ -589,28 +621,32 @@ def ablate_weights(model, layer, channels):
     yield model
 
 
-e.edit('out = out.clone()\n        ', 'out = out.detach().clone()\n        ', 'You detach what goes on, and no gradient comes through any more. A clone, or '
-       '`index_fill`, keeps the graph.')
-e.edit('out[:, channels] = 0', 'out[:, channels] = out[:, channels].mean((2, 3), keepdim=True)', 'You flatten the channels to their means. Zero.')
+e.edit('out = out.clone()\n        ', 'out = out.detach().clone()\n        ',
+       'You detach what goes on, and no gradient comes through any more. A clone, or `index_fill`, keeps the graph.')
+e.edit('out[:, channels] = 0', 'out[:, channels] = out[:, channels].mean((2, 3), keepdim=True)',
+       'You flatten the channels to their means. Zero.')
 e.edit('out[:, channels] = 0', 'out[:, channels] = -1', 'You set the channels to −1. Zero.')
 e.edit('out[:, channels] = 0', 'out[:, channels[0]] = 0', 'Only the first of the channels is off. All of them.')
 e.edit('yield model', 'yield', '`as` gives nothing. `yield model` hands the network on.')
 e.edit('out[:, channels] = 0', 'out[:] = 0', 'The whole layer is zero. Only these channels.')
 e.edit("register_forward_hook(zero)", "register_forward_pre_hook(lambda m, args: (zero(m, args, args[0]),))",
        "You change what the layer *reads*. Its output was asked for.")
-e.edit('finally: handle.remove()', 'except Exception: pass\n    finally: handle.remove()', 'You swallow the error of whoever stands inside the `with`. '
-       '`try … finally` lets it pass.')
-e.edit('finally: handle.remove()', 'finally: model.get_submodule(layer)._forward_hooks.clear()', "All hooks of the layer are gone, other people's "
-       "included. Remove your own, by its handle.")
+e.edit('finally: handle.remove()', 'except Exception: pass\n    finally: handle.remove()',
+       'You swallow the error of whoever stands inside the `with`. `try … finally` lets it pass.')
+e.edit('finally: handle.remove()', 'finally: model.get_submodule(layer)._forward_hooks.clear()',
+       "All hooks of the layer are gone, other people's included. Remove your own, by its handle.")
 
 # 6.11 What a channel is worth
 
-WEIGHT, TOPS = torch.tensor([[1., -2.], [0., 4.], [3., 1.]]), torch.tensor([[[[2., 4.]], [[0., 6.]]], [[[1., 1.]], [[8., 0.]]]])
+WEIGHT = torch.tensor([[1., -2.], [0., 4.], [3., 1.]])
+TOPS = torch.tensor([[[[2., 4.]], [[0., 6.]]], [[[1., 1.]], [[8., 0.]]]])
 W_, WORTH = rand(7, 5, seed=20), rand(4, 5, 8, 6, seed=21)
 
 e = exercise('6.11', 'What a channel is worth',
-    'The head is a mean over places and a linear layer `weight` (K,C). Write `score_drops(weight, A, classes)`: by how much '
-    'the score of class `classes[n]` of picture n falls when channel c alone is zero, for all n and c: (N,C). No network '
+    'The head is a mean over places and a linear layer `weight` (K,C). Write `score_drops(weight, A, classes)`: '
+    'by how much '
+    'the score of class `classes[n]` of picture n falls when channel c alone is zero, for all n and c: (N,C). No '
+    'network '
     'runs.',
     trials=(gives('By hand: means 3, 3 and 1, 4; classes 0 and 2', WEIGHT, TOPS, torch.tensor([0, 2]),
                   want=[[3., -6.], [3., 4.]]),
@@ -630,28 +666,38 @@ def score_drops(weight:Tensor, # of the linear layer (K,C)
 
 e.edit('A.mean((2, 3))', 'A.sum((2, 3))', 'You add over places. The head takes the *mean* of each map.')
 e.edit('A.mean((2, 3))', 'A.amax((2, 3))', 'You take the largest place. The head takes the mean of each map.')
-e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3))', 'The weights are missing: a channel counts by its weight in the score.')
-e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]', 'The activations are missing: a channel that is silent in a picture is worth nothing there.')
-e.edit('weight[classes]*A.mean((2, 3))', '-weight[classes]*A.mean((2, 3))', 'The sign is turned: this is by how much the score *rises*.')
-e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).sum(1)', 'You add up over channels, which gives the score itself (but for the '
-       'bias). A number for each channel.')
-e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3)) @ weight.T', 'These are the scores (N,K). Asked is what each *channel* adds to one of them.')
+e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3))',
+       'The weights are missing: a channel counts by its weight in the score.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]',
+       'The activations are missing: a channel that is silent in a picture is worth nothing there.')
+e.edit('weight[classes]*A.mean((2, 3))', '-weight[classes]*A.mean((2, 3))',
+       'The sign is turned: this is by how much the score *rises*.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).sum(1)',
+       'You add up over channels, which gives the score itself (but for the bias). A number for each channel.')
+e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3)) @ weight.T',
+       'These are the scores (N,K). Asked is what each *channel* adds to one of them.')
 e.edit('weight[classes]', 'weight[0]', 'Every picture gets the weights of class 0. Each has a class of its own.')
-e.edit('weight[classes]', 'weight[classes[0]]', "Every picture gets the weights of the first picture's class. Each has a class of its own.")
+e.edit('weight[classes]', 'weight[classes[0]]',
+       "Every picture gets the weights of the first picture's class. Each has a class of its own.")
 e.edit('weight[classes]', 'weight.mean(0)', 'You average the weights over classes. Each picture has one class.')
-e.edit('weight[classes]', 'weight[(weight @ A.mean((2, 3)).T).argmax(0)]', '`classes` is not used: you take the top class of each picture.')
-e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).relu()', 'You cut what is negative. Some channels speak *against* a class: '
-       'without them its score rises.')
-e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes].abs()*A.mean((2, 3))', 'You take the weights without their sign. Some channels speak against a '
-       'class.')
-e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]*A.mean((0, 2, 3))', 'You average over the pictures. Each picture has activations of its own.')
-e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).mean(0)', 'You average over the pictures. A row for each of them.')
-e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes][..., None, None]*A', 'These are maps: what each place of each channel adds. Take the mean over '
-       'places, as the head does.')
-e.edit('weight[classes]*A.mean((2, 3))', 'weight[None]*A.mean((2, 3))[:, None]', 'This is the drop of *every* class, (N,K,C). Pick the one of each picture.')
-e.edit('A.mean((2, 3))', 'A.relu().mean((2, 3))', 'You cut negatives of the activations. The head averages what is there.')
-e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes] @ A.mean((2, 3)).T)', 'This is every picture with the weights of every other, (N,N). Multiply row '
-       'by row.')
+e.edit('weight[classes]', 'weight[(weight @ A.mean((2, 3)).T).argmax(0)]',
+       '`classes` is not used: you take the top class of each picture.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).relu()',
+       'You cut what is negative. Some channels speak *against* a class: without them its score rises.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes].abs()*A.mean((2, 3))',
+       'You take the weights without their sign. Some channels speak against a class.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]*A.mean((0, 2, 3))',
+       'You average over the pictures. Each picture has activations of its own.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).mean(0)',
+       'You average over the pictures. A row for each of them.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes][..., None, None]*A',
+       'These are maps: what each place of each channel adds. Take the mean over places, as the head does.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[None]*A.mean((2, 3))[:, None]',
+       'This is the drop of *every* class, (N,K,C). Pick the one of each picture.')
+e.edit('A.mean((2, 3))', 'A.relu().mean((2, 3))',
+       'You cut negatives of the activations. The head averages what is there.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes] @ A.mean((2, 3)).T)',
+       'This is every picture with the weights of every other, (N,N). Multiply row by row.')
 
 # 6.12 What is left without it
 
@@ -666,7 +712,8 @@ def costs(answer):
     return answer(tail, A, y, 3)
 
 e = exercise('6.12', 'What is left without it',
-    'Write `accuracy_without(tail, A, y, n_classes)`: a table (C,K). In row c, channel c alone is zero; in column k stands '
+    'Write `accuracy_without(tail, A, y, n_classes)`: a table (C,K). In row c, channel c alone is zero; in '
+    'column k stands '
     'the share of the pictures *of* class k that are then still right. `tail` makes scores (N,K) of activations '
     '(N,C,h,w). A class without pictures gets 0.',
     library='camtutor.features',
@@ -739,5 +786,7 @@ e.edit('A.index_fill(1, torch.tensor([c]), 0.)', 'A.index_fill(1, torch.tensor([
 
 
 e.edit('torch.tensor([c])', 'torch.tensor([0])', 'It is always channel 0 that is off. Row c: channel c.')
-e.edit('.argmax(1) == y', '.argmax(1) == tail(A).argmax(1)', 'You ask whether the answer *stays the same*. Whether it is right: compare with `y`.')
-e.edit('.argmax(1) == y).float()', '.softmax(1).gather(1, y[:, None])[:, 0])', 'This is the mean probability of the right class. Count right answers.')
+e.edit('.argmax(1) == y', '.argmax(1) == tail(A).argmax(1)',
+       'You ask whether the answer *stays the same*. Whether it is right: compare with `y`.')
+e.edit('.argmax(1) == y).float()', '.softmax(1).gather(1, y[:, None])[:, 0])',
+       'This is the mean probability of the right class. Count right answers.')

@@ -75,7 +75,7 @@ def directions_svd(A, share=.95):
     return k
 
 def directions_cov(A, share=.95):
-    values = torch.linalg.eigvalsh(torch.cov(A.transpose(0, 1).flatten(1).double())).sort(descending=True).values.clamp(min=0)
+    values = torch.linalg.eigvalsh(torch.cov(A.transpose(0, 1).flatten(1).double())).flip(0).clamp(min=0)
     if values.sum() == 0: return 0
     return int(torch.searchsorted(values.cumsum(0)/values.sum(), torch.tensor(share, dtype=torch.float64))) + 1
 

@@ -24,7 +24,9 @@ def fuse_scaled(A, how='mean'):
 
 # 6.3
 def kernels_zoomed_one(w, ncol=8, zoom=8): return kernel_grid(w, ncol, 1)
-def kernels_clamped(w, ncol=8, zoom=8): return make_grid((w.clamp(-1, 1)/2 + .5).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3), nrow=ncol, padding=2, pad_value=1.)
+def kernels_clamped(w, ncol=8, zoom=8):
+    tiles = (w.clamp(-1, 1)/2 + .5).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
+    return make_grid(tiles, nrow=ncol, padding=2, pad_value=1.)
 def kernels_batch(w, ncol=8, zoom=8): return kernel_grid(w, ncol, zoom)[None]
 def kernels_spoilt(w, ncol=8, zoom=8):
     out = kernel_grid(w, ncol, zoom)
