@@ -621,7 +621,8 @@ def test_check_takes_chapters_and_numbers(capsys):
 
 # What a lesson asks, and how
 
-CONVERTED = {'04', '05', '06', '08'} # lessons whose exercises keep the two limits; a lesson that is revised is added here
+# lessons whose exercises keep the two limits; a lesson that is revised is added here
+CONVERTED = {'04', '05', '06', '08'}
 CODED = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features',
          '07': 'family', '08': 'perturbation', '13': 'text'}
 
