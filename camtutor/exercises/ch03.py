@@ -47,6 +47,8 @@ e.edit('h, w = A.shape[2:]', 'h = w = A.shape[2]', 'You take the map to be squar
 e.edit('g.mean((2, 3)), A)', 'g.sum((2, 3)), A)',
        'The gradient is added up over the places, and then multiplied by their number once more. One of the two is '
        'enough.')
+e.wrong(lambda A, g: g.sum(1)*A[0, 0].numel(), 'The activations are not in it: this is the gradient, added up. The '
+                                               'gradient gives the weights; the activations are what is weighed.')
 
 # 3.2 Grad-CAM
 
@@ -129,6 +131,10 @@ e.edit('.relu()', '.abs()', 'You take absolute values, so that evidence against 
 e.edit('.relu()', '.sigmoid()', 'There is a sigmoid where the ReLU belongs. Then a place that says nothing gets ½.')
 e.edit('g.mean((2, 3)), A', 'g.mean((0, 2, 3)).expand(len(A), -1), A',
        'The gradient is averaged over the pictures as well. Each picture has its own weights.')
+e.edit('g.mean((2, 3)), A', 'g.flatten(2).median(2).values, A',
+       'You take the median of the gradient over places. It is the mean.')
+e.edit('g.mean((2, 3)), A', 'g.mean((2, 3)).softmax(1), A',
+       'There is a softmax over the weights, so none is below 0 any more. Take them as they are, with their signs.')
 
 # 3.3 Which score?
 
@@ -181,6 +187,10 @@ e.wrong(lambda out, target=None: torch.tensor([s.item() for s in class_score(out
         'the activations. Stay with tensors.')
 e.edit('return out[torch.arange(len(out)), target]', 'return out[target, torch.arange(len(out))]',
        'Rows and columns are exchanged: `out[picture, class]`.')
+e.edit('return out[', 'return out.log_softmax(1)[',
+       'There is a log-softmax in it. It mixes in the other classes; explain the score itself.')
+e.wrong(lambda out, target=None: class_score(out, target) if target is None else out[target],
+        '`out[target]` is a *row*, which belongs to a picture. A class is a column: `out[picture, class]`.')
 
 # 3.4 Every class from one pass
 
@@ -406,6 +416,8 @@ e.edit('return out.detach(), kept[0].detach(), g', 'return out, kept[0], g',
 e.edit('return out.detach(), kept[0].detach(), g', 'return out.detach(), g, kept[0].detach()',
        'Activations and gradient are exchanged: `(out, acts, grads)`.')
 e.edit('class_score(out, target)', 'class_score(out, None)', '`target` is not used: this is always the top class.')
+e.wrong(lambda model, x, layers, target=None: capture(model, x, '0', target),
+        'You look at one fixed layer, or the last; `layers` says which one is wanted: `model.get_submodule(layers)`.')
 
 # 3.6 What speaks against it
 
@@ -448,6 +460,10 @@ e.edit(', A)', ', -A)', 'This is Grad-CAM itself, what speaks *for* the class: a
 e.edit('.relu()', '.abs()', 'You take absolute values, so that evidence for the class is drawn as evidence against it.')
 e.edit('-g.mean((2, 3)), A).relu()', 'g.mean((2, 3)), A).clamp(max=0)',
        'These are the right places, but with negative values. Turn the sign round: positive where it speaks against.')
+e.wrong(lambda A, g: (-g*A).sum(1).relu(), 'You multiply with the gradient place by place. Average it over places '
+                                           'first, as Grad-CAM does; then turn the sign round.')
+e.wrong(lambda A, g: 1/(grad_cam(A, g) + 1), 'This is large where the class has no evidence. A place that does not '
+                                             'speak for the class need not speak against it: turn the gradient round.')
 
 # 3.7 Several layers, one pass
 
@@ -540,6 +556,8 @@ def upsampled(model, x, layers, target=None):
     return out, [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in maps]
 
 e.edit('grad_cam(', 'no_relu(', 'The ReLU at the end is missing.')
+e.edit('class_score(out, target)', 'class_score(out, None)',
+       '`target` is not used: these are always the maps of the top class.')
 
 # 3.8 This rather than that
 
@@ -582,6 +600,11 @@ e.edit('lambda out: out[:, a] - out[:, b]', 'a - b',
        'You subtract the numbers of the classes. The scores are not known yet: return a function that takes them.')
 e.edit('out[:, a] - out[:, b]', 'torch.tensor([r[a].item() - r[b].item() for r in out])',
        '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a]/out[:, b]',
+       'This is a ratio. A score can be 0 or negative, and its size has no zero point: subtract.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a] + out[:, b]', 'The two are added: this is "a or b". Subtract the second.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a]', 'This is the score of `a` alone, whatever the network says of `b`. '
+                                             'Subtract it.')
 
 # 3.9 As alike as another picture
 
@@ -625,6 +648,12 @@ e.edit('F.cosine_similarity(out, other[None], dim=1)', 'F.cosine_similarity(out,
        'Without the sign, the opposite counts as alike.')
 e.wrong(lambda other: lambda out: (out @ other)/other.norm(),
         'Only the length of `other` is divided out. That of each embedding is still in it.')
+e.edit('dim=1)', 'dim=1).mean()', 'One number for the whole batch, the mean. One for each image is wanted.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)', 'F.cosine_similarity(out, other[None], dim=1)**2',
+       'It is squared, so the opposite counts as alike. Keep the cosine, with its sign.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)',
+       'F.cosine_similarity(out, other[None], dim=1).clamp(-1, 1).acos()',
+       'This is the angle: it is small where the two are alike. The cosine itself is wanted.')
 
 # 3.10 By hand
 
@@ -642,3 +671,4 @@ e.wrong(3.5, 'The second channel speaks against the class: its sign counts.')
 e.wrong(1.5, 'You cut the second channel by itself. Add first, then cut.')
 e.wrong(.5, 'You took the absolute value of the sum. The ReLU cuts what is below 0.')
 e.wrong(-5.5, 'The weights are exchanged: 3 meets 0.5, and 1 meets −2.')
+e.wrong(-1.5, 'You added up the gradients. Each weighs the activation of its own channel.')

@@ -102,5 +102,5 @@ WRONG = {
     '3.7': [maps_first, maps_swapped, maps_top, maps_stretched],
     '3.8': [rather_item, rather_half, rather_ratio, rather_kept, rather_sum, rather_detached],
     '3.9': [alike_sum, alike_both, alike_mean, alike_squared, alike_angle],
-    '3.10': [-1.5, '2', 3],
+    '3.10': [-1.5, 3, 4],
 }
