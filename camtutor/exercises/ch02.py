@@ -671,3 +671,15 @@ def convolutions_only(body, n_classes, x):
     for m in net[0].modules():
         if isinstance(m, nn.BatchNorm2d): m.requires_grad_(True)
     return net
+
+# 2.12 Which layer
+
+e = exercise('2.12', 'Which layer', 'Plain CAM uses the activations of …',
+    reference='the layer which global average pooling reads',
+    kind='choice')
+e.wrong('the last Linear layer, since its weights belong to the classes',
+        'It gives one number for each class: there are no places left. CAM uses its *weights*.')
+e.wrong('the first convolution, which is the sharpest',
+        'It is sharp, but it sees edges and colours, and no linear weights connect it with a class.')
+e.wrong('any layer you like',
+        "Only one: the classifier's weights belong to the channels that are pooled for it. Grad-CAM lifts that limit.")

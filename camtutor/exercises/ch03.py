@@ -310,12 +310,12 @@ def captured(inplace, name='0.3', target=1, outer=torch.enable_grad):
             grad_on = torch.is_grad_enabled()
         watch.remove()
         return {'the scores': out.detach(), 'the activations': A.detach(), 'the gradient': g.detach(),
-                'they are detached': not any(t.requires_grad for t in (out, A, g)),
                 'hooks left': hooks_left(net),
                 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()),
                 'parameters that can learn, as before': sum(p.requires_grad for p in net.parameters()),
                 'grad mode is as before': grad_on == (outer is torch.enable_grad),
-                'a graph was recorded below the layer': any(below) if name != '0.0' else False}
+                'a graph was recorded below the layer': any(below) if name != '0.0' else False,
+                'they are detached': not any(t.requires_grad for t in (out, A, g))}
     return run
 
 class Breaks(nn.Module):
@@ -570,6 +570,7 @@ def preferred(answer):
 e = exercise('3.8', 'This rather than that',
     'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one '
     'number for each image: how much more the network says `a` than `b`.',
+    graph=True,
     trials=(Trial('Three images, class 2 rather than 0', preferred),
             Trial('Five images of four classes, 1 rather than 3', lambda f: f(1, 3)(rand(5, 4)))),
     hints=('A function that returns a function.',
@@ -616,6 +617,7 @@ def way_back(answer):
 e = exercise('3.9', 'As alike as another picture',
     "Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each "
     "picture's embedding and `other` (D,).",
+    graph=True,
     trials=(Trial('Worked by hand: the same direction, at a right angle, opposite',
                   lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])),
                   torch.tensor([1., 0., -1.])),
