@@ -20,7 +20,6 @@ def cam_turned(A, g): return torch.einsum('nc,nchw->nwh', g.mean((2, 3)), A).rel
 def cam_over_batch(A, g): return grad_cam(A, g)/grad_cam(A, g).max()
 def cam_median(A, g): return torch.einsum('nc,nchw->nhw', g.flatten(2).median(2).values, A).relu()
 def cam_softmax(A, g): return torch.einsum('nc,nchw->nhw', g.mean((2, 3)).softmax(1), A).relu()
-def cam_half(A, g): return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A.relu()).relu()
 
 # 3.3
 def score_list(out, target=None): return list(class_score(out, target))
@@ -94,12 +93,14 @@ def alike_angle(other): return lambda out: alike(other)(out).clamp(-1, 1).acos()
 
 WRONG = {
     '3.1': [exact_cut, exact_n, exact_by_place, exact_channel_mean, exact_gradient],
-    '3.2': [cam_all, cam_no_sum, cam_in_place, cam_first, cam_list, cam_turned, cam_over_batch, cam_median, cam_softmax],
+    '3.2': [cam_all, cam_no_sum, cam_in_place, cam_first, cam_list, cam_turned, cam_over_batch, cam_median,
+            cam_softmax],
     '3.3': [score_list, score_whole, score_numpy, score_columns, score_kept, score_log, score_row],
-    '3.4': [classes_last, classes_batch, classes_list, classes_mean, classes_doubled, classes_wipes, classes_no_graph],
+    '3.4': [classes_last, classes_batch, classes_list, classes_mean, classes_doubled, classes_wipes, classes_no_graph,
+            classes_trains],
     '3.5': [engine_all_hooks, engine_two, engine_swallows, engine_first, engine_last],
     '3.6': [against_first_cut, against_min, against_sum, against_place, against_inverse],
-    '3.7': [maps_first, maps_swapped, maps_top, maps_stretched],
+    '3.7': [maps_first, maps_dict, maps_swapped, maps_top, maps_stretched],
     '3.8': [rather_item, rather_half, rather_ratio, rather_kept, rather_sum, rather_detached],
     '3.9': [alike_sum, alike_both, alike_mean, alike_squared, alike_angle],
     '3.10': [-1.5, 3, 4],
