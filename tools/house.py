@@ -12,7 +12,7 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'errors', 'files', 'hooks', 'show images scenes', 'truth', 'engine', 'networks', 'LESSONS', 'methods',
+    'errors', 'files', 'hooks', 'show images scenes', 'truth', 'engine', 'targets', 'networks', 'LESSONS', 'methods',
     'explanation', 'ui', 'course', 'exercises', 'workspace', 'cli')
 
 class Import(NamedTuple):
