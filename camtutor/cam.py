@@ -37,7 +37,7 @@ def cam_maps(
         raise CamError("CAM has one map for each class and none for a function "
                        "of the scores. Give a class, or use 'grad_cam'.")
     head = find_head(model, x)
-    scores = head.acts.mean((2, 3)) @ head.weight.T + (0 if head.bias is None else head.bias)
+    scores = head.acts.flatten(2).mean(2) @ head.weight.T + (0 if head.bias is None else head.bias)
     top = scores.argmax(1).tolist()
     idx = top if target is None else class_numbers(target, *scores.shape, vocab_of(model))
     return cam(head.weight, head.acts)[range(len(x)), idx]

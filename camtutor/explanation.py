@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PER_IMAGE', 'SUFFIXES', 'Explanation', 'readable', 'labels_of', 'line_of', 'drawn', 'bytes_of', 'draw_row',
-           'flat_map', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained', 'asked_of',
-           'explain', 'Comparison', 'formulas_of', 'by_formulas', 'compare', 'listed', 'methods_named', 'by_themselves',
-           'check_compared', 'panels_of', 'top_values', 'draw_panel', 'pictures_in', 'sources_of', 'batches_of',
-           'read_or_skip', 'check_item', 'rows_of', 'check_many', 'explain_all', 'explained_batches']
+           'flat_map', 'in_words', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained',
+           'asked_of', 'words_of', 'explain', 'Comparison', 'formulas_of', 'by_formulas', 'compare', 'listed',
+           'methods_named', 'by_themselves', 'check_compared', 'panels_of', 'top_values', 'draw_panel', 'pictures_in',
+           'sources_of', 'batches_of', 'read_or_skip', 'check_item', 'rows_of', 'check_many', 'explain_all',
+           'explained_batches']
 
 # %% ../nbs/tools/explain.ipynb #0003a4c6
 import io, os, warnings
@@ -26,8 +27,8 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/tools/explain.ipynb #0005fbca
 from .engine.forward import Forward, as_layers, is_run, layer_name
-from .engine.inputs import (as_list, as_shown, batch_of, check_knows_pictures, is_batch, network, normaliser_of,
-                                    probabilities, stacked, vocab_of)
+from .engine.inputs import (as_list, as_shown, batch_of, check_knows_pictures, is_batch, is_text, network,
+                                    normaliser_of, probabilities, stacked, vocab_of)
 from .engine.targets import At, by_number, class_numbers, map_tensors, plain, scores_of, title_of
 from .engine.layers import last_layer
 from .engine.trace import main_input, places_of
@@ -36,6 +37,8 @@ from .files import write_whole
 from .images import open_image
 from .methods import FORMULAS, METHODS, apply, by_formula, method_name
 from .show import normalize, overlay as lay_over, show_cam, show_grid, upsample
+from .words import show_words
+from .words import show_words
 
 # %% ../nbs/tools/explain.ipynb #0014108f
 @dataclass(frozen=True, repr=False, eq=False)
@@ -52,6 +55,7 @@ class Explanation:
     source:list=None # file names
     # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
     prob:Tensor=None
+    words:list=None  # of texts, the words of each
 
 # %% ../nbs/tools/explain.ipynb #cd4d7350
 @patch
@@ -67,7 +71,7 @@ def __getitem__(self:Explanation, i): return one_of(self, i)
 def __repr__(self:Explanation): return line_of(self)
 
 @patch
-def _repr_png_(self:Explanation): return drawn(self)
+def _repr_png_(self:Explanation): return None if self.words else drawn(self)
 
 # %% ../nbs/tools/explain.ipynb #72a14cd3
 @patch(as_prop=True)
@@ -151,8 +155,18 @@ def flat_map(m):
     while m.ndim > 3: m = m[:, m.shape[1] // 2]
     return m[:, None] if m.ndim == 2 else m
 
+# %% ../nbs/tools/explain.ipynb #6df99e1c
+def in_words(e, numbers=False):
+    "The explanations of texts, each as words on a coloured ground."
+    maps = zip(e.words, e.map, e.label)
+    return [show_words(words, m, numbers=numbers, title=label) for words, m, label in maps]
+
+@patch
+def _repr_html_(self:Explanation):
+    if self.words: return '<br>'.join(w._repr_html_() for w in in_words(self)[:8])
+
 # %% ../nbs/tools/explain.ipynb #001bb0c4
-PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source' # fields with one value for each image
+PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words' # fields with one value for each image
 
 def one_of(e, i):
     "The explanation of image i alone, or of a slice; a copy, which does not hold on to the others."
@@ -222,9 +236,14 @@ def asked_of(model, out, target, vocab, activation)->dict:
                 prob=probabilities(model, scores_of(out), activation) if isinstance(target, Tensor) else None)
 
 # %% ../nbs/tools/explain.ipynb #0020216d
+def words_of(model, texts)->list:
+    "The words of each text, as the network reads them."
+    return [network(model).read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+
+# %% ../nbs/tools/explain.ipynb #0b51fa3b
 def explain(
     model,             # a torch module, or a fastai Learner
-    image,             # path, PIL image, Scene, array of bytes or floats, normalised tensor (N,3,H,W), or a list
+    image,             # path, PIL image, Scene, text, array of bytes or floats, normalised tensor (N,3,H,W), or a list
     method='grad_cam', # a key of METHODS, or its title
     layer=None,        # a name or a module, ('body', 0) for one run of it; None = the last layer with places
     target=None,       # None (top class) | class number or name | N of them | callable out -> (N,)
@@ -239,7 +258,8 @@ def explain(
     tensors is the several inputs of one call. `CamError`, with the reason and what to do, for what cannot be."""
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x = batch_of(model, image, transform)
-    return explained(model, x, method, layer, target, transform, vocab, activation, layout)
+    e = explained(model, x, method, layer, target, transform, vocab, activation, layout)
+    return replace(e, words=words_of(model, image)) if is_text(model, image) else e
 
 # %% ../nbs/tools/explain.ipynb #c7e893e9
 class Comparison(NamedTuple):

@@ -1,4 +1,5 @@
 """The Linear that reads global average pooling, found by watching the network run; where there is none, why not."""
+from math import prod
 from typing import NamedTuple
 
 import torch, torch.nn.functional as F
@@ -7,41 +8,46 @@ from torch.overrides import TorchFunctionMode
 
 from camtutor.engine.inputs import network
 from camtutor.engine.targets import scores_of
+from camtutor.engine.trace import places_of
 from camtutor.errors import CamError, doing
 from camtutor.hooks import eval_mode
 
 class Head(NamedTuple):
     "A linear head on global average pooling: what it pools, and what it multiplies with."
-    acts:Tensor   # (N,C,h,w)
+    acts:Tensor   # (N,C,*places)
     weight:Tensor # (K,C)
     bias:Tensor   # (K,), or None
 
 class Reading(NamedTuple):
     "What one Linear was given, and gave."
-    maps:Tensor   # the latest maps (N,C,h,w) before it
+    maps:Tensor   # the latest maps (N,C,*places) before it
     z:Tensor      # its input (N,C)
     weight:Tensor # (K,C)
     bias:Tensor   # (K,), or None
     out:Tensor    # (N,K)
 
 class Watch(TorchFunctionMode):
-    "Keeps the latest maps (N,C,h,w), and a `Reading` of each Linear on (N,C)."
-    maps, linears = None, ()
+    "Keeps the latest maps (N,C,*places), and a `Reading` of each Linear on (N,C)."
+    def __init__(self, places=2):
+        super().__init__()
+        self.ndim, self.maps, self.linears = places + 2, None, ()
+
     def __torch_function__(self, f, types, args=(), kwargs=None):
         out = f(*args, **(kwargs or {}))
         if f is F.linear and out.ndim == 2: self.linears += (reading(self.maps, out.clone(), *args, **(kwargs or {})),)
-        elif isinstance(out, Tensor) and out.ndim == 4 and is_map(*out.shape): self.maps = out
+        elif isinstance(out, Tensor) and out.ndim == self.ndim and is_map(*out.shape): self.maps = out
         return out
 
 def reading(maps, out, input, weight, bias=None): return Reading(maps, input, weight, bias, out)
 
-def is_map(n, c, h, w): return h * w > 1 and c * h > 1 # a pooled (N,C,1,1) is none, nor the same with channels last
+def is_map(n, c, *places): # a pooled (N,C,1,1) is none, nor the same with channels last
+    return prod(places) > 1 and c * prod(places[:-1]) > 1
 
 def is_mean(z, acts)->bool:
-    "Is z (N,C) the spatial mean of the maps (N,C,h,w)?"
+    "Is z (N,C) the mean over places of the maps (N,C,*places)?"
     if acts is None or z.shape != acts.shape[:2]: return False
     tol = 1e-4 if z.dtype in (torch.float32, torch.float64) else 2e-2
-    return bool((z - acts.mean((2, 3))).abs().max() <= tol * z.abs().max())
+    return bool((z - acts.flatten(2).mean(2)).abs().max() <= tol * z.abs().max())
 
 def is_scores(out, o)->bool:
     "Are `out`, what the network gave, the scores `o` (N,K), or their softmax?"
@@ -55,12 +61,12 @@ def bare(t): return None if t is None else t.detach()
 def find_head(
     model,         # ends in global average pooling and one Linear
     x:Tensor=None, # a batch it accepts; None = one noise picture, 224×224
-)->Head:           # acts (N,C,h,w), weight (K,C), bias (K,)
+)->Head:           # acts (N,C,*places), weight (K,C), bias (K,)
     """Run `model` once and find the Linear that gives the scores, and what it pools.
 
     `CamError`, with the reason, if CAM is not exact there."""
     model = network(model)
-    with Watch() as seen: out = run_once(model, x)
+    with Watch(2 if x is None else len(places_of(x))) as seen: out = run_once(model, x)
     for l in seen.linears:
         if is_mean(l.z, l.maps) and is_scores(out, l.out): return Head(bare(l.maps), bare(l.weight), bare(l.bias))
     raise CamError(f"CAM of a {type(model).__name__}: {why_not(seen)} CAM is exact only for "
