@@ -120,3 +120,30 @@ def why_not(seen)->str:
             "(other pooling, or a norm after it).")
 
 def chain(weights): return ' → '.join(str(w.shape[1]) for w in weights) + f' → {weights[-1].shape[0]}'
+
+# ---- weights and features that fit
+
+def common_dtype(weight, A):
+    "The common dtype of weight (K,C) and activations (N,C,h,w), if they fit."
+    if weight.ndim != 2 or A.ndim < 3 or weight.shape[1] != A.shape[1]:
+        raise CamError(f"weight {tuple(weight.shape)} and activations {tuple(A.shape)} do not fit; "
+                       "they must be (K,C) and (N,C,h,w) with the same C. Hook the layer that "
+                       "global average pooling reads; for one image keep N with A[None].")
+    if weight.device != A.device: raise CamError(f"the weight is on {weight.device}, the "
+                                                 f"activations on {A.device}. Move one of them.")
+    return torch.promote_types(weight.dtype, A.dtype)
+
+def pooled_features(net, batches):
+    "The pooled features (M,C) and labels (M,) of all batches, computed once."
+    place = next(net.parameters())
+    with eval_mode(net), torch.no_grad():
+        pairs = [(net[1][:-1](net[0](x.to(place.device))), y.to(place.device)) for x, y in batches]
+    if not pairs: raise CamError("there was no batch to learn from.")
+    return map(torch.cat, zip(*pairs))
+
+def last_linear(net):
+    "The Linear of a network that `gap_head` has made."
+    parts = list(net) if isinstance(net, nn.Sequential) else []
+    if len(parts) == 2 and isinstance(parts[1], nn.Sequential) and isinstance(parts[1][-1], nn.Linear):
+        return net[1][-1].requires_grad_()
+    raise CamError(f"expected nn.Sequential(body, head) as gap_head makes it, got {type(net).__name__}.")
