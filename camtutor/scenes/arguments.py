@@ -99,3 +99,14 @@ def painted(value, parts, table):
 def _must(v, table):
     if v is None: _fail('paint', v, 'is no colour. Give three ints from 0 to 255, or a name.')
     return rgb('paint', v, table)
+
+# ---- a set of scenes to learn from
+
+def expect_classes(species, n, n_valid, bs):
+    "Raise `CamError` unless a set of scenes can be made of these arguments."
+    if isinstance(species, str) or len(set(species)) < 2 or len(set(species)) < len(species):
+        raise CamError(f"a network needs two or more different species to tell apart, not {species!r}. "
+                       "Give names such as ('cat', 'dog').")
+    if n < bs or n_valid < 1:
+        raise CamError(f'n={n} training and n_valid={n_valid} validation scenes with bs={bs} fill no batch. '
+                       'Take n >= bs and n_valid >= 1.')
