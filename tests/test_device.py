@@ -193,7 +193,7 @@ def run_lesson(name):
 
 def moves_batches(name):
     "Does a lesson use fastai's loaders or learners, which move things to the default device?"
-    words = 'Learner(', 'DataLoader', '_dls(', 'default_device'
+    words = 'Learner(', 'DataLoaders(', '_dls('
     return any(word in source for _, source in code_cells(name) for word in words)
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 "Chapter 00: pictures with a known truth."
 from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
 import numpy as np, torch
@@ -8,15 +9,19 @@ from torch import nn
 from camtutor.exercises.common import gives, keeps, rand
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
-from camtutor.scenes import PARTS, Scene, scene
+from camtutor.scenes import PARTS, Scene
+from camtutor.scenes.gallery import gallery
 
 # 0.1 The truth in numbers
 
 @lru_cache
-def drawn(*args, **kw): return scene(*args, **kw)
+def shipped(animals, down, across):
+    "A scene that ships with the package, not square: every so many of its rows and columns."
+    s = next(s for s in gallery() if len(s.species) == animals and (s.parts == PARTS.index('object')).any())
+    return replace(s, **{k: getattr(s, k)[::down, ::across] for k in ('image', 'parts', 'instances')})
 
-def two(): return drawn(5, ('dog', 'fox'), size=48)
-def one(): return drawn(3, 'cat', size=40)
+def two(): return shipped(2, 2, 3)
+def one(): return shipped(1, 3, 2)
 
 e = exercise('0.1', 'The truth in numbers',
     "Write `part_shares(s)`: a dict from each name in `PARTS` to the share of the *animals'* pixels that it takes. "
@@ -49,6 +54,12 @@ e.edit('instances', 'parts',
 e.edit('> 0', '== 1', 'Only the first animal is counted. `instances` is 1, 2, … from left to right.')
 e.wrong(lambda s: {p: v for p, v in part_shares(s).items() if v > 0},
         'Parts that do not occur are missing. Give them 0.')
+
+e.wrong(lambda s: {p: 100*v for p, v in part_shares(s).items()}, 'This is in per cent. A share lies between 0 and 1.')
+e.wrong(lambda s: dict(enumerate(part_shares(s).values())),
+        'The keys are numbers. The names are wanted: `PARTS[i]`.')
+e.wrong(lambda s: {p: v for p, v in part_shares(s).items() if p not in ('background', 'object')},
+        'What is no part of an animal is missing. Give it 0, so that each name of `PARTS` is there.')
 
 # 0.2 Score the fake
 
@@ -94,6 +105,13 @@ e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'abs(np.gradient(s.image.mean(
        'Only changes from top to bottom count here. `np.hypot` takes both directions.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'abs(np.gradient(s.image.mean(2))[1])',
        'Only changes from left to right count here. `np.hypot` takes both directions.')
+e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'sum(g**2 for g in np.gradient(s.image.mean(2)))',
+       'The root is missing: these are squares of edges, so that the strongest count for too much. `np.hypot` takes it.')
+e.edit('s.image.mean(2)', 's.image.max(2).astype(float)', 'This is the brightest of the three colours. Grey is their *mean*.')
+e.edit('s.image.mean(2)', 's.image.mean(2).round()', 'The grey picture is rounded to whole numbers. Leave it in floats.')
+e.edit('s.image.mean(2)', 's.image.mean(2).astype(int)', 'The grey picture is cut to whole numbers. Leave it in floats.')
+e.edit('float(s.mask().mean())', 'float(edges[s.mask()].sum()/edges.sum())',
+       'Both numbers are those of the edges. The second is of a map that is the same everywhere.')
 e.edit('s.image.mean(2)', 's.image[..., 0]*1.',
        'This is one colour alone. The grey picture is the mean of the three, over the last axis.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 's.image.mean(2)',
@@ -154,6 +172,9 @@ e.wrong(lambda out, names, vocab: sum(vocab[k] == n for k, n in zip(out.argmax(0
         '`argmax(0)` goes down a column: the best picture for each class. `argmax(1)` goes along a row: the best '
         'class for each picture.')
 e.edit('.item()', '', 'A tensor comes back. `item()` makes it a float.')
+e.edit('argmax', 'argmin', 'This takes the class with the *lowest* score.')
+e.wrong(lambda out, names, vocab: sum(n == vocab[0] for n in names)/len(names),
+        'This is right only for a network that always says the first name. Look at the scores.')
 
 # 0.4 Back to a picture
 
@@ -192,6 +213,14 @@ def min_max(x, mean, std):
     return (x - low)/(high - low)
 
 e.edit('[:, None, None]', '', 'Three numbers line up with the last axis, the width. Give them the shape (3,1,1).')
+e.edit('for v in (mean, std)', 'for v in (mean[::-1], std[::-1])', 'The colours are in the wrong order: the first number belongs '
+       'to the first channel.')
+e.edit('for v in (mean, std)', 'for v in ([mean[0]]*3, [std[0]]*3)', "All channels get the first one's numbers. Each has its "
+       'own.')
+e.edit('(x*std + mean).clamp(0, 1)', '(x*std + mean).sigmoid()', 'A sigmoid squeezes *all* values. Only those outside of [0,1] '
+       'are to be cut off: `clamp`.')
+e.edit('x*std + mean', 'x*std', 'The mean is missing. It was taken off, so add it again.')
+e.edit('x*std + mean', 'x + mean', 'The deviation is missing: multiply by it first.')
 e.edit('[torch.as_tensor(v, dtype=x.dtype, device=x.device)[:, None, None] for v in (mean, std)]', 'mean, std',
        'A tensor cannot be multiplied by a tuple. Make tensors of `mean` and `std` first, of the shape (3,1,1).')
 e.edit('(x*std + mean).clamp(0, 1)', 'x.mul_(std).add_(mean).clamp_(0, 1)',
@@ -240,6 +269,12 @@ e.edit('out.sigmoid()', 'out.softmax(1)',
        'its own here: `sigmoid`.')
 e.edit('out.sigmoid()', 'out.softmax(0)',
        'Softmax over the batch: each picture depends on its neighbours. A question of its own for each score: `sigmoid`.')
+e.edit('out.sigmoid()', 'out - .5', 'These are scores above 1. A probability of ½ is a score of 0: take the `sigmoid` first.')
+e.edit('out.sigmoid()', '(out - out.min())/(out.max() - out.min())',
+       'The scores are stretched from 0 to 1 over the batch. That makes no probabilities, and a picture depends on its '
+       'neighbours: `sigmoid`.')
+e.edit('out.sigmoid()', 'out[:1].sigmoid()', 'Only the first picture gets a list.')
+e.edit('vocab[i]', 'vocab[-1 - i]', 'The vocab is read from its end.')
 e.edit('out.sigmoid()', 'out', 'These are scores above ½. A probability of ½ is a score of 0: take the `sigmoid` first.')
 e.edit('p.argsort(descending=True).tolist()', 'range(len(p))',
        'The names come in the order of the vocab. The most probable is to come first.')
@@ -303,6 +338,8 @@ def in_place(s, colour):
 
 e.edit('[..., None]', '',
        'The mask is (H,W) and the picture (H,W,3). An empty axis at the end, `[..., None]`, makes them fit.')
+e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(255)', 'The background is always white. Use the argument `colour`.')
+e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(0)', 'The background is always black. Use the argument `colour`.')
 e.edit('mask()', 'mask(instance=1)', 'Only the first animal is left.')
 e.edit('mask()', "mask('head')", 'Only heads are left. `s.mask()` is the whole animal.')
 e.edit('s.mask()', '(s.parts > 0)', 'The objects are still there. "Not background" is not "animal".')
@@ -310,15 +347,15 @@ e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(colour[0])', "All three cha
 
 # 0.8 Does the place matter?
 
-PLACES = torch.tensor([[2, 2, 1, 1, 0], [2, 2, 0, 1, 3], [2, 1, 1, 1, 0], [2, 1, 2, 1, 0]])
+PLACES = torch.tensor([[2, 2, 1, 1, 0, 1], [2, 1, 1, 1, 3, 1], [2, 1, 1, 1, 4, 2], [2, 1, 2, 1, 0, 2]])
 
 e = exercise('0.8', 'Does the place matter?',
     'N animals were drawn on each of B backgrounds, and `answers` (B,N) holds the class numbers that a network gave. Write '
     '`changed(answers)`: the share of the *animals* that do not get the same name on all backgrounds, as a float.',
-    trials=(gives('Four backgrounds, five animals, three of which change', PLACES, want=.6),
-            gives('The same, three backgrounds', PLACES[:3], want=.6),
-            gives('Two backgrounds', PLACES[:2], want=.4),
-            gives('Three backgrounds, six animals that all stay', torch.arange(6).expand(3, 6), want=0.),
+    trials=(gives('Four backgrounds, six animals, four of which change', PLACES, want=4/6),
+            gives('The same, three backgrounds', PLACES[:3], want=.5),
+            gives('Two backgrounds', PLACES[:2], want=2/6),
+            gives('Three backgrounds, seven animals that all stay', torch.arange(7).expand(3, 7), want=0.),
             keeps(PLACES)),
     hints=('Compare each row with the first.',
            'An animal changes if it differs in *any* row.',
@@ -350,6 +387,12 @@ e.edit('(answers != answers[0]).any(0)', '(answers[0] != answers[-1])',
 e.edit('(answers != answers[0]).any(0)', '(answers[0] != answers[1])',
        'Only the first two backgrounds are compared. Every row counts.')
 e.edit('.item()', '', 'A tensor comes back. `item()` makes it a float.')
+e.wrong(lambda answers: (answers[1:] != answers[:-1]).any(1).float().mean().item(),
+        'You ask from how many backgrounds to the next something changes. Animals are the columns: `any(0)`.')
+e.wrong(lambda answers: len(answers.unique())/answers.shape[1],
+        'You count the different class numbers in the whole table. Ask it of each animal, each column.')
+e.wrong(lambda answers: (answers != answers.mode(0).values).float().mean().item(),
+        "This is the share of *answers* that differ from the animal's most frequent one. An animal counts once: `any(0)`.")
 e.wrong(lambda answers: (answers != answers.float().mean(0)).any(0).float().mean().item()*100, 'This is in per cent.')
 e.wrong(lambda answers: (answers != 0).any(0).float().mean().item(),
         'You ask who is not class 0. Compare with what the same animal got on the first background, `answers[0]`.')
@@ -380,7 +423,7 @@ class Judge(nn.Module):
 
 def judged(seeds, *of): return lambda f: f(Judge(*of).eval(), dressed, list(seeds))
 
-e = exercise('0.9', 'All cats wear a collar',
+e = exercise('0.9', 'All cats wear a collar', hard=True, task=
     'Suppose that in training every cat wore a collar, and no dog did. What did the network learn? Write '
     '`collar_flips(net, draw, seeds)`: `draw(seed, collar)` draws the cat of a seed without (`False`) and with (`True`) a '
     'collar. Return the share of seeds for which the top class changes.',
@@ -421,5 +464,9 @@ e.edit('draw(i, collar)', 'draw(0, collar)', 'It is the same cat each time. Draw
 e.edit('net.transform(draw(i, collar))', 'draw(i, collar).image',
        'The picture goes in as it is. The network expects it normalised: `net.transform(scene)`.')
 e.edit('for i in seeds', 'for i in range(len(seeds))', 'You draw seeds 0, 1, 2, …. Those that were given are wanted.')
+e.wrong(lambda net, draw, seeds: (net(torch.stack([net.transform(draw(i, True)) for i in seeds])).softmax(1)
+                                  - net(torch.stack([net.transform(draw(i, False)) for i in seeds])).softmax(1)
+                                  ).abs().mean().item(),
+        'This is how far the probabilities move. Does the *top class* change? `argmax(1)`.')
 e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds[:1]), 'Only the first cat is tried. Go through all seeds.')
 e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds)*100, 'This is in per cent. A share lies between 0 and 1.')

@@ -16,7 +16,8 @@ def shapes_noted(answer):
     for layer in (net[0][0], net[0][2]): layer.register_forward_hook(answer(shapes))
     out = net(pictures(2))
     net(pictures(1))
-    return {'shapes': shapes, 'the network gives what it gave': torch.equal(out, tiny()(pictures(2)))}
+    return {'shapes': shapes, 'each is a tuple': [type(s) in (tuple, torch.Size) for s in shapes],
+            'the network gives what it gave': torch.equal(out, tiny()(pictures(2)))}
 
 e = exercise('1.1', 'A hook that takes notes',
     'PyTorch calls a forward hook as `hook(module, args, out)` each time the module has run. Write '
@@ -42,6 +43,9 @@ e.edit('shapes.append(tuple(out.shape))', 'shapes.append(tuple(out.shape)); retu
 e.edit('shapes.append(tuple(out.shape))', 'shapes.append(tuple(out.shape)); return shapes',
        "The inner function returns the list, and whatever a forward hook returns takes the place of the layer's "
        "output. Let it only append; the outer function returns the hook.")
+e.edit('tuple(out.shape)', 'list(out.shape)', 'These are lists. A tuple is asked for: `tuple(out.shape)`.')
+e.edit('shapes.append(tuple(out.shape))', 'shapes.extend(out.shape)',
+       '`extend` adds the numbers one by one. `append` adds the shape as one thing.')
 e.edit('out.shape', 'out.shape[1:]',
        'The first number, how many pictures there are in the batch, is missing. Here the whole shape of `out` is '
        'asked for.')
@@ -127,6 +131,11 @@ e.edit('out.detach().clone()', "getattr(self, 'stored', out.detach().clone())",
 e.edit('self.stored = out.detach().clone()', "self.stored = [*getattr(self, 'stored', []), out.detach().clone()]",
        '`stored` is a list of all outputs. Only the last one is asked for, as a tensor.')
 e.edit('out.detach().clone()', 'out.detach().clone().numpy()', '`stored` is an array of NumPy. A tensor is wanted.')
+e.edit('self.remove()', 'self.remove(); self.stored = None',
+       'What was stored is thrown away at the end of the `with`. It is needed afterwards.')
+e.edit('out.detach().clone()', 'out.detach().clone().mean((2, 3))' , 'You store a mean over places. The output itself is asked '
+       'for.')
+e.edit('out.detach().clone()', 'out.detach().clone()[0]', 'This is the first picture. The whole batch is asked for.')
 e.edit('self.handle.remove()', 'self.handle = None',
        "The hook is still on the layer after the `with`. Forgetting the handle does not take it off: call the handle's "
        "own `remove()`.")
@@ -169,7 +178,7 @@ e.wrong(0, 'Python forgets a name, but the layer holds the hook. Only `remove()`
 
 def modes(error=False, train=True):
     def run(answer):
-        net = tiny().train(train)
+        net, came_out = tiny().train(train), False
         net[0].eval()
         net[0][1].train()
         before = [m.training for m in net.modules()]
@@ -177,8 +186,8 @@ def modes(error=False, train=True):
             with answer(net) as same:
                 inside = any(m.training for m in net.modules())
                 if error: raise KeyError('as planned')
-        except KeyError: pass
-        return {'some module trains inside the with': inside, 'the with gives the model': same is net,
+        except KeyError: came_out = True
+        return {'the error inside the with comes out': came_out == error, 'some module trains inside the with': inside, 'the with gives the model': same is net,
                 'modules that train afterwards': sum(m.training for m in net.modules()),
                 'each module has its own mode back': [m.training for m in net.modules()] == before}
     return run
@@ -225,6 +234,8 @@ e.edit('@contextmanager\n', '',
        'A function with `yield` makes a generator. `@contextmanager`, between `@ex` and `def`, makes it usable in a '
        '`with`.')
 e.edit('for m, mode in modes: m.training = mode', 'pass', 'Nothing sets the modes back.')
+e.edit('finally:', 'except Exception: pass\n    finally:',
+       'The error inside the `with` is swallowed: a typo there would vanish without a word. `finally` lets it out.')
 e.edit('yield model', 'yield', '`as` gets what you `yield`: the model.')
 e.edit('model.modules()', 'model.children()',
        '`children()` goes one level down, and leaves the model itself out. `modules()` walks through all of them.')
@@ -306,6 +317,8 @@ e.edit('return self', 'self.entered = True', '`as h` is what `__enter__` returns
 e.edit('@property\n    ', '', '`stored` is a method here. With `@property` above it, it is asked for without parentheses.')
 e.edit('self.remove()', 'return False', 'The hooks are still on after the `with`. `__exit__` is the place to remove them.')
 e.edit('[Hook(m) for m in modules]', '[Hook(modules[0])]', 'Only the first module is hooked.')
+e.edit('[h.stored for h in self.hooks]', 'self.hooks[-1].stored', 'This is what the last module gave. A list of all is wanted.')
+e.edit('[h.stored for h in self.hooks]', 'self.hooks[0].stored', 'This is what the first module gave. A list of all is wanted.')
 e.edit('[h.stored for h in self.hooks]', '{i: h.stored for i, h in enumerate(self.hooks)}',
        '`stored` is a dict. A list is wanted, in the order of `modules`.')
 e.edit('[h.stored for h in self.hooks]', '[h.stored for h in self.hooks][::-1]',
@@ -342,6 +355,7 @@ e.edit('A.amax((2, 3))', 'A.amin((2, 3))', 'Here a map is dark if *any* place of
 e.edit('A.amax((2, 3))', 'A.mean((2, 3))', 'The mean of a map can be low although one place is bright. Look at its highest.')
 e.edit('A.amax((2, 3))', 'A.abs().amax((2, 3))',
        'Large negative values count as light here. A ReLU would make them 0: leave the sign.')
+e.edit('.float().mean(1)', '.any(1).float()', 'This says whether any map is dark. Which *share* of them is? Take the mean.')
 e.edit('.mean(1)', '.mean()', 'This is one number for the whole batch. Each picture has its own.')
 e.edit('.mean(1)', '.mean(0)', 'This is a share for each channel, over the pictures. One for each picture is asked for.')
 e.edit('.float().mean(1)', '.sum(1)', 'These are counts. Divide by the number of maps.')
@@ -379,7 +393,7 @@ ROW = ('0.0', 'a'), ('0.1', 'b'), ('0', 'b'), ('1.0', 'c'), ('1.1', 'd'), ('1', 
 NESTED = ('stem', 'a'), ('body.0.0', 'b'), ('body.0', 'b'), ('body.1', 'c'), ('body', 'c'), ('', 'e')
 TWICE = ('conv', 'a'), ('relu', 'b'), ('conv2', 'c'), ('relu', 'd'), ('block', 'd'), ('last', 'e'), ('', 'f')
 
-e = exercise('1.7', 'One name each',
+e = exercise('1.7', 'One name each', hard=True, task=
     '`seen` lists what hooks on all modules collected in one pass: pairs `(name, output)`, in the order in which the '
     'modules *ended*. Write `one_name_each(seen)`: the names worth a slider, in that order. No name that ran twice; not the '
     'model itself, whose name is empty; and where several names have the very same tensor, only the outermost.',
@@ -408,6 +422,14 @@ e.edit('later in once[i+1:]', 'later in once[:i]',
        'One name for each tensor, but the inner one. The outermost module ends last.')
 e.edit(' and times[name] == 1', '', 'A name that ran twice is still listed. Which of its two outputs would it mean?')
 e.edit('if name and times', 'if times', 'The model itself is in the list, under the empty name. Leave it out.')
+e.edit('out is later', 'out.shape == later.shape',
+       'An equal shape is not the same tensor: all layers of a stage have one. Ask with `is`.')
+e.wrong(lambda seen: [n for n, _ in seen if n.count('.') == max(m.count('.') for m, _ in seen)],
+        'You keep the deepest level. Layers of any level count, if they are the outermost of their tensor.')
+e.wrong(lambda seen: [n for n in one_name_each([(n or 'model', o) for n, o in seen])],
+        'The model itself is in the list, under a name that you gave it. Leave it out.')
+e.wrong(lambda seen: list({tuple(o.shape): n for n, o in seen if n}.values()),
+        'You keep one name for each *shape*. Different tensors can have the same shape: use `id(out)`, or `is`.')
 e.edit('out is later', 'torch.equal(out, later)',
        'Equal values are not the same tensor: two layers may well put out the same numbers. Ask with `is`.')
 e.edit('for i, (name, out) in enumerate(once)', 'for i, (name, out) in sorted(enumerate(once), key=lambda p: p[1][0])',
@@ -514,6 +536,10 @@ class Replaces(HookBwd):
         return torch.zeros_like(grad)
 
 e.edit('self.remove()', 'return False', 'The forward hook is still on after the `with`.')
+e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over places: the weights of Grad-CAM. Here the gradient '
+       'itself is asked for.')
+e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation speaks against '
+       'the class.')
 
 # 1.9 A gradient without a backward pass
 
