@@ -65,3 +65,18 @@ def expect_module(model):
     from torch import nn
     if isinstance(model, nn.Module): return model
     raise CamError(f'the model is {describe(model)}, not a torch module.')
+
+def expect_layer(m):
+    "`m`, if it is a module that a hook can be put on."
+    from torch import nn
+    if isinstance(m, nn.Module): return m
+    raise CamError(f'wants a module, got {m!r}. `get_layer(model, name)` finds one by its name.')
+
+def expect_layers(modules)->list:
+    "Several modules as a list. An `nn.Sequential` is one layer; an `nn.ModuleList` is several."
+    from torch import nn
+    one = isinstance(modules, nn.Module) and not isinstance(modules, nn.ModuleList)
+    several = hasattr(modules, '__iter__') and not one
+    for m in (found := list(modules) if several else [modules]):
+        if not isinstance(m, nn.Module): raise CamError(f'wants modules, got {m!r} among them.')
+    return found

@@ -8,6 +8,7 @@ from camtutor.course import check_tensor
 from camtutor.engine.forward import Forward
 from camtutor.engine.inputs import network, probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
+from camtutor.engine.modes import evaluating
 from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError
 from camtutor.explanation import explain
@@ -236,3 +237,19 @@ def test_a_learner_wherever_a_model_is_taken():
     check_tensor(capture(learn, x, '4', 'c').grads, capture(learn.model, x, '4', 2).grads)
     assert last_layer(learn, x) == '4' and list(map_layers(learn, x)) == list(map_layers(learn.model, x))
     assert Forward(learn, x, '4').names == ['4']
+
+# ---- evaluation mode, where several look at once
+
+def test_evaluating_of_two_networks_that_share_a_body():
+    "As of two threads: the network that entered first leaves first."
+    body = nn.BatchNorm2d(3)
+    a, b = (nn.Sequential(body, nn.Dropout(), nn.Dropout()).train() for _ in range(2))
+    b[2].eval()
+    first, second = evaluating(a), evaluating(b)
+    first.__enter__(), second.__enter__()
+    first.__exit__(None, None, None)
+    assert [m.training for m in a.modules()] == [True, False, True, True] and not any(m.training for m in b.modules())
+    b(torch.randn(4, 3, 2, 2))
+    check_tensor(body.running_mean, torch.zeros(3))
+    second.__exit__(None, None, None)
+    assert body.training and [m.training for m in b.modules()] == [True, True, True, False]

@@ -5,7 +5,7 @@ from torch import nn
 import torchvision.models as tvm
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.hooks import Hook, HookBwd, Hooks, eval_mode, feature_layers, get_layer
+from camtutor.hooks import Hook, HookBwd, Hooks, eval_mode, get_layer
 
 PAIR = torch.tensor([[1., -1.]])
 
@@ -66,6 +66,12 @@ def test_hook_on_tuples_and_dicts():
     check_tensor(h.stored['a'], [[2., -2.]])
     check_tensor(h.stored['b'][1][0], [[4., -4.]])
     assert type(h.stored['b']) is tuple and h.stored['b'][1][1] is None
+
+def test_hook_on_an_lstm():
+    lstm = nn.LSTM(2, 3)
+    with Hook(lstm) as hook: seq, (h, c) = lstm(torch.zeros(4, 2))
+    check_tensor(hook.stored[0], seq.detach())
+    check_tensor(hook.stored[1][0], h.detach())
 
 def test_hook_without_a_run_says_so():
     with Hook(double()) as h: pass
@@ -216,20 +222,6 @@ def test_eval_mode_gives_each_module_its_own_mode_back():
         with eval_mode(net): raise KeyboardInterrupt
     assert [m.training for m in net.modules()] == before
 
-def test_eval_mode_of_two_networks_that_share_a_body():
-    "As of two threads: the network that entered first leaves first."
-    body = nn.BatchNorm2d(3)
-    a, b = (nn.Sequential(body, nn.Dropout(), nn.Dropout()).train() for _ in range(2))
-    b[2].eval()
-    first, second = eval_mode(a), eval_mode(b)
-    first.__enter__(), second.__enter__()
-    first.__exit__(None, None, None)
-    assert [m.training for m in a.modules()] == [True, False, True, True] and not any(m.training for m in b.modules())
-    b(torch.randn(4, 3, 2, 2))
-    check_tensor(body.running_mean, torch.zeros(3))
-    second.__exit__(None, None, None)
-    assert body.training and [m.training for m in b.modules()] == [True, True, True, False]
-
 # get_layer
 
 @pytest.fixture(scope='module')
@@ -258,58 +250,3 @@ def test_get_layer_wants_a_model():
 
 def test_get_layer_refuses_a_layer_of_a_copy(resnet):
     with pytest.raises(CamError, match='copy'): get_layer(resnet, copy.deepcopy(resnet).layer4)
-
-# feature_layers
-
-X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
-def test_feature_layers_of_a_resnet(resnet):
-    got = feature_layers(resnet, X)
-    assert got == {'conv1': (64, 32, 32), 'bn1': (64, 32, 32), 'relu': (64, 32, 32), 'maxpool': (64, 16, 16),
-                   'layer1.0': (64, 16, 16), 'layer1': (64, 16, 16), 'layer2.0': (128, 8, 8), 'layer2': (128, 8, 8),
-                   'layer3.0': (256, 4, 4), 'layer3': (256, 4, 4), 'layer4.0': (512, 2, 2), 'layer4': (512, 2, 2)}
-    assert list(got)[0] == 'conv1' and list(got)[-1] == 'layer4'
-
-def test_feature_layers_leave_out_what_runs_twice_and_what_hands_on():
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 1)
-            self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
-            self.drop, self.fc, self.unused = nn.Dropout(), nn.Linear(5, 2), nn.Conv2d(1, 1, 1)
-        def forward(self, x):
-            x = self.pool(self.relu(self.conv1(x)))
-            x = self.drop(self.conv2(x))
-            return self.fc(self.pool(self.relu(x)).mean((2, 3)))
-    assert feature_layers(Net(), X) == {'conv1': (4, 64, 64), 'conv2': (5, 32, 32)}
-
-def test_feature_layers_of_an_oblong_picture(resnet):
-    assert feature_layers(resnet, torch.zeros(1, 3, 64, 160))['layer4'] == (512, 2, 5)
-
-@pytest.mark.parametrize('error', [RuntimeError('in the middle'), KeyboardInterrupt()])
-def test_feature_layers_change_nothing_when_the_model_raises(error):
-    net = Fails(error).train()
-    with pytest.raises(type(error)): feature_layers(net, torch.zeros(1, 3, 2, 2))
-    assert hooks_left(net) == 0 and net.training and net.lin.training
-
-def test_feature_layers_of_a_net_without_maps():
-    with pytest.raises(CamError, match='no layer of this Sequential gave maps'):
-        feature_layers(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.zeros(1, 3, 2, 2))
-
-@pytest.mark.parametrize('outer', [torch.no_grad, torch.enable_grad, torch.inference_mode])
-def test_feature_layers_change_nothing(outer):
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU()).train()
-    net[1].eval()
-    modes, state = [m.training for m in net.modules()], copy.deepcopy(net.state_dict())
-    with outer(): assert list(feature_layers(net, torch.ones(2, 3, 8, 8))) == ['0', '1', '3']
-    assert [m.training for m in net.modules()] == modes and hooks_left(net) == 0
-    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
-
-@pytest.mark.parametrize(
-    'bad, told', [(X[0], r'\(3, 64, 64\)'), (X[:0], r'\(0, 3, 64, 64\)'), ('cat.jpg', 'a str'), (None, 'NoneType')])
-def test_feature_layers_want_a_batch(resnet, bad, told):
-    with pytest.raises(CamError, match=told): feature_layers(resnet, bad)
-
-def test_feature_layers_want_a_network():
-    for wrong in (3, 'resnet18', None):
-        with pytest.raises(CamError, match='feature_layers: the model is'): feature_layers(wrong, X)

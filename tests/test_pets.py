@@ -12,8 +12,9 @@ from camtutor import pets
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.networks import load_body, load_pets, picture_transform
-from camtutor.pets import Gallery, contact_sheet, gallery, pets_dls, pets_learner
+from camtutor.pets import pets_dls, pets_learner
 from camtutor.scenes import SPECIES, scene
+from camtutor.scenes.gallery import Gallery, contact_sheet, gallery
 from test_networks import identity, same_head
 
 @pytest.fixture(autouse=True, scope='module')

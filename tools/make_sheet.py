@@ -6,7 +6,7 @@
 import argparse, random
 from pathlib import Path
 import numpy as np
-from camtutor.pets import contact_sheet
+from camtutor.scenes.gallery import contact_sheet
 from camtutor.scenes import POSES, SPECIES, scene
 from camtutor.scenes.animals import draw_animal, extent
 from camtutor.scenes.canvas import Canvas

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from camtutor.engine.inputs import network, vocab_of
 from camtutor.engine.layout import FIRST, lay_out
+from camtutor.engine.modes import evaluating
 from camtutor.engine.targets import At, class_score, map_tensors
 from camtutor.engine.trace import (call, first_convolution, known_layouts, layout_of, main_input, map_inputs, places_of,
                                    places_read, shapes_of, tensors_in)
 from camtutor.errors import CamError, describe, doing, nearest
-from camtutor.hooks import eval_mode, get_layer
+from camtutor.hooks import get_layer
 
 PIXELS = '.input'  # the batch itself, by a name that no layer can have
 AT_ONCE = 4e6      # bytes of gradient at one layer; with more than the processor's cache holds nothing is gained
@@ -115,7 +116,7 @@ def run(model, x):
 @contextmanager
 def without_graph(model):
     "No graph yet and evaluation mode, whatever mode the caller is in."
-    with torch.inference_mode(False), torch.no_grad(), eval_mode(model): yield
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model): yield
 
 class Tap:
     """Keeps what wanted layers put out, and starts the graph at the first of them that runs.
@@ -356,7 +357,7 @@ class Forward:
     @contextmanager
     def going_back(self):
         "The modes in which gradients are made."
-        with torch.inference_mode(False), torch.enable_grad(), eval_mode(self.model): yield
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self.model): yield
 
 def _with_gradient(x):
     if x.is_floating_point(): return x

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from camtutor.engine.inputs import network
+from camtutor.engine.modes import evaluating
 from camtutor.engine.targets import scores_of
 from camtutor.engine.trace import places_of
 from camtutor.errors import CamError, doing
-from camtutor.hooks import eval_mode
 
 class Head(NamedTuple):
     "A linear head on global average pooling: what it pools, and what it multiplies with."
@@ -98,7 +98,7 @@ def run_once(model, x=None):
     hint = "Give a batch that it accepts as x=…" if x is None else "Check its shape, dtype and device."
     x = probe(model) if x is None else x
     try:
-        with eval_mode(model), torch.no_grad(): return model(x)
+        with evaluating(model), torch.no_grad(): return model(x)
     except RuntimeError as e:
         raise CamError(f"the {type(model).__name__} failed on a batch {tuple(x.shape)} ({e}). {hint}") from e
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from camtutor.engine.layout import (FIRST, Layout, grid_like, in_doubt, layout_by_grids, layout_by_growth,
                                     layout_by_shape)
-from camtutor.hooks import eval_mode
+from camtutor.engine.modes import evaluating
 
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d
 POOLS = 'MaxPool', 'AvgPool', 'AdaptiveMaxPool', 'AdaptiveAvgPool'
@@ -88,7 +88,7 @@ class Run(NamedTuple):
 def looking(model, x):
     "Evaluation mode, no graph, and afterwards the random numbers as before."
     cuda = [t.device for t in tensors_in(x) if t.is_cuda]
-    with eval_mode(model), torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(cuda[:1]): yield
+    with evaluating(model), torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(cuda[:1]): yield
 
 def record(model, x, experiment=False)->list: # of Run, in the order in which they ended
     """Every call of every module for the batch `x`; in an `experiment`, which a network may refuse, of those that

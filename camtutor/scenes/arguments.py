@@ -111,3 +111,14 @@ def _numbers(name, value, n):
     if name is None or not many: _fail('without', {name: value}, "Give a name and numbers, such as {'ears': 2}.")
     if n == 0: _fail('without', {name: value}, f"there is no {name} with a number. Give its name alone.")
     return {whole('without', v, 1, n) for v in many}
+
+# ---- a set of scenes to learn from
+
+def expect_classes(species, n, n_valid, bs):
+    "Raise `CamError` unless a set of scenes can be made of these arguments."
+    if isinstance(species, str) or len(set(species)) < 2 or len(set(species)) < len(species):
+        raise CamError(f"a network needs two or more different species to tell apart, not {species!r}. "
+                       "Give names such as ('cat', 'dog').")
+    if n < bs or n_valid < 1:
+        raise CamError(f'n={n} training and n_valid={n_valid} validation scenes with bs={bs} fill no batch. '
+                       'Take n >= bs and n_valid >= 1.')

@@ -2,9 +2,8 @@
 from contextlib import ExitStack, contextmanager
 from functools import partial
 import torch
-from torch import nn
 
-from camtutor.exercises.ch01 import Hook, HookBwd, Hooks, HooksOwn, RunningStats, Store, eval_mode
+from camtutor.exercises.ch01 import Hook, HookBwd, Hooks, HooksOwn, eval_mode
 
 def note_shape_short(shapes): return lambda module, args, out: shapes.append(tuple(out.shape))
 
@@ -17,14 +16,7 @@ class StoreClosure:
         def see(module, args, out): self.stored = torch.empty_like(out).copy_(out.data)
         self.remove = module.register_forward_hook(see).remove
 
-class StoreSlots:
-    __slots__ = 'stored', 'handle'
-    def __init__(self, module): self.handle = module.register_forward_hook(lambda *a: self.see(a[-1]))
-    def see(self, out):
-        with torch.no_grad(): self.stored = out + 0
-    def remove(self): self.handle.remove()
-
-class HookLate(Store):
+class HookLate(Hook):
     def __init__(self, module): self.module = module
     def __enter__(self):
         super().__init__(self.module)
@@ -34,13 +26,6 @@ class HookLate(Store):
 class HookSelf(StoreClosure):
     def __enter__(self): return self
     def __exit__(self, *exc): return bool(self.remove())
-
-def count_by_walk(model): return len(model._forward_hooks) + sum(map(count_by_walk, model.children()))
-
-def count_by_names(model):
-    n = 0
-    for _, m in model.named_modules(): n += len(list(m._forward_hooks.values()))
-    return n
 
 class EvalMode:
     def __init__(self, model): self.model = model
@@ -60,76 +45,11 @@ def eval_mode_dict(model):
     finally:
         for n, m in model.named_modules(): m.training = was[n]
 
-class StatsKept:
-    def __init__(self, module):
-        self.all = []
-        self.remove = module.register_forward_hook(lambda m, a, out: self.all.append(out.detach().flatten())).remove
-    @property
-    def mean(self): return torch.cat(self.all).mean().item()
-    @property
-    def std(self): return torch.cat(self.all).std(correction=0).item()
-
-class StatsWelford(RunningStats):
-    def __init__(self, module):
-        super().__init__(module)
-        self.m, self.v = 0., 0.
-    def see(self, module, args, out):
-        x = out.detach().double()
-        d, n = x.mean() - self.m, self.n + x.numel()
-        self.v = (self.v*self.n + x.var(correction=0)*x.numel() + d**2*self.n*x.numel()/n)/n
-        self.m, self.n = self.m + d*x.numel()/n, n
-    @property
-    def mean(self): return float(self.m)
-    @property
-    def std(self): return float(self.v)**.5
-
 class HooksStack(Hooks):
     def __init__(self, modules):
         self.stack = ExitStack()
         self.hooks = [self.stack.enter_context(Hook(m)) for m in modules]
     def remove(self): self.stack.close()
-
-def get_layer_walk(model, layer):
-    if isinstance(layer, nn.Module): return layer
-    for part in layer.split('.'): model = getattr(model, part)
-    return model
-
-def get_layer_torch(model, layer): return model.get_submodule(layer) if isinstance(layer, str) else layer
-
-def feature_layers_walk(model, x):
-    "Hooks nothing inside a block."
-    def stops(m, path):
-        for name, child in m.named_children():
-            if isinstance(child, nn.Sequential): yield from stops(child, f'{path}{name}.')
-            yield path + name, child
-    seen = {}
-    with ExitStack() as stack:
-        stack.enter_context(eval_mode(model))
-        for name, m in stops(model, ''):
-            def see(m, args, out, name=name): seen.setdefault(name, []).append(out)
-            stack.callback(m.register_forward_hook(see).remove)
-        model(x)
-    once = [(n, o[0]) for n, o in seen.items() if len(o) == 1 and o[0].ndim == 4 and o[0].shape[2:] != (1, 1)]
-    return {n: tuple(o.shape[1:]) for i, (n, o) in enumerate(once) if not any(o is later for _, later in once[i+1:])}
-
-def feature_layers_kinds(model, x):
-    "Follows the last output from module to module, as the library does; in-place layers would count, too."
-    found, ran, inside, last = [], [], [], (None, 0)
-    def note(m, args, out):
-        nonlocal last
-        name = names[m]
-        ran.append(name)
-        if type(m) is not nn.Sequential and len(m._modules): inside.append(name + '.')
-        if name and torch.is_tensor(out) and out.dim() == 4 and out.size(2)*out.size(3) > 1:
-            if out is last[0] and out._version == last[1]: found.pop()
-            found.append((name, tuple(out.shape)[1:]))
-            last = out, out._version
-    names = {m: n for n, m in model.named_modules()}
-    handles = [m.register_forward_hook(note) for m in names]
-    try:
-        with torch.no_grad(), eval_mode_dict(model): model(x)
-    finally: [h.remove() for h in handles]
-    return {n: s for n, s in found if ran.count(n) == 1 and not any(i != '.' and n.startswith(i) for i in inside)}
 
 class HookBwdLambda(HookBwd):
     def see(self, module, args, out):
@@ -142,15 +62,37 @@ class HookBwdLate(HookBwd):
         super().__init__(self.module)
         return self
 
+def dark_share_loop(A, bound=.05):
+    return torch.tensor([sum((m <= bound).all().item() for m in maps)/len(maps) for maps in A])
+
+def dark_share_none(A, bound=.05): return 1 - (A > bound).any(-1).any(-1).float().mean(dim=1)
+
+def names_by_id(seen):
+    ran = [name for name, _ in seen]
+    last = {id(out): name for name, out in seen if name and ran.count(name) == 1}
+    return list(dict.fromkeys(n for n in ran if n in last.values()))
+
+def names_backwards(seen):
+    kept, taken = [], []
+    for name, out in reversed(seen):
+        if not name or sum(n == name for n, _ in seen) > 1 or any(out is t for t in taken): continue
+        kept.insert(0, name)
+        taken.append(out)
+    return kept
+
+def gradient_by_autograd(weight, k, A):
+    A = A.clone().requires_grad_()
+    return torch.autograd.grad((A.mean((2, 3)) @ weight.T)[:, k].sum(), A)[0]
+
+def gradient_ones(weight, k, A): return torch.ones_like(A)*weight[k].view(-1, 1, 1)/A[0, 0].numel()
+
 ANSWERS = {
     '1.1': (note_shape_short, note_shape_partial),
-    '1.2': (StoreClosure, StoreSlots),
-    '1.3': (HookLate, HookSelf),
-    '1.4': (count_by_walk, count_by_names),
-    '1.6': (eval_mode_class, eval_mode_dict),
-    '1.7': (StatsKept, StatsWelford),
-    '1.8': (HooksOwn, HooksStack),
-    '1.9': (get_layer_walk, get_layer_torch),
-    '1.10': (feature_layers_walk, feature_layers_kinds),
-    '1.11': (HookBwdLambda, HookBwdLate),
+    '1.2': (HookLate, HookSelf),
+    '1.4': (eval_mode_class, eval_mode_dict),
+    '1.5': (HooksOwn, HooksStack),
+    '1.6': (dark_share_loop, dark_share_none),
+    '1.7': (names_by_id, names_backwards),
+    '1.8': (HookBwdLambda, HookBwdLate),
+    '1.9': (gradient_by_autograd, gradient_ones),
 }
