@@ -101,6 +101,6 @@ def style():
     import matplotlib as mpl
     from matplotlib_inline.backend_inline import set_matplotlib_formats
     set_matplotlib_formats('jpeg', pil_kwargs=dict(quality=80))
-    mpl.rcParams.update({'figure.dpi': 80, 'savefig.dpi': 80, 'figure.constrained_layout.use': True, 'font.size': 10,
+    mpl.rcParams.update({'figure.dpi': 110, 'savefig.dpi': 110, 'figure.constrained_layout.use': True, 'font.size': 10,
                          'axes.titlesize': 10, 'image.cmap': 'magma', 'image.interpolation': 'nearest',
                          'axes.spines.top': False, 'axes.spines.right': False})

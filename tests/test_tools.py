@@ -12,7 +12,8 @@ import in_step, nb, readme
 # ---- each script, on tiny input
 TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['contact-sheet.jpg'],
         'tools/make_plain.py': ['plain.safetensors'],
-        'tools/make_weights.py': ['backbone.safetensors', 'pets.safetensors', 'weights.json', 'weights.md'],
+        'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
+                                  'weights.json', 'weights.md'],
         'benchmarks/pixels.py': ['pixels-benchmark.json', 'pixels-benchmark.md'],
         'benchmarks/gradcam.py': ['gradcam-benchmark.json', 'gradcam-benchmark.md', 'gradcam-benchmark.png',
                                   'gradcam-scaling.png']}

@@ -6,11 +6,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from camtutor.errors import CamError, doing, nearest
+from camtutor.errors import CamError, doing, expect_choice, nearest
 from camtutor.networks.build import plain_net, small_body, small_resnet
 from camtutor.networks.transform import attach, picture_transform
 
-SHIPPED = 'pets', 'backbone', 'plain'
+SHIPPED = 'pets', 'coached', 'backbone', 'plain'
 
 def softmax(out): return out.softmax(1)
 
@@ -20,7 +20,7 @@ DATA = files('camtutor')/'data'
 
 @doing('Loading weights')
 def load_weights(
-    name:str, # 'pets', 'backbone', or chapter 05's 'plain'
+    name:str, # one of SHIPPED
     folder=DATA # where the file is
 )->tuple: # the tensors by name, and what is known of them: vocab, size, mean, std, activation, made
     "Shipped weights and their metadata; half precision becomes float32."
@@ -30,7 +30,8 @@ def load_weights(
         meta = {k: json.loads(v) for k, v in f.metadata().items()}
     return {k: t.float() if t.is_floating_point() else t for k, t in state.items()}, meta
 
-BUILD = dict(pets=small_resnet, backbone=lambda n: small_body(), plain=plain_net)   # for n classes
+# for n classes
+BUILD = dict(pets=small_resnet, coached=small_resnet, backbone=lambda n: small_body(), plain=plain_net)
 
 def load_shipped(
     name:str, # one of SHIPPED
@@ -43,9 +44,12 @@ def load_shipped(
     transform = picture_transform(meta['size'], meta['mean'], meta['std'])
     return attach(net.eval(), vocab=meta['vocab'], transform=transform, activation=ACTIVATIONS[meta['activation']])
 
-def load_pets()->nn.Sequential: # body, head; with `.vocab`, `.transform` and `.activation`
+@doing('Loading the pets network')
+def load_pets(
+    how:str='pets', # 'pets' learned from labels alone; 'coached' paid for evidence off its own animal
+)->nn.Sequential:   # body, head; with `.vocab`, `.transform` and `.activation`
     "The shipped network, which knows all species, in eval mode: (N,3,128,128) -> (N,len(vocab))."
-    return load_shipped('pets')
+    return load_shipped(expect_choice(how, ('pets', 'coached'), 'network'))
 
 def load_body()->nn.Sequential: # `.vocab` names the species it has seen
     "The shipped backbone, which has never seen a cat or a dog, in eval mode: (N,3,128,128) -> (N,128,8,8)."
