@@ -194,7 +194,7 @@ def evaluate_photos(args):
     if table.picture.nunique() < len(photos): print(STILL.format(table.picture.nunique(), len(photos)), file=sys.stderr)
     return 0
 
-STILL = '{} of {} pictures are in the file; other processes may still be at work. The same command again reads the rest.'
+STILL = '{} of {} pictures are in the file; other processes may still be at work. Give the same command again later.'
 
 def device_of_process():
     from accelerate import PartialState

@@ -153,7 +153,6 @@ def imputed(c:Case)->tuple: # (most, least): (N,4) each
 def morf(most, least)->Tensor: return most.mean(1)
 def lerf(most, least)->Tensor: return least.mean(1)
 
-#| ex 9.8
 def road(
     most:Tensor,  # probability with the most relevant places gone (N,S)
     least:Tensor, # and with the least relevant gone (N,S)
@@ -164,7 +163,7 @@ def road(
 # %% ../nbs/09_metrics.ipynb #443237e3
 def coherent(c:Case)->tuple: # (m, again, p, o)
     "The map, the map of what it leaves of the picture, and the drop's two numbers."
-    if c.explain is None: raise CamError("this metric explains changed pictures. Give explain=(model, x, target) -> maps.")
+    known(c, 'explain')
     dark = black(c.model, c.x)
     again = upsample(c.explain(c.model, dark + (c.x - dark) * unit(c.m)[:, None], c.target), c.x.shape[2:])
     return c.m, again, *masked(c)
@@ -235,7 +234,7 @@ def by_part(c:Case)->tuple:
 def known(c, name):
     "A field of the case, if it is there."
     if getattr(c, name) is not None: return getattr(c, name)
-    raise CamError(f"this metric compares with the truth, and {name} is missing. Give {name}=, see Case.")
+    raise CamError(f"this metric needs {name}, which is missing. Give {name}=…; see camtutor.metrics.Case.")
 
 # %% ../nbs/09_metrics.ipynb #3c2d4d2c
 METRICS = dict(

@@ -1,4 +1,4 @@
-"""Published ways to judge maps, in full: against a mask or a box, against drawn-away parts, by changed pictures or weights.
+"""Published ways to judge maps: against a mask or a box, against drawn-away parts, by changed pictures or weights.
 
 Functions of tensors, batch first; each gives one number for each picture (N,), if nothing else is said."""
 from copy import deepcopy
@@ -9,7 +9,7 @@ from torch import Tensor
 from camtutor.engine.ask import scores
 from camtutor.errors import CamError, describe, doing
 
-__all__ = ['order_of', 'spearman', 'rank_accuracy', 'pixel_auc', 'pointing_game', 'box_of', 'box_hits',
+__all__ = ['order_of', 'spearman', 'rank_accuracy', 'pixel_auc', 'pointing_game', 'box_of', 'box_overlaps',
            'max_box_accuracy', 'win_rate', 'important', 'preservation', 'deletion_check', 'distractibility',
            'target_sensitivity', 'background_independence', 'infidelity', 'squares', 'sensitivity', 'cascade',
            'randomisation', 'unrelated']
@@ -107,26 +107,25 @@ def overlap(a, b):
     return both / (areas[0] + areas[1] - both)
 
 def boxes_at(m, cut, largest):
-    "Boxes round the connected regions of a map above `cut`, or round the largest alone."
+    "Boxes (R,4) round the connected regions of a map above `cut`, or round the largest alone."
     from scipy.ndimage import find_objects, label
     import numpy as np
     found, n = label(m > cut, np.ones((3, 3)))
     if not n: return torch.zeros(1, 4, dtype=torch.long)
     slices = find_objects(found)
     if largest: slices = [slices[np.bincount(found.ravel())[1:].argmax()]]
-    return torch.tensor([[x.start, y.start, x.stop - 1, y.stop - 1] for y, x in slices])
+    return torch.from_numpy(np.array([[x.start, y.start, x.stop - 1, y.stop - 1] for y, x in slices]))
 
-def box_hits(
+def box_overlaps(
     m:Tensor, boxes:Tensor, # maps (N,H,W) and the true boxes (N,4)
-    share:float=.5,         # the overlap that counts
     largest:bool=True,      # only the largest region (V1), or any of them (V2)
     cuts:int=100,           # how many thresholds, from 0 to 1 of the map's range
-)->Tensor:                  # (N,cuts) bool
-    "At each threshold: does a box round what is above it overlap the true box enough? A constant map has no box."
+)->Tensor:                  # (N,cuts)
+    "How well a box round what is above each threshold overlaps the true box. A constant map has no box."
     low, high = m.amin((1, 2), keepdim=True), m.amax((1, 2), keepdim=True)
     unit = ((m - low) / (high - low).where(high > low, 1)).cpu().numpy()
-    def hit(i, c): return bool((overlap(boxes_at(unit[i], c / cuts, largest), boxes[i].cpu()) >= share).any())
-    return torch.tensor([[hit(i, c) for c in range(cuts)] for i in range(len(m))])
+    def best(i, c): return overlap(boxes_at(unit[i], c / cuts, largest), boxes[i].cpu()).max().item()
+    return torch.tensor([[best(i, c) for c in range(cuts)] for i in range(len(m))])
 
 @doing('Max box accuracy')
 def max_box_accuracy(
@@ -138,9 +137,8 @@ def max_box_accuracy(
 
     Choe et al., 2020. A number for the set, so it is not in the table of metrics of one picture."""
     both_fit(m, mask)
-    boxes = box_of(mask)
-    shares = (.3, .5, .7) if v2 else (.5,)
-    best = [box_hits(m, boxes, s, not v2, cuts).float().mean(0).max().item() for s in shares]
+    overlaps = box_overlaps(m, box_of(mask), not v2, cuts)
+    best = [(overlaps >= share).float().mean(0).max().item() for share in ((.3, .5, .7) if v2 else (.5,))]
     return sum(best) / len(best)
 
 def win_rate(a:Tensor, b:Tensor)->float:

@@ -6,7 +6,7 @@ from camtutor.exercises.core import Exercise
 from camtutor.exercises.declare import declared
 
 CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet',
-            '06': 'Feature maps'}
+            '06': 'Feature maps', '09': 'Metrics'}
 
 def chapter(number:str)->dict: # id -> Exercise
     "The exercises of one chapter, by id."
