@@ -60,8 +60,8 @@ def speed(n, size, seconds, rounds):
     for name, makers in RACES.items():
         found = ratios(race(makers, lambda: setting(n, size), seconds, rounds), OURS)
         others = ', '.join(f'{k} {spread(r)} × ours' for k, r in found.items() if k != OURS)
-        print(f"{name}, {n} pictures of {size}²: ours {found[OURS]['ms']:.0f} ms; {others}; {found[OURS]['rounds']} rounds",
-              flush=True)
+        print(f"{name}, {n} pictures of {size}²: ours {found[OURS]['ms']:.0f} ms; {others}; "
+              f"{found[OURS]['rounds']} rounds", flush=True)
 
 # ---- one process against two
 
@@ -107,7 +107,8 @@ def trial(n, filled):
         for k in keys:
             a = (v[k] if METRICS[k].better == 'higher' else -v[k]).to_numpy()
             r = spearman(torch.tensor(a).nan_to_num(), torch.tensor(v['single_deletion'].to_numpy()).nan_to_num())
-            print('{:16} {:5.2f} ({:5.2f} to {:5.2f}), {} scenes'.format(k, *mean_interval(r[~r.isnan()]), count), flush=True)
+            line = '{:16} {:5.2f} ({:5.2f} to {:5.2f}), {} scenes'
+            print(line.format(k, *mean_interval(r[~r.isnan()]), count), flush=True)
 
 def trial_maps(net, d, true):
     "The maps that stand trial."

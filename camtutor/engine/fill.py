@@ -41,11 +41,11 @@ def fill_holes(
     x:Tensor,       # pictures (N,C,H,W)
     gone:Tensor,    # where they are lost (N,H,W), bool
     noise:float=0., # standard deviation of what is added in the holes
-    seed:int=0,     # of that noise
+    seed:int=0,     # of that noise, the same for every picture
 )->Tensor:          # (N,C,H,W)
     "The pictures with their holes filled smoothly from the pixels round them; noise hides that the holes are smooth."
     pictures, holes = x.detach().cpu().float().numpy(), gone.cpu().numpy()
     out = torch.from_numpy(np.stack([filled(p, g) for p, g in zip(pictures, holes)])).to(x)
     if not noise: return out
-    added = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x) * noise
+    added = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)).to(x) * noise
     return torch.where(gone[:, None], out + added, out)

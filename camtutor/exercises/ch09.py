@@ -14,8 +14,8 @@ PARTS = torch.stack([PARTS, PARTS])
 M_, PARTS_ = rand(3, 5, 7), rand(3, 4, 5, 7, seed=1) > 0
 
 e = exercise('9.1', 'How much of a map lies in each part',
-    'Write `part_shares(m, masks)`: the share of each map\'s positive part that lies in each of its parts. Maps (N,H,W) '
-    'and masks (N,P,H,W) give (N,P). A map without a positive place has 0 everywhere.',
+    'Write `part_shares(m, masks)`: the share of each map\'s positive part that lies in each of its parts. Maps '
+    '(N,H,W) and masks (N,P,H,W) give (N,P). A map without a positive place has 0 everywhere.',
     library='camtutor.metrics',
     trials=(gives('Worked by hand; the second map has nothing above 0', M, PARTS,
                   want=[[.375, .125, .5], [0., 0., 0.]]),
@@ -36,14 +36,16 @@ def part_shares(m:Tensor, # maps (N,H,W)
     return inside/total.where(total > 0, 1)[:, None]
 
 e.edit('m = m.clamp(min=0)\n    ', '', 'Negative places count too, and take away from their part. Cut them first.')
-e.edit('m = m.clamp(min=0)', 'm = m.abs()', 'You take the size of negative places. What speaks against is cut, not turned.')
+e.edit('m = m.clamp(min=0)', 'm = m.abs()',
+       'You take the size of negative places. What speaks against is cut, not turned.')
 e.edit('.where(total > 0, 1)', '', 'A map without a positive place gives 0/0. Its shares are 0.')
 e.edit('total = m.sum((1, 2))', 'total = torch.einsum("nhw,nphw->n", m, masks.to(m))',
        'You divide by what lies in *parts*. What lies in none belongs to the map as well.')
 e.edit("inside = torch.einsum('nhw,nphw->np', m, masks.to(m))",
        "inside = torch.einsum('nhw,nphw->np', m, masks.to(m))/masks.sum((2, 3)).clamp(min=1)",
        'You divide by the area of the part as well. That is a density; here the whole share is asked for.')
-e.edit('total = m.sum((1, 2))', 'total = m.sum().expand(len(m))', 'You divide by the sum of all maps. Each has its own.')
+e.edit('total = m.sum((1, 2))', 'total = m.sum().expand(len(m))',
+       'You divide by the sum of all maps. Each has its own.')
 
 # 9.2 Do the parts that matter have more of the map?
 
@@ -52,8 +54,9 @@ SEEN = rand(4, 6, seed=2) > -.7
 SEEN[0], SEEN[:, :2] = True, True
 
 e = exercise('9.2', 'Do the parts that matter have more of the map?',
-    'Write `single_deletion(shares, effects, seen)`, all (N,P): for each scene (ρ+1)/2, where ρ is the rank correlation '
-    'over the parts that are seen. Fewer than two: NaN. `spearman(a, b)` of `camtutor.protocols` takes rows (N,M).',
+    'Write `single_deletion(shares, effects, seen)`, all (N,P): for each scene (ρ+1)/2, where ρ is the rank '
+    'correlation over the parts that are seen. Fewer than two: NaN. `spearman(a, b)` of `camtutor.protocols` takes '
+    'rows (N,M).',
     library='camtutor.metrics',
     trials=(gives('Worked by hand', torch.tensor([[.1, .2, .3, .4]]), torch.tensor([[1., 2., 4., 3.]]),
                   torch.tensor([[True]*4]), want=[.9]),
@@ -77,7 +80,8 @@ def single_deletion(shares:Tensor, # of the map in each part (N,P)
     return out
 
 e.edit('shares[i, on]', 'shares[i]', 'effects[i, on]', 'effects[i]',
-       'Parts that are not to be seen are ranked too. Their share and their effect are both 0, so they agree for nothing.')
+       'Parts that are not to be seen are ranked too. Their share and their effect are both 0, so they agree for '
+       'nothing.')
 e.edit(' + 1)/2', ')', 'This is ρ itself, from −1 to 1. Move it to the range from 0 to 1.')
 e.edit('effects[i, on]', 'effects[i, on].abs()',
        'You rank the *size* of effects. A part that lowers the score when it is there matters least of all, not most.')
@@ -91,8 +95,8 @@ e.wrong(lambda shares, effects, seen: torch.stack([
 U = torch.tensor([[[1., 3.], [2., 1.]], [[7., 7.], [7., 7.]], [[0., 0.], [0., 0.]], [[-4., -4.], [-4., -4.]]])
 
 e = exercise('9.3', 'From 0 to 1',
-    'Write `unit(m)`: each of the maps (N,H,W) stretched so that its lowest place is 0 and its highest 1. A constant map '
-    'becomes 1 everywhere if it is above 0, else 0 everywhere.',
+    'Write `unit(m)`: each of the maps (N,H,W) stretched so that its lowest place is 0 and its highest 1. A '
+    'constant map becomes 1 everywhere if it is above 0, else 0 everywhere.',
     library='camtutor.metrics',
     trials=(gives('Worked by hand: one map, three constants', U,
                   want=[[[0., 1.], [.5, 0.]], [[1., 1.], [1., 1.]], [[0., 0.], [0., 0.]], [[0., 0.], [0., 0.]]]),
@@ -100,7 +104,8 @@ e = exercise('9.3', 'From 0 to 1',
     hints=('Lowest and highest of each map, with their axes kept.',
            '`torch.where` chooses between the stretched and the constant.',
            'Where highest and lowest are equal, divide by 1.'),
-    why='A constant map says "everything alike". Shown as 1, it shows the whole picture, and average drop shows its flaw.')
+    why='A constant map says "everything alike". Shown as 1, it shows the whole picture, and average drop shows '
+        'its flaw.')
 
 @e.reference
 def unit(m:Tensor # maps (N,H,W)
@@ -111,8 +116,8 @@ def unit(m:Tensor # maps (N,H,W)
     return torch.where(high > low, stretched, (high > 0).to(m))
 
 e.edit('(high - low).where(high > low, 1)', '(high - low + 1e-7)',
-       'You add a small number to the divisor. A map of tiny values then stays dark: whether 1e-7 is small depends on '
-       'the map.')
+       'You add a small number to the divisor. A map of tiny values then stays dark: whether 1e-7 is small depends '
+       'on the map.')
 e.edit('torch.where(high > low, stretched, (high > 0).to(m))', 'stretched',
        'A constant map becomes 0 everywhere, as if it marked nothing. Above 0 it marks everything.')
 e.edit('torch.where(high > low, stretched, (high > 0).to(m))', 'torch.where(high > low, stretched, torch.ones_like(m))',
@@ -127,8 +132,8 @@ e.edit('(m - low)', 'm', '(high - low).where(high > low, 1)', 'high.where(high >
 P, O = torch.tensor([.8, .5, .1, 0.]), torch.tensor([.4, .6, .1, 0.])
 
 e = exercise('9.4', 'The drop',
-    'Write `drop(p, o)`: the share of the probability `p` that is lost when the network sees only the marked part, where '
-    'it is `o`. A rise is a drop of 0. Where `p` is 0, so is the drop.',
+    'Write `drop(p, o)`: the share of the probability `p` that is lost when the network sees only the marked part, '
+    'where it is `o`. A rise is a drop of 0. Where `p` is 0, so is the drop.',
     library='camtutor.metrics',
     trials=(gives('Worked by hand', P, O, want=[.5, 0., 0., 0.]),
             gives('Random probabilities', rand(9).sigmoid(), rand(9, seed=1).sigmoid()), keeps(P, O)),
@@ -143,7 +148,8 @@ def drop(p:Tensor, # probability of the class in the picture (N,)
     lost = (p - o).clamp(min=0)
     return lost/p.where(p > 0, 1)
 
-e.edit('lost/p.where(p > 0, 1)', 'lost', 'You do not divide: from .2 to .1 counts as much as from 1 to .9. The share of `p` is asked for.')
+e.edit('lost/p.where(p > 0, 1)', 'lost',
+       'You do not divide: from .2 to .1 counts as much as from 1 to .9. The share of `p` is asked for.')
 e.edit('.clamp(min=0)', '', 'A rise counts as a negative drop, and makes up for another picture\'s loss. Cut it at 0.')
 e.edit('(p - o)', '(o - p)', 'This is what was *won*. The drop is what was lost.')
 e.edit('p.where(p > 0, 1)', 'p', 'Where `p` is 0 you get NaN, and so is the mean over all pictures.')
@@ -154,9 +160,9 @@ e.edit('(p - o).clamp(min=0)', '(p - o).abs()', 'A rise counts as a drop of the 
 K = torch.tensor([[[.2, .9], [.5, .1]]])
 
 e = exercise('9.5', 'Exactly so many places',
-    'Write `keep_top(m, share)`: maps (N,H,W) in which only the highest places keep their value, the others become 0. '
-    'Exactly `round(share·H·W)` are kept, also where values are equal: `order_of(m)` of `camtutor.protocols` ranks '
-    'places, 0 first, equal ones by lot.',
+    'Write `keep_top(m, share)`: maps (N,H,W) in which only the highest places keep their value, the others become '
+    '0. Exactly `round(share·H·W)` are kept, also where values are equal: `order_of(m)` of `camtutor.protocols` '
+    'ranks places, 0 first, equal ones by lot.',
     library='camtutor.metrics',
     trials=(gives('Worked by hand: half', K, .5, want=[[[0., .9], [.5, 0.]]]),
             gives('All are equal, a third is kept', torch.ones(1, 4, 6), 1/3),
@@ -184,8 +190,8 @@ e.edit('order_of(m) < n', 'order_of(m) <= n', 'One place too many is kept: ranks
 ORDER = torch.tensor([[[3, 1], [0, 2]], [[0, 1], [2, 3]]])
 
 e = exercise('9.6', 'Which places are gone?',
-    'Write `gone_at(order, q)`: a mask (N,H,W) of the places that are gone when the share `q` has been taken. `order` '
-    'holds ranks, 0 goes first. Exactly `round(q·H·W)` are gone.',
+    'Write `gone_at(order, q)`: a mask (N,H,W) of the places that are gone when the share `q` has been taken. '
+    '`order` holds ranks, 0 goes first. Exactly `round(q·H·W)` are gone.',
     library='camtutor.metrics',
     trials=(gives('Worked by hand: half', ORDER, .5, want=torch.tensor([[[False, True], [True, False]],
                                                                         [[True, True], [False, False]]])),
@@ -202,7 +208,8 @@ def gone_at(order:Tensor, # each place's rank, 0 first (N,H,W)
     "The places that are gone when exactly the share q of them has been taken, in order."
     return order < round(q*order[0].numel())
 
-e.edit('order[0].numel()', 'order.numel()', 'You count the places of the whole batch. Each picture loses its own share.')
+e.edit('order[0].numel()', 'order.numel()',
+       'You count the places of the whole batch. Each picture loses its own share.')
 e.edit('order <', 'order <=', 'One place too many: ranks begin at 0, so the first n are those below n.')
 e.edit('order <', 'order >=', 'These are the places that are *left*.')
 e.edit('round(q*order[0].numel())', 'int(q*order[0].numel())', 'You cut the number off. It is to be rounded.')
@@ -212,8 +219,8 @@ e.edit('round(q*order[0].numel())', 'int(q*order[0].numel())', 'You cut the numb
 C = torch.tensor([[1., .5, 0.], [1., 0., 0.]])
 
 e = exercise('9.7', 'The area under a curve',
-    'Write `area(curve)`: the area under each row of values (N,S+1) taken at equal distances from 0 to 1, by trapezoids. '
-    'It gives (N,).',
+    'Write `area(curve)`: the area under each row of values (N,S+1) taken at equal distances from 0 to 1, by '
+    'trapezoids. It gives (N,).',
     library='camtutor.metrics',
     trials=(gives('Worked by hand', C, want=[.5, .25]), gives('Always 1', torch.ones(1, 9), want=[1.]),
             gives('Random curves', rand(4, 17).sigmoid()), keeps(C), one_by_one(rand(4, 17))),
@@ -228,9 +235,12 @@ def area(curve:Tensor # values at equal distances (N,S+1)
     left, right = curve[:, :-1], curve[:, 1:]
     return ((left + right)/2).mean(1)
 
-e.edit('((left + right)/2).mean(1)', 'curve.mean(1)', 'This is the mean of the values: each end counts whole, though only half of it lies in the range.')
-e.edit('((left + right)/2).mean(1)', 'left.mean(1)', 'You take the left side of each step only: a falling curve comes out too large.')
-e.edit('((left + right)/2).mean(1)', 'right.mean(1)', 'You take the right side of each step only: a falling curve comes out too small.')
+e.edit('((left + right)/2).mean(1)', 'curve.mean(1)',
+       'This is the mean of the values: each end counts whole, though only half of it lies in the range.')
+e.edit('((left + right)/2).mean(1)', 'left.mean(1)',
+       'You take the left side of each step only: a falling curve comes out too large.')
+e.edit('((left + right)/2).mean(1)', 'right.mean(1)',
+       'You take the right side of each step only: a falling curve comes out too small.')
 e.edit('.mean(1)', '.sum(1)', 'You add the trapezoids as if each were 1 wide. Together they are 1 wide.')
 e.edit('(left + right)/2', 'left + right', 'A trapezoid is as high as the *mean* of its sides.')
 
@@ -257,15 +267,17 @@ def road(most:Tensor, # probability with the most relevant places gone (N,S)
 e.edit('least - most', 'most - least', 'The sign is turned: a good map gets a negative number.')
 e.edit('/2', '', 'This is the whole gap, from −1 to 1. Half of it is ROAD.')
 e.edit('.mean(1)', '.mean()', 'You average over the pictures too. Each has its own number.')
-e.edit('(least - most)', '(least - most).abs()', 'You take the size of the gap. A map that is upside down would get as much as a good one.')
+e.edit('(least - most)', '(least - most).abs()',
+       'You take the size of the gap. A map that is upside down would get as much as a good one.')
 
 # 9.9 As low as the lowest
 
 e = exercise('9.9', 'As low as the lowest',
-    'Write `harmonic(*parts)`: the harmonic mean, picture by picture, of any number of tensors (N,) with values from 0 to '
-    '1. Where one of them is 0, so is the mean.',
+    'Write `harmonic(*parts)`: the harmonic mean, picture by picture, of any number of tensors (N,) with values '
+    'from 0 to 1. Where one of them is 0, so is the mean.',
     library='camtutor.metrics',
-    trials=(gives('Worked by hand', torch.tensor([1., .5]), torch.tensor([.5, 0.]), torch.tensor([.25, 1.]), want=[3/7, 0.]),
+    trials=(gives('Worked by hand', torch.tensor([1., .5]), torch.tensor([.5, 0.]), torch.tensor([.25, 1.]),
+                  want=[3/7, 0.]),
             gives('Two parts', rand(6).sigmoid(), rand(6, seed=1).sigmoid()),
             gives('One part is itself', torch.tensor([.3, 0., 1.]), want=[.3, 0., 1.])),
     hints=('How many parts, over the sum of one over each.', '`torch.stack` puts them into one tensor.',
@@ -280,8 +292,10 @@ def harmonic(*parts # (N,) each, 0 to 1
     mean = len(parts)/(1/parts.clamp(min=1e-12)).sum(0)
     return torch.where(parts.amin(0) > 0, mean, 0.)
 
-e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.mean(0)', 'This is the plain mean. Two good parts pay for a bad one.')
-e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.prod(0)**(1/len(parts))', 'This is the *geometric* mean. The harmonic one goes by one over each.')
+e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.mean(0)',
+       'This is the plain mean. Two good parts pay for a bad one.')
+e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.prod(0)**(1/len(parts))',
+       'This is the *geometric* mean. The harmonic one goes by one over each.')
 e.edit('len(parts)/(', '1/(', 'You forget how many there are: equal parts should give themselves.')
 e.edit('len(parts)/(', '3/(', 'You divide three by the sum, whatever the number of parts.')
 e.edit('.sum(0)', '.sum()', 'You sum over the pictures too. Each has its own mean.')
@@ -291,11 +305,12 @@ e.edit('.sum(0)', '.sum()', 'You sum over the pictures too. Each has its own mea
 HITS = torch.tensor([[True, False, False], [False, True, False], [False, True, False], [False, False, True]])
 
 e = exercise('9.10', 'One threshold for all',
-    'Write `best_accuracy(hits)`: `hits` (N,T) says of each picture and each of T thresholds whether the box was right. '
-    'The share of pictures that are right at the best threshold of the whole set, as a tensor without axes.',
+    'Write `best_accuracy(hits)`: `hits` (N,T) says of each picture and each of T thresholds whether the box was '
+    'right. The share of pictures that are right at the best threshold of the whole set, as a tensor without axes.',
     trials=(gives('Worked by hand', HITS, want=torch.tensor(.5)), gives('Random', rand(9, 12) > .8), keeps(HITS)),
     hints=('Mean and maximum: in which order?', 'First one number for each threshold.', 'Of these the largest.'),
-    why='The other order chooses a threshold for each picture by looking at the answer. It is the commonest error here.')
+    why='The other order chooses a threshold for each picture by looking at the answer. It is the commonest error '
+        'here.')
 
 @e.reference
 def best_accuracy(hits:Tensor # right at each threshold? (N,T) bool
