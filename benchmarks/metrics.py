@@ -73,7 +73,7 @@ def processes(n, rounds):
     with tempfile.TemporaryDirectory() as folder:
         for i in range(n): Image.fromarray(scene(i).image).save(f'{folder}/{i:05}.png')
         def seconds(count, k):
-            launch = [sys.executable, '-m', 'accelerate.commands.launch', '--cpu', '--num_processes', str(count),
+            launch = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', str(count),
                       '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no', '-m']
             command = [*(launch if count > 1 else [sys.executable, '-m']), 'camtutor', 'evaluate', folder, '--model',
                        'pets', '--out', f'{folder}/{count}-{k}.sqlite']

@@ -68,6 +68,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'camtutor.evaluate.mine': ('tools/evaluate.html#mine', 'camtutor/evaluate.py'),
                                    'camtutor.evaluate.name_of': ('tools/evaluate.html#name_of', 'camtutor/evaluate.py'),
                                    'camtutor.evaluate.opened': ('tools/evaluate.html#opened', 'camtutor/evaluate.py'),
+                                   'camtutor.evaluate.pandas': ('tools/evaluate.html#pandas', 'camtutor/evaluate.py'),
                                    'camtutor.evaluate.parted': ('tools/evaluate.html#parted', 'camtutor/evaluate.py'),
                                    'camtutor.evaluate.plot': ('tools/evaluate.html#plot', 'camtutor/evaluate.py'),
                                    'camtutor.evaluate.readable': ('tools/evaluate.html#readable', 'camtutor/evaluate.py'),

@@ -6,7 +6,7 @@
 __all__ = ['FIELDS', 'NEEDED', 'TABLES', 'FORMATS', 'Maker', 'makers', 'as_names', 'maps_by', 'fitted', 'chosen', 'judged',
            'check_truth', 'readable', 'loads', 'parted', 'singles', 'wanted_items', 'name_of', 'opened', 'fingerprint',
            'digest', 'check_same_run', 'write', 'done_in', 'share', 'together', 'mine', 'label_targets',
-           'rows_of_batch', 'Run', 'work', 'evaluate', 'carry_out', 'table_of', 'summary', 'plot', 'export',
+           'rows_of_batch', 'Run', 'work', 'evaluate', 'carry_out', 'pandas', 'table_of', 'summary', 'plot', 'export',
            'check_export', 'cells_of', 'latex_of', 'markdown_of']
 
 # %% ../nbs/tools/evaluate.ipynb #90873916
@@ -318,9 +318,15 @@ def carry_out(run, bs, progress):
         for batch in batches: work(run, batch)
 
 # %% ../nbs/tools/evaluate.ipynb #d0df4b7a
+def pandas():
+    "pandas, which the course brings along."
+    try: import pandas
+    except ImportError as e: raise CamError("tables need pandas. Install it with: pip install pandas") from e
+    return pandas
+
 def table_of(run):
     "What the file holds of this run's methods and metrics."
-    import pandas as pd
+    pd = pandas()
     columns = 'picture', 'name', 'method', 'layer', 'target', 'metric', 'value'
     rows = run.db.execute(f'SELECT {", ".join(columns)} FROM results').fetchall()
     order = {k: i for i, k in enumerate([j.name for j in run.jobs] + list(run.metrics))}
@@ -331,7 +337,7 @@ def table_of(run):
 # %% ../nbs/tools/evaluate.ipynb #bf5f965e
 def summary(table): # as `evaluate` gives it
     "Mean and 95 % interval of each method and metric; how many pictures count."
-    import pandas as pd
+    pd = pandas()
     def facts(v):
         mean, low, high = mean_interval(torch.tensor(v.dropna().to_numpy())) if v.notna().any() else [float('nan')] * 3
         return pd.Series(dict(mean=mean, low=low, high=high, pictures=int(v.notna().sum())))

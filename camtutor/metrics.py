@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['STEPS', 'SHARES', 'half_shown', 'little_shown', 'METRICS', 'part_shares', 'single_deletion', 'unit', 'drop',
-           'increase', 'gain', 'Case', 'case', 'keep_top', 'masked', 'gone_at', 'curve', 'blurred', 'deleted',
+           'increase', 'gain', 'Case', 'case', 'known', 'keep_top', 'masked', 'gone_at', 'curve', 'blurred', 'deleted',
            'inserted', 'area', 'imputed', 'morf', 'lerf', 'road', 'coherent', 'coherency', 'complexity', 'harmonic',
            'adcc', 'arcc', 'squared', 'moved', 'forgotten', 'fine', 'as_it_is', 'Metric', 'top', 'arguable', 'truth',
-           'pair', 'by_part', 'known', 'measure']
+           'pair', 'by_part', 'measure']
 
 # %% ../nbs/09_metrics.ipynb #b319f028
 from typing import Callable, NamedTuple
@@ -88,6 +88,11 @@ def case(model, x, m, target=None, **truth)->Case: # see `Case`; a map may be co
     target = classes_of(model, x, target)
     m = m if m.shape[1:] == x.shape[2:] else upsample(m, x.shape[2:])
     return Case(model, x, m.detach(), target, ask(model, x, target), **truth)
+
+def known(c, name):
+    "A field of the case, if it is there."
+    if getattr(c, name) is not None: return getattr(c, name)
+    raise CamError(f"this metric needs {name}, which is missing. Give {name}=…; see camtutor.metrics.Case.")
 
 # %% ../nbs/09_metrics.ipynb #c877ce58
 def keep_top(
@@ -230,11 +235,6 @@ def pair(c:Case)->tuple: return c.m, known(c, 'mask'), known(c, 'other')
 def by_part(c:Case)->tuple:
     "The map's share in each part, the part's effect, and whether it is seen."
     return part_shares(c.m, known(c, 'masks')), known(c, 'effects'), c.masks.flatten(2).any(2)
-
-def known(c, name):
-    "A field of the case, if it is there."
-    if getattr(c, name) is not None: return getattr(c, name)
-    raise CamError(f"this metric needs {name}, which is missing. Give {name}=…; see camtutor.metrics.Case.")
 
 # %% ../nbs/09_metrics.ipynb #3c2d4d2c
 METRICS = dict(
