@@ -5,7 +5,9 @@
 #     #| solution 3.1  this cell shows the answer to exercise 3.1: the cell goes
 #     #| first 3.1     exercise 3.1, which blanks no cell, is best done here: its text and stub come before this cell
 #
-# The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell.
+# The text and the stub of an exercise whose cell is blanked are moved from the end of the chapter to that cell. No cell
+# keeps an output, imports and answers to predictions are folded away, what must not run by itself (`#| eval: false`)
+# is text, and a link that leads nowhere from here is plain words.
 import ast, copy, json, re
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +19,10 @@ from camtutor.files import dated, write_whole
 NOTE = '.camtutor.json' # what was written when, so that a learner's changes can be told from ours
 FRONT = """# Your copies of the course
 
-Open a chapter: {links}.
+Begin with the first, and go on in this order: {links}.
 
-The functions that it builds are yours to write, and each is checked the moment its cell runs. Change what you like.
+The functions that a chapter builds are yours to write. Fill in the body and run the cell: a card says whether it is \
+right and, if not, which mistake it is. Change what you like.
 
 `%run -m camtutor.cli start .` in a cell brings in new chapters and leaves alone what you changed. How far you are:"""
 WELCOME = ('This is your own copy: change what you like. The functions that this chapter builds are yours to write, '
@@ -27,12 +30,14 @@ WELCOME = ('This is your own copy: change what you like. The functions that this
            'wrong input: the text above the cell says what is asked. The cells below go on with the library\'s version '
            'all the same, so a chapter runs to its end unsolved; `ex.use("…")` puts yours in its place. '
            '`ex.hint("…")`, `ex.next()` and `ex.progress()` help.')
+ASLEEP = '*To be read, and not run with the rest: copy it into a cell of your own if you want it.*'
 METADATA = dict(kernelspec=dict(display_name='python3', language='python', name='python3'))
 
 def pages(nbs:Path)->dict: # file name -> its text
     "What a workspace holds: a front page, and the learner's copies of the numbered chapters."
     chapters = sorted(nbs.glob('[0-9]*.ipynb'))
-    return {'index.ipynb': front_page(chapters)} | {p.name: workspace_text(p) for p in chapters}
+    there = {'index.ipynb', *(p.name for p in chapters)}
+    return {'index.ipynb': front_page(chapters)} | {p.name: workspace_text(p, there) for p in chapters}
 
 def front_page(chapters:list)->str: # paths of notebooks
     "The text of a front page that links them."
@@ -41,23 +46,24 @@ def front_page(chapters:list)->str: # paths of notebooks
              new_cell('code', 'from camtutor.exercises import ex\nex.progress()', 'front-progress')]
     return notebook_text(dict(cells=by_lines(cells), metadata=METADATA, nbformat=4, nbformat_minor=5))
 
-def workspace_text(path:Path)->str:
+def workspace_text(path:Path, there=())->str: # there: the files that a link may lead to
     "The text of a learner's copy of the notebook at `path`."
     nb = json.loads(path.read_text(encoding='utf8'))
-    return notebook_text(nb | dict(cells=workspace_cells(nb['cells'])))
+    return notebook_text(nb | dict(cells=workspace_cells(nb['cells'], there)))
 
 def notebook_text(nb:dict)->str: return json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True) + '\n'
 
 # ---- What becomes of a chapter's cells
 
-def workspace_cells(cells:list)->list: # of notebook cells, new ones
-    "The cells of a learner's copy: exercises blanked, solutions and nbdev's directives gone."
+def workspace_cells(cells:list, there=())->list: # of notebook cells, new ones
+    "The cells of a learner's copy: exercises blanked, solutions, outputs, nbdev's directives and dead links gone."
     cells = [dict(copy.deepcopy(c), source=''.join(c['source'])) for c in cells]
     blanked, early = named(cells, 'ex'), named(cells, 'first')
     texts, stubs = found(cells, blanked + early, is_text), found(cells, blanked + early, is_stub)
     kept = without(cells, [*texts.values(), *stubs.values()])
     placed = [new for c in kept for new in in_place(c, texts, stubs)]
-    clean = [c for c in map(without_directives, placed) if c['source'].strip()]
+    clean = [for_learners(c, there) for c in placed]
+    clean = [c for c in clean if c['source'].strip()]
     return by_lines(welcomed(clean) if blanked else clean)
 
 def named(cells, what):
@@ -118,11 +124,31 @@ def without_private(source):
 
 def first_line(node): return min([node.lineno] + [d.lineno for d in getattr(node, 'decorator_list', [])])
 
-def without_directives(cell):
-    "A cell without the lines that only the author's tools read; `#| eval: false` stays, since it warns."
-    if cell['cell_type'] != 'code': return cell
-    lines = [l for l in cell['source'].splitlines() if not re.match(r'#\|(?!\s*eval)', l)]
-    return dict(cell, source='\n'.join(lines).strip('\n'))
+def for_learners(cell, there):
+    "A cell without outputs, without the lines that only the author's tools read, and without dead links."
+    if cell['cell_type'] != 'code': return dict(cell, source=without_dead_links(cell['source'], there))
+    source = '\n'.join(l for l in cell['source'].splitlines() if not l.startswith('#|')).strip('\n')
+    if re.search(r'^#\|\s*eval:\s*false', cell['source'], re.M):
+        return new_cell('markdown', f'{ASLEEP}\n```python\n{source}\n```', cell['id'])
+    metadata = dict(cell['metadata'], jupyter=dict(source_hidden=True)) if folds(cell['source']) else cell['metadata']
+    return dict(cell, source=source, outputs=[], execution_count=None, metadata=metadata)
+
+def folds(source:str)->bool:
+    "Is this a cell to be folded away: imports alone, or the answer to a prediction?"
+    if re.search(r'\.reveal\(|^#\|\s*default_exp', source, re.M): return True
+    try: nodes = ast.parse(source).body
+    except SyntaxError: return False # IPython's
+    return bool(nodes) and all(isinstance(n, (ast.Import, ast.ImportFrom)) or is_call_of(n, 'style') for n in nodes)
+
+def is_call_of(node, name):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == name
+
+LINK = re.compile(r'(!?)\[([^\]]*)\]\(((?!\w+:)[^)\s#]+\.(?:ipynb|md|jpe?g|png|svg|gif|html|py))(#[^)]*)?\)')
+
+def without_dead_links(text, there):
+    "Markdown in which a link to a file that is not there is plain words, and such a picture is gone."
+    def kept(m): return m[0] if m[3] in there else '' if m[1] else m[2]
+    return LINK.sub(kept, text)
 
 def new_cell(kind, source, id):
     cell = dict(cell_type=kind, id=id, metadata={}, source=source)

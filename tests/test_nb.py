@@ -36,6 +36,16 @@ def test_build_keeps_the_outputs_of_what_did_not_change(page):
     nb('build', script, path)
     assert path.read_bytes() == before
 
+def test_build_folds_imports_and_answers(page):
+    script, path = page
+    script.write_text('# %%\nimport torch\n\n# %%\np.reveal(3)\n\n# %%\nx = 1\n')
+    nb('build', script, path)
+    hidden = [c.metadata.get('jupyter', {}).get('source_hidden', False) for c in nbformat.read(path, 4).cells]
+    assert hidden == [True, True, False]
+    before = path.read_bytes()
+    nb('fold', path)
+    assert path.read_bytes() == before
+
 def test_build_and_run_a_new_one(page):
     script, path = page
     path.unlink()

@@ -1,10 +1,13 @@
-"Notebooks from the command line: build one from a percent script, run it and save its outputs, tell its shape."
+"Notebooks from the command line: build one from a percent script, run it, save its outputs, fold it, tell its shape."
 import argparse, time
 from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from camtutor.workspace import folds
+
 WIDGET = 'application/vnd.jupyter.widget-view+json'
+FOLDED = dict(jupyter=dict(source_hidden=True))
 METADATA = dict(kernelspec=dict(display_name='python3', language='python', name='python3'))
 
 def build(script:Path, nb_path:Path):
@@ -26,9 +29,15 @@ def with_outputs(new, old):
 def write(nb, path):
     from nbdev.clean import clean_nb
     from fastcore.nbio import dict2nb, write_nb
-    out = dict2nb(nbformat.from_dict(nb))
-    clean_nb(out)
+    out = dict2nb(nbformat.from_dict(folded(nb)))
+    clean_nb(out, allowed_cell_metadata_keys=['jupyter'])
     write_nb(out, path)
+
+def folded(nb):
+    "With the cells folded away that hold imports alone or the answer to a prediction."
+    for c in nb.cells:
+        if c.cell_type == 'code': c.metadata = nbformat.from_dict(FOLDED if folds(c.source) else {})
+    return nb
 
 def drop_widgets(outputs):
     "Saved pages have no kernel: a widget's view would show as an error there, so only its static form is kept."
@@ -69,12 +78,13 @@ def shape(nb):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument('what', choices=['build', 'run', 'shape'])
+    p.add_argument('what', choices=['build', 'run', 'fold', 'shape'])
     p.add_argument('paths', nargs='+', type=Path)
     a = p.parse_args()
     if a.what == 'build': return build(*a.paths)
     for path in a.paths:
         if a.what == 'run': run(path)
+        elif a.what == 'fold': write(nbformat.read(path, 4), path)
         else: print(f'{path}: {shape(nbformat.read(path, 4))}')
 
 if __name__ == '__main__': main()

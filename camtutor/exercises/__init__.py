@@ -10,13 +10,15 @@
 `ex.reset()`, `ex.use("3.2")` and `ex.unuse()` do the rest.
 """
 from contextlib import contextmanager
-import sys
+from functools import wraps
+import inspect, sys
 
 from camtutor.errors import CamError
 from camtutor.exercises import record as store
 from camtutor.exercises.cards import Card, Table, STATES, named, show, verdict_card
 from camtutor.exercises.chapters import CHAPTERS, exercises, find
-from camtutor.exercises.core import Exercise, Mistake, Trial, Verdict, grade, library_of
+from camtutor.exercises.core import Exercise, Mistake, Trial, Verdict, library_of
+from camtutor.exercises.grading import grade
 
 __all__ = ['ex', 'Exercise', 'Mistake', 'Trial', 'Verdict', 'exercises', 'grade']
 
@@ -86,7 +88,7 @@ def hint(id:str,
     if not 1 <= n <= len(e.hints): raise CamError(f'{named(e)} has {len(e.hints)} hints; there is no hint {grade}.')
     note = store.note_hint(e.id, n)[1]
     more = f'{n} of {len(e.hints)}.' + ('' if n == len(e.hints) else f' `ex.hint("{e.id}")` gives the next.')
-    show(Card(f'{named(e)} · {e.title}: hint {n}', tuple(('p', t) for t in (e.hints[n-1], more, note) if t)))
+    show(Card(f'{named(e)} · {e.heading}: hint {n}', tuple(('p', t) for t in (e.hints[n-1], more, note) if t)))
 
 def solution(id:str,
              reveal:bool=False # show it before a pass or three failures
@@ -99,9 +101,9 @@ def solution(id:str,
         left = 3 - d['failures']
         text = (f'The solution is here after a pass or {left} more {"try" if left == 1 else "tries"}. '
                 f'`ex.hint("{e.id}")` helps; `ex.solution("{e.id}", reveal=True)` shows it now.')
-        return show(Card(f'{named(e)} · {e.title}', (('p', text),)))
+        return show(Card(f'{named(e)} · {e.heading}', (('p', text),)))
     parts = ('code', e.solution), ('p', e.why), ('p', note)
-    show(Card(f'{named(e)} · {e.title}: the reference', tuple(p for p in parts if p != ('p', ''))))
+    show(Card(f'{named(e)} · {e.heading}: the reference', tuple(p for p in parts if p != ('p', ''))))
 
 def progress():
     "How far you are: a table by chapter."
@@ -124,7 +126,7 @@ def next_():
     e = next((e for e in exercises().values() if not store.passed(done.get(e.id))), None)
     if e is None: return show(Card('All exercises are done.', (('p', note),) if note else ()))
     parts = ('p', e.task), ('code', e.stub), *([('p', note)] if note else [])
-    show(Card(f'Next: {named(e).lower()} · {e.title}', parts))
+    show(Card(f'Next: {named(e).lower()} · {e.heading}', parts))
 
 def reset(id:str=None # one exercise; all of them if left out
          ):
@@ -142,14 +144,47 @@ def use(id:str):
     if not e.library: raise CamError(f'{named(e)} is not part of the library, so nothing would use it.')
     if e.id not in given:
         raise CamError(f'There is no answer to exercise {id} in this session yet: run its cell first.')
+    if narrow := too_narrow(e, given[e.id]): raise CamError(narrow)
     take_back(id)
-    _used[e.id] = library_of(e), given[e.id]
+    theirs = library_of(e)
+    _used[e.id] = theirs, in_place(e, given[e.id], theirs)
     swap(*_used[e.id])
     refresh_explorers()
     right = grade_quietly(e)
     texts = [f'`ex.unuse("{e.id}")` gives the library its own back.']
     if not right: texts.append('It is not right yet: what you see now is your version.')
     show(Card(f'Notebook and library now run on your `{e.name}`.', tuple(('p', t) for t in texts)))
+
+def in_place(e, mine, theirs):
+    "What stands in the library's place: the learner's class; or their function, and the library's where it gives up."
+    if inspect.isclass(mine): return mine
+    said = []
+    @wraps(mine)
+    def yours(*args, **kwargs):
+        try: return mine(*args, **kwargs)
+        except Exception as err:
+            result = theirs(*args, **kwargs) # raises, too, if the call itself is wrong
+            if not said: show(beyond(e, err))
+            said.append(err)
+            return result
+    return yours
+
+def beyond(e, err)->Card:
+    "Said once: a call asks for more than the exercise did."
+    return Card(f"Your `{e.name}` gave up on a call that the library's can do.",
+                (('p', f'{type(err).__name__}: {err}'),
+                 ('p', f"Exercise {e.id} did not ask for it, so here and from now on the library's steps in wherever "
+                       "yours raises.")))
+
+def too_narrow(e, mine)->str:
+    "Why a learner's class cannot stand in for the library's; '' if it can."
+    if not inspect.isclass(mine): return ''
+    asked, has = (inspect.signature(c).parameters for c in (library_of(e), mine))
+    missing = [n for n in asked if n not in has and not any(p.kind is p.VAR_KEYWORD for p in has.values())]
+    methods = [n for n in vars(library_of(e)) if not n.startswith('_') and not hasattr(mine, n)]
+    if not missing + methods: return ''
+    return (f"Your `{e.name}` does all that exercise {e.id} asks, and the cells below ask for more: "
+            f"{' and '.join(f'`{n}`' for n in missing + methods)}. So they stay with the library's.")
 
 def grade_quietly(e):
     with suspended(): return grade(e, given[e.id]).passed

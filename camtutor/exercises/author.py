@@ -3,7 +3,8 @@ import re
 
 from camtutor.errors import CamError, nearest
 from camtutor.exercises.chapters import exercises
-from camtutor.exercises.core import Exercise, grade, library_of
+from camtutor.exercises.core import Exercise, library_of
+from camtutor.exercises.grading import grade
 from camtutor.exercises.stubs import blank
 
 LEAST = dict(function=3, value=2, choice=2, written=0) # mistakes that an exercise of each kind needs
@@ -81,7 +82,9 @@ def section(number:str)->list: # of (cell type, source)
              f'`ex.hint("{first}")` gives a hint, three in all; `ex.solution("{first}")` the solution, '
              'after a pass or three tries; `ex.progress()` shows how far you are.')
     cells = [('markdown', intro), ('code', 'from camtutor.exercises import ex')]
-    for e in mine: cells += [('markdown', f'**Exercise {e.id}** {sentence(e.title)} {e.task}'), ('code', e.stub)]
+    for e in mine:
+        star = '★ ' if e.hard else ''
+        cells += [('markdown', f'**Exercise {e.id}** {star}{sentence(e.title)} {e.task}'), ('code', e.stub)]
     return cells
 
 def sentence(title): return title if title[-1] in '.?!' else title + '.'

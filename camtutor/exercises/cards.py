@@ -58,7 +58,7 @@ def verdict_card(v:Verdict, note='', times=0)->Card:
     if times > 1: body.append(('p', f'This mistake was named {times} times so far.'))
     if v.printed: body.append(('fold', ('It printed', v.printed[:2000].rstrip())))
     if note: body.append(('p', note))
-    return Card(f'{icon} {named(e)} · {e.title}: {words}', tuple(body), colour)
+    return Card(f'{icon} {named(e)} · {e.heading}: {words}', tuple(body), colour)
 
 def new_parts(v):
     e = v.exercise
@@ -72,7 +72,8 @@ def fallback(v):
     if not e.library: return []
     if v.state in ('correct', 'slow'):
         return [('p', f"The cells below go on with the library's `{e.name}`, which also explains wrong input. "
-                      f'`ex.use("{e.id}")` puts yours in its place, here and under the sliders.')]
+                      f'`ex.use("{e.id}")` puts yours in its place, here and under the sliders; what the exercise did '
+                      "not ask for, the library's still does.")]
     return [('p', f'The cells below run with the library\'s `{e.name}`.')]
 
 def raised_parts(v):
@@ -84,7 +85,7 @@ def raised_parts(v):
     line = [('code', '\n'.join([f'{w.number:>4}  {w.line}', *(f'      {x}' for x in w.values)]))] if w.line else []
     return first + line + [('p', 'Tried with: ' + v.message)] + diagnosis(v) + nudge(v) + fallback(v)
 
-def diagnosis(v): return [('p', m.diagnosis) for m in v.mistakes]
+def diagnosis(v): return [('p', m.diagnosis) for m in v.mistakes] or ([('p', v.told)] if v.told else [])
 def nudge(v): return [('p', f'`ex.hint("{v.exercise.id}")` helps.')] if v.exercise.hints else []
 def wrong_parts(v): return diagnosis(v) + ([('p', v.message)] if v.message else []) + nudge(v) + fallback(v)
 

@@ -485,6 +485,7 @@ def surgery(answer):
 e = exercise('2.11', 'A head that CAM can read',
     'Write `gap_head(body, n_classes, x)`: `nn.Sequential` of the body, frozen, and a head of global average pooling '
     'and one new `nn.Linear`. `x` is a batch to try the body with: how many channels come out?',
+    changes=('body', 'random numbers'),
     library='camtutor.cam',
     trials=(Trial('A small body, four classes', surgery),),
     hints=('Run the body once without gradients and look at the shape.',
@@ -676,6 +677,7 @@ e = exercise('2.12', 'Train the head alone',
     'optimiser), `lr` as step size and `wd` as weight decay. Begin with the weights that it has. Return the list of '
     'losses, as plain numbers. Weights and batch norm of the body stay as they are, even if `net` is in training '
     'mode; and afterwards each module has its own mode back.',
+    changes=('net', 'random numbers'),
     library='camtutor.cam',
     trials=(Trial('Sixteen pictures of two classes in shuffled batches, 20 steps', learns,
                   says={'losses in it': 'One for each step, and each step uses all pictures together.',

@@ -126,6 +126,7 @@ OUT = torch.tensor([[3., 1., 2.], [0., 5., 7.], [4., 6., -1.]])
 e = exercise('3.3', 'Which score?',
     "Write `class_score(out, target=None)`: from scores (N,K) one for each image (N,). `target` is None (each image's "
     "top class), an int for all, or a list of N ints.",
+    graph=True,
     trials=(gives('A class for each: 0, 2, 1', OUT, [0, 2, 1], want=[3., 7., 6.]),
             gives('One class for all: 0', OUT, 0, want=[3., 0., 4.]),
             gives('No target', OUT, want=[3., 7., 6.]),
@@ -749,6 +750,7 @@ def preferred(answer):
 e = exercise('3.12', 'This rather than that',
     'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one '
     'number for each image: how much more the network says `a` than `b`.',
+    graph=True,
     trials=(Trial('Three images, class 2 rather than 0', preferred),),
     hints=('A function that returns a function.',
            '`out[:, a]` are the scores of class a of all images.',
@@ -784,6 +786,7 @@ e.edit('out[:, a] - out[:, b]', 'torch.tensor([r[a].item() - r[b].item() for r i
 e = exercise('3.13', 'As alike as another picture',
     "Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each "
     "picture's embedding and `other` (D,).",
+    graph=True,
     trials=(Trial('Worked by hand: the same direction, at a right angle, opposite',
                   lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])),
                   torch.tensor([1., 0., -1.])),

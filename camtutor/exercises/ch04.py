@@ -775,6 +775,7 @@ e = exercise('4.13', 'Nothing learned',
     "Write `scramble(module, seed=0)`: put the numbers of *each* parameter in a random order, and give each number a "
     "random sign, in place. The same seed gives the same result, and nobody else's random numbers change: draw from a "
     "`torch.Generator` of your own.",
+    changes=('module',),
     library='camtutor.guided',
     trials=(Trial('Two convolutions', scrambled, SCRAMBLED,
                   {'the same seed gives': 'All random numbers must come from a generator that begins with the seed.',

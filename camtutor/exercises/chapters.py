@@ -1,12 +1,15 @@
 "All exercises of the course, by chapter."
 from importlib import import_module
+from importlib.util import find_spec
 
 from camtutor.errors import CamError, nearest
 from camtutor.exercises.core import Exercise
 from camtutor.exercises.declare import declared
 
-CHAPTERS = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet',
-            '06': 'Feature maps', '09': 'Metrics'}
+TITLES = {'00': 'Pets', '01': 'Hooks', '02': 'CAM', '03': 'Grad-CAM', '04': 'Guided backprop', '05': 'Deconvnet',
+          '06': 'Feature maps', '07': 'The CAM family', '08': 'Covering', '09': 'Metrics', '10': 'L-CAM', '11': 'Bias',
+          '12': 'Where', '13': 'Text', '14': 'Mistakes'}
+CHAPTERS = {n: title for n, title in TITLES.items() if find_spec(f'camtutor.exercises.ch{n}')} # those that have any
 
 def chapter(number:str)->dict: # id -> Exercise
     "The exercises of one chapter, by id."
