@@ -87,6 +87,19 @@ def test_road_by_hand():
 def test_harmonic():
     check_tensor(M.harmonic(torch.tensor([1., 1.]), torch.tensor([.5, 0.])), [2/3, 0.])
 
+def test_arcc_by_hand():
+    "A coherent map that marks a quarter, with the largest gap there is: 3/(1 + 1/.75 + 1)."
+    m = torch.zeros(1, 2, 2); m[0, 0, 0] = 1
+    check_tensor(M.arcc(m, m, torch.zeros(1, 4), torch.ones(1, 4)), [3 / (1 + 1/.75 + 1)])
+    check_tensor(M.adcc(m, m, torch.tensor([.8]), torch.tensor([.4])), [3 / (1 + 1/.75 + 2)])
+    assert isinstance(METRICS['arcc'], M.Metric)
+
+def test_what_is_important_and_what_is_like_the_next():
+    assert P.important(torch.tensor([[.3, .1, .05]])).tolist() == [[True, False, False]]
+    check_tensor(P.spearman(torch.tensor([[1., 2., 3.], [1., 2., 3.]]), torch.tensor([[1., 5., 9.], [2., 2., 1.]])), [1., -.8660])
+    check_tensor(P.unrelated(torch.stack([MAPS[0], -MAPS[0]])), [1., 1.])
+    assert P.box_overlaps(MASK[:1].float(), P.box_of(MASK[:1]), cuts=3).tolist() == [[1, 1, 1]]
+
 def test_coherency_of_what_never_changes_and_of_a_constant():
     check_tensor(M.coherency(MAPS[:2], MAPS[:2]), torch.ones(2))
     check_tensor(M.coherency(MAPS[:1], 1 - MAPS[:1]), [0.])

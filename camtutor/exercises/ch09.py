@@ -244,67 +244,11 @@ e.edit('((left + right)/2).mean(1)', 'right.mean(1)',
 e.edit('.mean(1)', '.sum(1)', 'You add the trapezoids as if each were 1 wide. Together they are 1 wide.')
 e.edit('(left + right)/2', 'left + right', 'A trapezoid is as high as the *mean* of its sides.')
 
-# 9.8 ROAD
-
-MOST, LEAST = torch.tensor([[.2, 0.], [.9, .9]]), torch.tensor([[1., .6], [.9, .9]])
-
-e = exercise('9.8', 'ROAD',
-    'Write `road(most, least)`: from probabilities (N,S) with the most relevant places filled, and with the least '
-    'relevant filled, half of the mean gap, (N,). Higher is better.',
-    library='camtutor.metrics',
-    trials=(gives('Worked by hand', MOST, LEAST, want=[.35, 0.]),
-            gives('Random probabilities', rand(5, 4).sigmoid(), rand(5, 4, seed=1).sigmoid())),
-    hints=('Which of the two should stay high?', 'A difference, and its mean over the shares.', 'Half of it.'),
-    why='A map without an order has no gap. That is why constant and random maps cannot fool it.')
-
-@e.reference
-def road(most:Tensor, # probability with the most relevant places gone (N,S)
-         least:Tensor # and with the least relevant gone (N,S)
-        )->Tensor: # (N,), -½ to ½
-    "Half of what it matters which places go."
-    return (least - most).mean(1)/2
-
-e.edit('least - most', 'most - least', 'The sign is turned: a good map gets a negative number.')
-e.edit('/2', '', 'This is the whole gap, from −1 to 1. Half of it is ROAD.')
-e.edit('.mean(1)', '.mean()', 'You average over the pictures too. Each has its own number.')
-e.edit('(least - most)', '(least - most).abs()',
-       'You take the size of the gap. A map that is upside down would get as much as a good one.')
-
-# 9.9 As low as the lowest
-
-e = exercise('9.9', 'As low as the lowest',
-    'Write `harmonic(*parts)`: the harmonic mean, picture by picture, of any number of tensors (N,) with values '
-    'from 0 to 1. Where one of them is 0, so is the mean.',
-    library='camtutor.metrics',
-    trials=(gives('Worked by hand', torch.tensor([1., .5]), torch.tensor([.5, 0.]), torch.tensor([.25, 1.]),
-                  want=[3/7, 0.]),
-            gives('Two parts', rand(6).sigmoid(), rand(6, seed=1).sigmoid()),
-            gives('One part is itself', torch.tensor([.3, 0., 1.]), want=[.3, 0., 1.])),
-    hints=('How many parts, over the sum of one over each.', '`torch.stack` puts them into one tensor.',
-           'Where the smallest is 0, the answer is 0: `torch.where`.'),
-    why='ADCC and ARCC are such means: one bad part cannot be paid for by two good ones.')
-
-@e.reference
-def harmonic(*parts # (N,) each, 0 to 1
-            )->Tensor: # (N,)
-    "The harmonic mean: as low as its lowest part asks; 0 if one of them is 0."
-    parts = torch.stack(parts)
-    mean = len(parts)/(1/parts.clamp(min=1e-12)).sum(0)
-    return torch.where(parts.amin(0) > 0, mean, 0.)
-
-e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.mean(0)',
-       'This is the plain mean. Two good parts pay for a bad one.')
-e.edit('len(parts)/(1/parts.clamp(min=1e-12)).sum(0)', 'parts.prod(0)**(1/len(parts))',
-       'This is the *geometric* mean. The harmonic one goes by one over each.')
-e.edit('len(parts)/(', '1/(', 'You forget how many there are: equal parts should give themselves.')
-e.edit('len(parts)/(', '3/(', 'You divide three by the sum, whatever the number of parts.')
-e.edit('.sum(0)', '.sum()', 'You sum over the pictures too. Each has its own mean.')
-
-# 9.10 One threshold for all
+# 9.8 One threshold for all
 
 HITS = torch.tensor([[True, False, False], [False, True, False], [False, True, False], [False, False, True]])
 
-e = exercise('9.10', 'One threshold for all',
+e = exercise('9.8', 'One threshold for all',
     'Write `best_accuracy(hits)`: `hits` (N,T) says of each picture and each of T thresholds whether the box was '
     'right. The share of pictures that are right at the best threshold of the whole set, as a tensor without axes.',
     trials=(gives('Worked by hand', HITS, want=torch.tensor(.5)), gives('Random', rand(9, 12) > .8), keeps(HITS)),
@@ -323,9 +267,9 @@ e.edit('.mean(0).max()', '.mean()', 'This is the mean over all thresholds. Take 
 e.edit('.mean(0)', '.sum(0)', 'This is how many are right. The share is asked for.')
 e.edit('.mean(0).max()', '.mean(1).max()', 'You average over the thresholds and take the best *picture*.')
 
-# 9.11 By hand
+# 9.9 By hand
 
-e = exercise('9.11', 'By hand',
+e = exercise('9.9', 'By hand',
     'Two pictures. Before: .8 and .1. With only the marked part shown: .4 and .2. The average drop, as a share?',
     reference=.25, kind='value',
     hints=('Each picture first.', 'The second has risen.', 'The mean of ½ and 0.'),
@@ -335,9 +279,9 @@ e.wrong(-.25, 'A rise is a drop of 0, not a negative one.')
 e.wrong(1/3, 'You put the sums in relation. Each picture has its own share, then the mean.')
 e.wrong(.5, 'That is the first picture. The second counts too.')
 
-# 9.12 to 9.15 Questions
+# 9.10 to 9.12 Questions
 
-e = exercise('9.12', 'Who wins?', 'Which map has an average drop of 0 on every network?', kind='choice',
+e = exercise('9.10', 'Who wins?', 'Which map has an average drop of 0 on every network?', kind='choice',
     reference='The uniform one',
     hints=('What does the network see?', 'Where is nothing hidden?', 'Nothing is lost if nothing is taken away.'),
     why='It shows the whole picture. So average drop must stand beside the area, or with 15 % shown.')
@@ -345,7 +289,7 @@ e.wrong('The mask of the animal', 'Where the surroundings speak for the class, h
 e.wrong('Grad-CAM', 'It hides places, and what it hides may have mattered.')
 e.wrong('One of random dots', 'It hides half of the picture, dot by dot.')
 
-e = exercise('9.13', 'Passing for nothing', 'Which map passes the test with forgotten layers best?', kind='choice',
+e = exercise('9.11', 'Passing for nothing', 'Which map passes the test with forgotten layers best?', kind='choice',
     reference='Noise that is new every time',
     hints=('The test wants maps to change.', 'What changes whatever happens?', 'It need not even look at the network.'),
     why='The test can only catch maps that do not change. To pass it is necessary, and nothing more.')
@@ -353,16 +297,7 @@ e.wrong('A blob in the middle', 'It never changes, so it fails.')
 e.wrong('Edges of the picture', 'They do not ask the network, so they do not change, and fail.')
 e.wrong('Grad-CAM', 'It changes, but something of the picture\'s layout stays.')
 
-e = exercise('9.14', 'Why fill?', 'Why does ROAD fill the holes?', kind='choice',
-    reference='The shape of a hole may say what was there',
-    hints=('Think of a hole in the shape of a dog.', 'What can a network read, even when the pixels are gone?',
-           'An outline is information.'),
-    why='Filled, the outline is hard to see. It is not quite gone: the filling is smooth.')
-e.wrong('To save passes', 'The number of passes stays the same.')
-e.wrong('Because a map may have equal values', 'Equal values are decided by lot; that has nothing to do with holes.')
-e.wrong('So that the probability stays the same', 'If it stayed the same, nothing could be measured.')
-
-e = exercise('9.15', 'What is drawn away', 'What do effects of single parts *not* show?', kind='choice',
+e = exercise('9.12', 'What is drawn away', 'What do effects of single parts *not* show?', kind='choice',
     reference='That either of two parts would do',
     hints=('Take one of two away: what happens?', 'A network that is content with ears *or* eyes.',
            'Neither seems to matter alone.'),
