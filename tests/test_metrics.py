@@ -96,7 +96,8 @@ def test_arcc_by_hand():
 
 def test_what_is_important_and_what_is_like_the_next():
     assert P.important(torch.tensor([[.3, .1, .05]])).tolist() == [[True, False, False]]
-    check_tensor(P.spearman(torch.tensor([[1., 2., 3.], [1., 2., 3.]]), torch.tensor([[1., 5., 9.], [2., 2., 1.]])), [1., -.8660])
+    rows = torch.tensor([[1., 2., 3.], [1., 2., 3.]]), torch.tensor([[1., 5., 9.], [2., 2., 1.]])
+    check_tensor(P.spearman(*rows), [1., -.8660])
     check_tensor(P.unrelated(torch.stack([MAPS[0], -MAPS[0]])), [1., 1.])
     assert P.box_overlaps(MASK[:1].float(), P.box_of(MASK[:1]), cuts=3).tolist() == [[1, 1, 1]]
 
