@@ -11,6 +11,9 @@ from camtutor.engine.inputs import network
 from camtutor.engine.layers import last_layer, look
 from camtutor.engine.trace import main_input
 from camtutor.errors import CamError, nearest
+from camtutor.family import (eigen_cam, eigen_grad_cam, elementwise_cam, full_grad, fused_layer_cam, grad_cam_pp,
+                             hires_cam, integrated_grad_cam, layer_cam, le_grad, refine_cam, shapley_cam,
+                             smooth_grad_cam_pp, xgrad_cam)
 from camtutor.gradcam import grad_cam
 from camtutor.guided import guided_backprop, guided_grad_cam, saliency
 
@@ -22,14 +25,50 @@ class Method(NamedTuple):
     year:int
     paper:str
     passes:int  # forward passes that it costs
-    # 'gradients': fn(A, g). 'layer': fn(model, x, layer, target). 'network': fn(model, x, target=target), no layer
+    # 'gradients': fn(A, g). 'activations': fn(A). 'layer': fn(model, x, layer, target).
+    # 'network': fn(model, x, target=target), no layer
     needs:str
+
+FORMULAS = 'gradients', 'activations'   # what a method of these needs comes from one pass, for all of them
+
+def by_formula(row:Method, A:Tensor, g:Tensor)->Tensor:
+    "What a formula gives for activations and gradients."
+    return row.fn(A) if row.needs == 'activations' else row.fn(A, g)
 
 METHODS = dict(
     cam=Method(cam_maps, 'map', 'CAM', 2016,
                'Zhou et al., Learning Deep Features for Discriminative Localization', 1, 'network'),
     grad_cam=Method(grad_cam, 'map', 'Grad-CAM', 2017,
                     'Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks', 1, 'gradients'),
+    hires_cam=Method(hires_cam, 'map', 'HiResCAM', 2020,
+                     'Draelos and Carin, Use HiResCAM Instead of Grad-CAM', 1, 'gradients'),
+    xgrad_cam=Method(xgrad_cam, 'map', 'XGrad-CAM', 2020, 'Fu et al., Axiom-based Grad-CAM', 1, 'gradients'),
+    grad_cam_pp=Method(grad_cam_pp, 'map', 'Grad-CAM++', 2018,
+                       'Chattopadhyay et al., Grad-CAM++: Improved Visual Explanations', 1, 'gradients'),
+    layer_cam=Method(layer_cam, 'map', 'LayerCAM', 2021,
+                     'Jiang et al., LayerCAM: Exploring Hierarchical Class Activation Maps', 1, 'gradients'),
+    elementwise_cam=Method(elementwise_cam, 'map', 'Element-wise Grad-CAM', 2021,
+                           'Pillai and Pirsiavash, Explainable Models with Consistent Interpretations', 1, 'gradients'),
+    eigen_grad_cam=Method(eigen_grad_cam, 'map', 'Eigen-Grad-CAM', 2021, 'Gildenblat, pytorch-grad-cam', 1,
+                          'gradients'),
+    eigen_cam=Method(eigen_cam, 'map', 'Eigen-CAM', 2020,
+                     'Muhammad and Yeasin, Eigen-CAM: Class Activation Map using Principal Components', 1,
+                     'activations'),
+    shapley_cam=Method(shapley_cam, 'map', 'Shapley-CAM', 2025,
+                       'Cai, CAMs as Shapley Value-based Explainers', 1, 'layer'),
+    smooth_grad_cam_pp=Method(smooth_grad_cam_pp, 'map', 'Smooth Grad-CAM++', 2019,
+                              'Omeiza et al., Smooth Grad-CAM++', 5, 'layer'),
+    integrated_grad_cam=Method(integrated_grad_cam, 'map', 'Integrated Grad-CAM', 2021,
+                               'Sattarzadeh et al., Integrated Grad-CAM', 8, 'layer'),
+    fused_layer_cam=Method(fused_layer_cam, 'map', 'LayerCAM, fused', 2021,
+                           'Jiang et al., LayerCAM: Exploring Hierarchical Class Activation Maps', 1, 'network'),
+    refine_cam=Method(refine_cam, 'map', 'RefineCAM', 2026,
+                      'Domeniconi et al., How to Evaluate and Refine your CAM', 1, 'network'),
+    full_grad=Method(full_grad, 'map', 'FullGrad', 2019,
+                     'Srinivas and Fleuret, Full-Gradient Representation for Neural Network Visualization', 1,
+                     'network'),
+    le_grad=Method(le_grad, 'map', 'LeGrad', 2024,
+                   'Bousselham et al., LeGrad: An Explainability Method for Vision Transformers', 1, 'network'),
     saliency=Method(saliency, 'pixels', 'Saliency', 2013,
                     'Simonyan et al., Deep Inside Convolutional Networks', 1, 'network'),
     deconvnet=Method(deconvnet, 'pixels', 'Deconvnet', 2013,
@@ -62,9 +101,9 @@ def apply(
     layout=None, # a function from a layer's output to maps, for a network that no rule fits
 )->Result:
     "Run one method. `CamError` for a layer where it looks at none, and for bad input."
-    if row.needs == 'gradients':
+    if row.needs in FORMULAS:
         kept, chunks = look(model, x, layer, target, layout)
-        raw = [row.fn(A, g) for [(A, g)] in chunks]
+        raw = [by_formula(row, A, g) for [(A, g)] in chunks]
         return Result(kept.out, raw[0] if len(raw) == 1 else torch.cat(raw), kept.names[0])
     if row.needs == 'network' and layer is not None:
         raise CamError("it explains the network as a whole and looks at no layer. Leave layer away, or use 'grad_cam'.")

@@ -15,6 +15,7 @@ TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['conta
         'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
                                   'weights.json', 'weights.md'],
         'benchmarks/pixels.py': ['pixels-benchmark.json', 'pixels-benchmark.md'],
+        'benchmarks/family.py': ['family-benchmark.json', 'family-benchmark.md'],
         'benchmarks/gradcam.py': ['gradcam-benchmark.json', 'gradcam-benchmark.md', 'gradcam-benchmark.png',
                                   'gradcam-scaling.png']}
 NO_SCRIPTS = {'tools/training.py', 'benchmarks/clock.py'}   # what scripts share
