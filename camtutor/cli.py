@@ -174,6 +174,34 @@ def unused(path, taken):
     numbered = (path.with_stem(f'{path.stem}-{i}') for i in range(2, len(taken) + 3))
     return next(p for p in [path, *numbered] if p not in taken)
 
+# ---- Metrics
+
+def evaluate_photos(args):
+    "Judge the maps of photos by metrics; what is done already in the result file is only read."
+    from camtutor.evaluate import check_export, evaluate, export, markdown_of, share
+    from camtutor.networks import load_network
+    folder = [Path(p).expanduser() for p in args.photos]
+    photos = [f for p in folder for f in (photos_in(p, Path(args.out)) if p.is_dir() else [p])]
+    if args.export: check_export(args.export)
+    net, (rank, world) = load_network(args.model, args.weights), share()
+    if world > 1: net.to(device_of_process())
+    with redirect_stdout(sys.stderr): # the bar; stdout is for the table
+        table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
+                         wanted(args.target), file=args.out, bs=args.bs, progress=rank == 0)
+    if rank: return 0
+    print(markdown_of(table))
+    if args.export: print(f'{export(table, args.export)} is written.', file=sys.stderr)
+    if table.picture.nunique() < len(photos): print(STILL.format(table.picture.nunique(), len(photos)), file=sys.stderr)
+    return 0
+
+STILL = '{} of {} pictures are in the file; other processes may still be at work. Give the same command again later.'
+
+def device_of_process():
+    from accelerate import PartialState
+    return PartialState().device
+
+def listed(text): return [t.strip() for t in text.split(',') if t.strip()] if text else None
+
 # ---- The command line
 
 def arg(*names, **options): return names, options
@@ -203,6 +231,18 @@ COMMANDS = dict(
              arg('--target', default='', help='class name or number; the top class if left out'),
              arg('--out', default='explained', metavar='DIR',
                  help='the folder for the results; %(default)s if left out')),
+    evaluate=(evaluate_photos,
+              arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
+              arg('--model', default='imagenet',
+                  help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
+              arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+              arg('--methods', default='grad_cam,edges', help='with commas between; %(default)s if left out'),
+              arg('--metrics', default='average_drop,insertion,deletion', help='%(default)s if left out'),
+              arg('--layer', help='one or several; the last with places if left out'),
+              arg('--target', default='', help='class name or number; the top class if left out'),
+              arg('--bs', type=int, default=16, help='pictures at a time; %(default)s if left out'),
+              arg('--out', default='results.sqlite', metavar='FILE', help='%(default)s if left out'),
+              arg('--export', metavar='FILE', help='a .md, .tex or .csv for the table')),
 )
 
 def parser():

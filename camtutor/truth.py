@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camtutor.errors import CamError, describe, doing
-from camtutor.scenes import scene
+from camtutor.hooks import eval_mode
+from camtutor.scenes import Scene, scene
 
-__all__ = ['uniform', 'edges', 'centre_blob', 'BASELINES', 'Scenes', 'one_animal', 'two_animals', 'mean_interval']
+__all__ = ['uniform', 'edges', 'centre_blob', 'BASELINES', 'Scenes', 'one_animal', 'two_animals', 'mean_interval',
+           'PIECES', 'Effects', 'true_effects']
 
 # ---- maps that ask no network
 
@@ -104,3 +106,46 @@ def mean_interval(
     again = torch.randint(len(values), (draws, len(values)), generator=torch.Generator().manual_seed(seed))
     means, tail = values[again].mean(1), (1 - level) / 2
     return tuple(v.item() for v in (values.mean(), means.quantile(tail), means.quantile(1 - tail)))
+
+# ---- how much each part matters, by drawing it away
+
+PIECES = 'ears', 'head', 'eyes', 'muzzle', 'body', 'legs', 'tail', 'collar', 'object', 'background'
+
+class Effects(NamedTuple):
+    "What each of P parts does to each score, and where it is."
+    parts:tuple    # their names
+    effects:Tensor # the score of the whole scene, less the score without the part (N,P,K)
+    masks:Tensor   # where each part is seen (N,P,H,W), bool
+    scores:Tensor  # of the whole scene (N,K)
+
+    def of(self, classes):
+        "The effects on one class in each scene (N,P)."
+        return self.effects[range(len(classes)), :, classes]
+
+@doing('Measuring true effects')
+def true_effects(
+    net,          # a network with `.transform`
+    scenes,       # a scene as `scene` draws it, or a list of them, all of one size
+    parts=PIECES, # what to draw away, one after the other
+)->Effects:
+    """How much each part matters to each score: the scene is drawn again without it, and no hole is left.
+
+    A part that is not to be seen has no effect. A background that is drawn away is grey. `CamError` for a scene that
+    cannot be drawn again."""
+    scenes = [scenes] if isinstance(scenes, Scene) else list(scenes)
+    if not scenes or not all(isinstance(s, Scene) for s in scenes):
+        raise CamError(f"{describe(scenes)} is no list of scenes. Give what `scene` draws.")
+    if not getattr(net, 'transform', None): raise CamError(f"{describe(net)} has no transform. Set net.transform.")
+    masks = torch.stack([torch.stack([torch.from_numpy(s.mask(p)) for p in parts]) for s in scenes])
+    device = next(net.parameters()).device
+    def score(drawn): return scored(net, torch.stack([net.transform(s) for s in drawn]).to(device)).cpu()
+    whole = score(scenes)
+    effects = whole.new_zeros(len(scenes), len(parts), whole.shape[1])
+    for i, part in enumerate(parts):
+        seen = masks[:, i].flatten(1).any(1).nonzero()[:, 0].tolist()
+        if seen: effects[seen, i] = whole[seen] - score([scenes[n].again(without=part) for n in seen])
+    return Effects(tuple(parts), effects, masks, whole)
+
+def scored(net, x, bs=64):
+    "The scores (N,K), at most `bs` pictures at a time."
+    with eval_mode(net), torch.no_grad(): return torch.cat([net(x[i:i + bs]) for i in range(0, len(x), bs)])

@@ -20,7 +20,7 @@ TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['conta
                                   'gradcam-scaling.png'],
         'benchmarks/perturbation.py': ['perturbation-benchmark.json', 'perturbation-benchmark.md']}
 NO_SCRIPTS = {'tools/training.py', 'benchmarks/clock.py'}   # what scripts share
-OTHERS = {'tools/make_explain_picture.py', 'tools/explorer_strip.py', 'benchmarks/scenes.py',
+OTHERS = {'tools/make_explain_picture.py', 'tools/explorer_strip.py', 'benchmarks/scenes.py', 'benchmarks/metrics.py',
           'tools/nb.py', 'tools/exercises.py', 'tools/readme.py', 'tools/in_step.py',   # tests of their own, below
           'tools/house.py', 'tools/wrong_answers.py'}   # and in test_house.py, test_wrong_answers.py
 
@@ -77,6 +77,7 @@ def test_the_picture_of_the_explorer(tmp_path):
 
 def test_speed_of_drawing(run, capsys):
     run('benchmarks/scenes.py', '--tiny')
+    run('benchmarks/metrics.py', '--tiny')
     said = capsys.readouterr().out
     assert all(word in said for word in ('scenes/s', 'colour histogram', 'thumbnail', 'size', 'own colours'))
 
