@@ -5,8 +5,8 @@ import argparse, tempfile
 from pathlib import Path
 from PIL import Image
 from camtutor.explanation import explain
-from camtutor.networks import load_pets
-from camtutor.scenes import scene
+from camtutor.images import photo
+from camtutor.networks import load_imagenet
 
 DOCS = Path(__file__).resolve().parents[1]/'docs'
 
@@ -17,7 +17,7 @@ def main():
     a.out.mkdir(parents=True, exist_ok=True)
     path = a.out/'explain.jpg'
     with tempfile.TemporaryDirectory() as tmp:
-        png = explain(load_pets(), scene(7, ['cat', 'dog']), target='cat').save(Path(tmp)/'explain.png')
+        png = explain(load_imagenet(), photo('cat'), target='tiger cat').save(Path(tmp)/'explain.png')
         Image.open(png).convert('RGB').save(path, quality=85)
     print(f'{path.name}: {path.stat().st_size // 1024} KB')
 
