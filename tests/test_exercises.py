@@ -622,7 +622,7 @@ def test_check_takes_chapters_and_numbers(capsys):
 
 # What a lesson asks, and how
 
-CONVERTED = {'00', '01'} # lessons whose exercises keep the two limits; a lesson that is revised is added here: {'03', '07'}
+CONVERTED = {'00', '01'} # lessons whose exercises keep the two limits; a revised lesson is added here
 CODED = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features'}
 
 def beyond_the_limits(number):
