@@ -427,7 +427,8 @@ e = exercise('1.7', 'One name each', hard=True, task=
            'The outermost of several modules with one tensor ends last. `is`, or `id(out)`, tells whether it is the '
            'same '
            'tensor; equal values are not enough.',
-           'Drop the empty name and what ran twice. Then keep a pair only if no later one that is left has its tensor.'),
+           'Drop the empty name and what ran twice. Then keep a pair only if no later one that is left has its '
+           'tensor.'),
     why='With one more rule, which leaves out the insides of blocks, this is the layer slider of the explorer.')
 
 @e.reference
@@ -457,7 +458,8 @@ e.edit('out is later', 'torch.equal(out, later)',
 e.edit('for i, (name, out) in enumerate(once)', 'for i, (name, out) in sorted(enumerate(once), key=lambda p: p[1][0])',
        'The names are sorted. They should come in the order in which the modules ended.')
 e.edit('in once[i+1:]', 'in seen[[n for n, _ in seen].index(name)+1:]',
-       'Names that are dropped still take a tensor from those that stay: the model itself has the tensor of its last part. '
+       'Names that are dropped still take a tensor from those that stay: the model itself has the tensor of its last '
+       'part. '
        'Drop first, then look for the outermost.')
 e.edit('[name for i, (name, out)', '[(name, out) for i, (name, out)', 'These are pairs. Only the names are asked for.')
 e.edit('times[name] == 1', 'times[name] > 1', 'These are the names that ran twice. They are to be dropped.')
@@ -558,16 +560,19 @@ class Replaces(HookBwd):
         return torch.zeros_like(grad)
 
 e.edit('self.remove()', 'return False', 'The forward hook is still on after the `with`.')
-e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over places: the weights of Grad-CAM. Here the gradient '
+e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over places: the weights of Grad-CAM. Here '
+       'the gradient '
        'itself is asked for.')
-e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation speaks against '
+e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation '
+       'speaks against '
        'the class.')
 
 # 1.9 A gradient without a backward pass
 
 W9 = torch.tensor([[1., -2.], [6., 0.], [3., 12.]])
 
-def hand(weight, k, A): return gives(f'{len(A)} pictures, {A.shape[1]} maps of {A.shape[2]} × {A.shape[3]}', weight, k, A)
+def hand(weight, k, A): return gives(f'{len(A)} pictures, {A.shape[1]} maps of {A.shape[2]} × {A.shape[3]}', weight,
+       k, A)
 
 def from_autograd(answer):
     head, A = tiny()[1], rand(2, 5, 3, 4, seed=1).requires_grad_()
@@ -576,7 +581,8 @@ def from_autograd(answer):
 
 e = exercise('1.9', 'A gradient without a backward pass',
     'A head averages each map over its places, and a Linear with `weight` (K,C) makes scores of the averages. Write '
-    '`last_gradient(weight, k, A)`: the gradient of the score of class k with respect to the activations `A` (N,C,h,w), '
+    '`last_gradient(weight, k, A)`: the gradient of the score of class k with respect to the activations `A` '
+    '(N,C,h,w), '
     'in the shape of `A`, without autograd.',
     trials=(gives('By hand: class 1 of three, two maps of 1 × 3', W9, 1, torch.zeros(1, 2, 1, 3),
                   want=[[[[2., 2., 2.]], [[0., 0., 0.]]]]),
@@ -597,13 +603,15 @@ def last_gradient(weight:Tensor, # of the Linear (K,C)
     return (weight[k]/(h*w))[None, :, None, None].expand_as(A)
 
 e.edit('weight[k]/(h*w)', 'weight[k]', 'The average is missing: one place is only one of h·w, so divide by that.')
-e.edit('weight[k]/(h*w)', 'weight[k]*(h*w)', 'You multiply by the number of places. One place moves the average by *one part* '
+e.edit('weight[k]/(h*w)', 'weight[k]*(h*w)', 'You multiply by the number of places. One place moves the average by '
+       '*one part* '
        'of it: divide.')
 e.edit('(h*w)', 'h', 'You divide by the height alone. There are h·w places.')
 e.edit('(h*w)', 'w', 'You divide by the width alone. There are h·w places.')
 e.edit('(h*w)', 'A[0].numel()', 'You divide by the channels too. Each map is averaged for itself: h·w.')
 e.edit('(h*w)', 'A.numel()', 'You divide by the size of the whole batch. Each map is averaged for itself: h·w.')
-e.edit('.expand_as(A)', '*A', 'This is gradient times activation. The gradient of a linear head does not depend on `A`.')
+e.edit('.expand_as(A)', '*A', 'This is gradient times activation. The gradient of a linear head does not depend on '
+       '`A`.')
 e.edit('.expand_as(A)', '*(A > 0)', 'The gradient is cut off where `A` is not positive. There is no ReLU in this head.')
 e.edit('.expand_as(A)', '.relu().expand_as(A)', 'Negative weights are cut off. There is no ReLU in this head.')
 e.edit('.expand_as(A)', '', 'The numbers are right, once for each channel. Give them the shape of `A`: `expand_as(A)`.')
@@ -612,9 +620,12 @@ e.edit('(weight[k]/(h*w))[None, :, None, None]', '(weight.sum(0)/(h*w))[None, :,
 e.edit('(weight[k]/(h*w))[None, :, None, None]', '(weight.mean(0)/(h*w))[None, :, None, None]',
        'This is the gradient of the mean score. Take the row of class k.')
 e.edit('weight[k]', 'weight[0]', 'This is class 0. Take the row of class k.')
-e.edit('weight[k]', '-weight[k]', 'The sign is turned: where the weight is positive, more activation means a higher score.')
-e.edit('weight[k]/(h*w)', 'weight[k].softmax(0)/(h*w)', 'The weights went through a softmax. The score is taken before any.')
-e.edit('weight[k]/(h*w)', 'weight[k].abs()/(h*w)', 'The signs of the weights are lost. A channel may speak against the class.')
+e.edit('weight[k]', '-weight[k]', 'The sign is turned: where the weight is positive, more activation means a higher '
+       'score.')
+e.edit('weight[k]/(h*w)', 'weight[k].softmax(0)/(h*w)', 'The weights went through a softmax. The score is taken '
+       'before any.')
+e.edit('weight[k]/(h*w)', 'weight[k].abs()/(h*w)', 'The signs of the weights are lost. A channel may speak against '
+       'the class.')
 e.wrong(lambda weight, k, A: last_gradient(weight, k, A).mean((2, 3)),
         'This is one number for each channel. The gradient has the shape of `A`.')
 e.wrong(lambda weight, k, A: last_gradient(weight, k, A[:1]), 'This is one picture\'s. Each of the N has the same.')
