@@ -42,6 +42,8 @@ outputs: setup    # run notebooks and save their outputs: make outputs NB=nbs/02
 bench: setup      # timings beside other libraries, as ratios; how fast scenes are drawn
 	$(BIN)/python -m benchmarks.gradcam
 	$(BIN)/python -m benchmarks.pixels
+	$(BIN)/python -m benchmarks.family
+	$(BIN)/python -m benchmarks.perturbation
 	$(BIN)/python -m benchmarks.scenes
 
 weights: setup    # draw the shipped scenes and train the shipped networks again, from seeds

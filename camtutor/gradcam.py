@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['grad_cam', 'Captured', 'capture', 'grad_cam_maps']
 
-# %% ../nbs/03_gradcam.ipynb #00047503
+# %% ../nbs/03_gradcam.ipynb #00032e4a
 from typing import NamedTuple
 import torch
 from torch import Tensor
 from .engine.forward import doing_at
-from .engine.layers import look
+from .engine.layers import joined, look
 from .errors import CamError
 
 # %% ../nbs/03_gradcam.ipynb #0060db6e
@@ -38,11 +38,6 @@ class Captured(NamedTuple):
     acts:Tensor  # activations (N,C,*places) of each layer
     grads:Tensor # gradients of the score, same shape; (K,N,C,*places) for K scores
 
-# %% ../nbs/03_gradcam.ipynb #00815b25
-def joined(pairs):
-    "Pairs (A, g) of one layer, for a few rows of scores each, as one pair."
-    return pairs[0][0], torch.cat([g for A, g in pairs]) if len(pairs) > 1 else pairs[0][1]
-
 # %% ../nbs/03_gradcam.ipynb #0082e03d
 def capture(
     model,       # any network, or a fastai Learner; `DataParallel` and compiled ones are unwrapped
@@ -59,7 +54,7 @@ def capture(
         acts, grads = zip(*(joined(pairs) for pairs in zip(*chunks)))
     return Captured(kept.out, list(acts), list(grads)) if kept.many else Captured(kept.out, acts[0], grads[0])
 
-# %% ../nbs/03_gradcam.ipynb #009b9115
+# %% ../nbs/03_gradcam.ipynb #00aba08a
 def grad_cam_maps(
     model, x, layers=None, target=None, layout=None, # see `capture`
 ):                                                   # out (N,K), and the maps; a list of them if `layers` is one

@@ -230,7 +230,7 @@ def test_gap_head_on_vgg():
     assert head_weight(new, torch.rand(1, 3, 64, 64)).shape == (3, 512)
 
 def test_gap_head_refuses_a_whole_network():
-    with pytest.raises(CamError, match=r'gives \(1, 3\).*model.features'): gap_head(tiny(), 2)
+    with pytest.raises(CamError, match=r'gives a tensor \(1, 3\).*model.features'): gap_head(tiny(), 2)
 
 def test_retrain_refuses():
     with pytest.raises(CamError, match='as gap_head makes it'): retrain_head(tiny()[0], [])

@@ -4,8 +4,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from camtutor.course import check_tensor
-from camtutor.deconvnet import (BACK, DeconvNet, Field, crop, deconvnet, filter_back, in_sequence, look, project,
-                                receptive_field, strongest, swap_switches, unpool)
+from camtutor.deconvnet import (BACK, DeconvNet, deconvnet, filter_back, first_place, project, receptive_field,
+                                strongest, swap_switches, unpool)
+from camtutor.engine.sequence import Field, crop, in_sequence, look
 from camtutor.errors import CamError
 from camtutor.guided import ReLURule, guided_backprop, pixel_grad, signed_image, strength, unit, unit_mask
 from camtutor.networks import load_pets, load_plain
@@ -72,7 +73,8 @@ def test_adjoint(how, size):
     check_tensor((x * filter_back(y, conv, x.shape)).sum(), (Wx * y).sum(), rtol=1e-9, atol=1e-9)
 
 @pytest.mark.parametrize('layer', [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.AdaptiveAvgPool2d(1),
-                                   nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(), nn.Linear(8, 5),
+                                   nn.AdaptiveAvgPool2d(2), nn.AdaptiveAvgPool2d((4, 5)), nn.AvgPool2d(3, 2, 1),
+                                   nn.Flatten(), nn.Linear(8, 5),
                                    nn.Dropout(), nn.Identity()], ids=str)
 def test_every_linear_layer_is_turned_around(layer):
     "The way back is the gradient, and the layer's own adjoint once its constant is taken off."
@@ -87,10 +89,15 @@ def test_every_linear_layer_is_turned_around(layer):
     check_tensor(back.detach(), torch.autograd.grad(out, x, y)[0])
     check_tensor((x * back).sum().detach(), ((layer(x) - layer(torch.zeros_like(x))) * y).sum().detach(), rtol=1e-3)
 
-def test_averaging_over_windows_of_different_size_is_refused():
-    machine = DeconvNet(nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(4)))
-    y = machine(rand(1, 3, 12, 12))
-    with pytest.raises(CamError, match='differ in size'): machine.project(y)
+@pytest.mark.parametrize('outer', [o for o in OUTER if o != 'autocast'])
+def test_the_machine_runs_under_any_grad_mode(outer):
+    net = plain(POOLS[0])
+    machine = DeconvNet(net)
+    want = machine.project(machine(X))
+    with OUTER[outer]():
+        got = machine.project(machine(X))
+        assert not got.requires_grad and all(p.grad is None for p in net.parameters())
+    check_tensor(got.clone(), want)
 
 # ---- the machine and the backward pass
 def plain(pool, inplace=False, seed=0):
@@ -274,6 +281,10 @@ def test_strongest_takes_a_channel_of_any_kind(kind):
     for got, want in zip(strongest(acts, kind(2)), strongest(acts, 2)): assert torch.equal(got, want)
 
 # ---- switches
+def test_the_first_place_of_each_window():
+    _, idx = F.max_pool2d(A, 2, return_indices=True)
+    check_tensor(first_place(idx, 4), [[[[0, 2], [8, 10]]]])
+
 def test_swapped_switches_by_hand():
     machine = DeconvNet(nn.Sequential(nn.MaxPool2d(2)))
     x = torch.cat([A, A.flip(3)])

@@ -22,7 +22,7 @@ from camtutor.exercises.stubs import blank, is_stub
 ALL = exercises()
 ANSWERS = {i: answers for c in exs.CHAPTERS if (Path(__file__).parent/'answers'/f'ch{c}.py').exists()
            for i, answers in importlib.import_module(f'answers.ch{c}').ANSWERS.items()}
-IMPORTANT = '1.2 1.4 1.7 1.8 2.3 2.7 2.12 3.2 3.4 3.5 4.5 5.3 6.13'.split()
+IMPORTANT = '1.2 1.4 1.7 1.8 2.3 2.7 2.8 3.2 3.4 3.5 4.5 5.2 6.10'.split()
 
 @pytest.fixture(autouse=True)
 def progress_file(tmp_path, monkeypatch):
@@ -68,8 +68,8 @@ def test_the_guard_can_fail():
 
 def test_check_command(capsys):
     from camtutor.cli import main
-    assert main(['check', '0.8', '2.13']) == 0
-    assert [l.split()[1] for l in capsys.readouterr().out.splitlines()] == ['0.8', '2.13']
+    assert main(['check', '0.8', '2.11']) == 0
+    assert [l.split()[1] for l in capsys.readouterr().out.splitlines()] == ['0.8', '2.11']
 
 # States
 
@@ -144,13 +144,13 @@ def test_a_mistake_that_raises_is_named_too():
         def __enter__(self): return self
         def __exit__(self): self.h.remove()
     assert '*exc' in grade(ALL['1.2'], Mine).mistake.diagnosis
-    def mine(head, A, target):
+    def mine(head, A):
         A = A.clone().requires_grad_(True)
-        head(A)[:, target].backward()
+        head(A)[:, 1].backward()
         return A.grad
     v = grade(ALL['3.4'], mine)
     assert v.state == 'raised' and 'Add them up' in str(verdict_card(v))
-    assert v.where.line == 'head(A)[:, target].backward()'
+    assert v.where.line == 'head(A)[:, 1].backward()'
 
 def test_advice_by_name():
     def engine(model, x, layers, target=None):
@@ -324,7 +324,6 @@ def test_values():
     assert same_answer(1024., 1024) and same_answer(.7, .703) and not same_answer(.7, .72)
     shapes = ((4, 1020, 14, 14), (4, 1024, 14, 14)), ([5, 127, 8, 8], (5, 128, 8, 8))
     for a, b in ((1020, 1024), (1024.5, 1024), *shapes): assert not same_answer(a, b)
-    assert grade(ALL['3.17'], (4, 1020, 14, 14)).state == 'wrong'
     shape = replace(ALL['1.3'], reference=(5, 128, 8, 8), mistakes=())
     assert grade(shape, (5, 127, 8, 8)).state == 'wrong'
     assert not same_answer(True, 1) and not same_answer((1,), (1, 2))
@@ -430,7 +429,7 @@ def test_use_reaches_the_sliders(capsys):
     drive(old, layer='0.6', class_='fox')
     assert calls == []
 
-ROWS = {'3.2': 'grad_cam', '4.9': 'saliency', '4.10': 'guided_backprop', '4.12': 'guided_grad_cam', '5.7': 'deconvnet'}
+ROWS = {'3.2': 'grad_cam', '4.4': 'saliency', '4.5': 'guided_backprop', '4.7': 'guided_grad_cam', '5.5': 'deconvnet'}
 
 @pytest.mark.parametrize('id', ROWS)
 def test_use_reaches_the_table_of_methods(id, capsys):
@@ -447,11 +446,11 @@ def test_use_reaches_what_explains(capsys):
     from camtutor import explain
     net, x = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.rand(1, 3, 9, 9)
     def mine(model, x, target=None): return model(x).sum()*0 + torch.full_like(x, 5.)
-    exs.given['4.9'] = mine
+    exs.given['4.4'] = mine
     theirs = explain(net, x, 'saliency', target=0).raw
-    ex.use('4.9')
+    ex.use('4.4')
     fives = explain(net, x, 'saliency', target=0).raw
-    ex.unuse('4.9')
+    ex.unuse('4.4')
     assert (fives == 5).all() and torch.equal(explain(net, x, 'saliency', target=0).raw, theirs)
 
 def test_cards_are_html_in_a_notebook(monkeypatch):
@@ -488,7 +487,7 @@ def test_stress_and_code_on_cards():
         assert not any(re.search(r'[*`]', re.sub('<code>.*?</code>', '', marked(t))) for t in texts), e.id
 
 def test_a_question_is_called_one():
-    assert str(verdict_card(grade(ALL['2.16'], 'any layer you like'))).startswith('✗ Question 2.16 ·')
+    assert str(verdict_card(grade(ALL['2.12'], 'any layer you like'))).startswith('✗ Question 2.12 ·')
 
 def test_html_is_escaped():
     v = grade(ALL['2.3'], written('def cam(weight, A): raise ValueError("<script>&")', 'cam'))
@@ -616,14 +615,16 @@ def test_difference_in_words():
     assert 'parts' in difference((1,), (1, 2)) and 'nan' in difference(torch.full((2, 2), float('nan')), t)
 
 def test_check_takes_chapters_and_numbers(capsys):
-    assert author.check(['3.11', '3.11']) == 0 and capsys.readouterr().out.count('3.11') == 1
+    assert author.check(['3.10', '3.10']) == 0 and capsys.readouterr().out.count('3.10') == 1
     assert author.check(['2']) == author.check(['02']) == 0 and '2.1 ' in capsys.readouterr().out
     with pytest.raises(CamError, match="'33'.*Did you mean"): author.check(['33'])
 
 # What a lesson asks, and how
 
-CONVERTED = {'00', '01'} # lessons whose exercises keep the two limits; a revised lesson is added here
-CODED = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features'}
+# lessons whose exercises keep the two limits; a lesson that is revised is added here
+CONVERTED = {'00', '01', '02', '03', '04', '05', '06', '08', '13'}
+CODED = {'01': 'hooks', '02': 'cam', '03': 'gradcam', '04': 'guided', '05': 'deconvnet', '06': 'features',
+         '07': 'family', '08': 'perturbation', '13': 'text'}
 
 def beyond_the_limits(number):
     "Too many or too few exercises in a lesson, and statements that are too long."
@@ -653,7 +654,7 @@ def parameters(f): return list(inspect.signature(f).parameters)
 def test_an_exercise_names_its_arguments_as_the_library_does(id):
     e = ALL[id]
     lib = inspect.signature(library_of(e)).parameters
-    needed = {n for n, p in lib.items() if p.default is p.empty}
+    needed = {n for n, p in lib.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
     assert needed <= set(parameters(e.reference)) <= set(lib)
 
 def test_chapters_are_those_that_have_exercises():

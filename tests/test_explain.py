@@ -190,13 +190,16 @@ def test_cam_is_grad_cam_times_the_area(named):
     with pytest.raises(CamError, match='looks at no layer'): explain(named, PIL, 'cam', '3', 'dog')
     check_tensor(a.out, b.out)
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [m for m in METHODS if m != 'le_grad']) # that needs a transformer
 def test_every_method_of_the_table(named, method):
     m = METHODS[method]
     e = explain(named, [S, scene(4, 'dog', size=48)], method, target='cat')
     assert m.kind in ('map', 'pixels') and 1990 < m.year < 2030 and m.title and m.paper and m.passes >= 1
     assert e.map.shape == (2, 24, 24) and e.out.shape == (2, 3) and e.method == method
-    assert e.raw.shape == ((2, 3, 24, 24) if m.kind == 'pixels' else (2, 6, 6)) and not e.raw.requires_grad
+    if m.kind == 'pixels': assert e.raw.shape == (2, 3, 24, 24)
+    elif m.needs == 'network': assert tuple(e.raw.shape) in [(2, 6, 6), (2, 24, 24)]
+    else: assert e.raw.shape == (2, 6, 6)
+    assert not e.raw.requires_grad
     assert m.title in repr(e)
 
 def test_one_line(named):

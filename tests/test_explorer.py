@@ -168,7 +168,7 @@ def test_picture_is_the_library_s_own(ex, net):
     want = overlay(as_images(scene(3, 'cat', size=384, background='sofa')), raw, .5, 'viridis')
     assert ex.panel.images[0].value == to_jpeg(want, 92)
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [m for m in METHODS if m != 'le_grad']) # that needs a transformer
 def test_every_method_equals_explain(ex, net, method):
     drive(ex, method=method, class_='cat', layer='0.7')
     want = eval(ex.line(), dict(explain=explain, load_pets=load_pets, scene=scene))   # the line that is copied
@@ -334,7 +334,8 @@ def test_method_grid_and_layer_strip(ex, monkeypatch):
     monkeypatch.setitem(METHODS, 'saliency', METHODS['saliency']._replace(fn=broken))
     ex.all_methods()
     grid = ex.panel.method_grid.value
-    assert grid.count('<figure>') == len(METHODS) and grid.count('<img') == len(METHODS) - 1
+    assert 'le_grad' not in ex.methods   # it fits no such network
+    assert grid.count('<figure>') == len(ex.methods) and grid.count('<img') == len(ex.methods) - 1
     assert 'Saliency: Saliency: not today' in grid
     ex.all_layers()
     strip = ex.panel.layer_grid.value
@@ -582,7 +583,7 @@ def hand_in(monkeypatch, tmp_path, capsys):
     exercises.unuse()
 
 @pytest.mark.parametrize('id, method, mine', [('3.2', 'grad_cam', lambda A, g: A.mean(-3)),
-                                              ('4.9', 'saliency', lambda model, x, target=None: x)])
+                                              ('4.4', 'saliency', lambda model, x, target=None: x)])
 def test_open_explorers_follow_use_and_unuse_at_once(ex, hand_in, id, method, mine):
     from camtutor import exercises
     drive(ex, method=method)

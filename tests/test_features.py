@@ -5,7 +5,7 @@ from torch import nn
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
 from camtutor.features import (ablate_channels, accuracy_without, channel_maps, channel_similarity, dead_channels,
-                               feature_grid, fuse_channels, kernel_grid, kernel_spectrum, part_energy, top_activations)
+                               feature_grid, fuse_channels, kernel_grid, kernel_spectrum, n_directions, part_energy)
 
 def net():
     torch.manual_seed(0)
@@ -68,13 +68,31 @@ def test_similarity_of_opposites_and_of_the_constant():
     check_tensor(channel_similarity(A), [[1., -1., 0.], [-1., 1., 0.], [0., 0., 0.]])
     assert dead_channels(A - 5).tolist() == [True, True, True]
 
-def test_top_activations_name_picture_and_place():
-    A = torch.zeros(3, 2, 2, 3)
-    A[2, 0, 1, 2], A[0, 0, 0, 1], A[1, 1, 1, 0] = 9., 4., 7.
-    t = top_activations(A, 2)
-    check_tensor(t.value, [[9., 4.], [7., 0.]])
-    assert t.image[0].tolist() == [2, 0] and t.image[1, 0] == 1
-    assert t.place[0].tolist() == [[1, 2], [0, 1]] and t.place[1, 0].tolist() == [1, 0]
+def test_a_channel_that_hardly_changes_is_not_one_that_never_does():
+    A = torch.randn(200, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    A[:, 1], A[:, 3] = .1, .7   # rounding leaves their centred rows a tiny length
+    c = channel_similarity(A)
+    assert c[1].eq(0).all() and c[3].eq(0).all()
+    check_tensor(c.diag(), [1., 0., 1., 0.])
+
+def test_directions_by_hand():
+    two = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [3., 2., 1., 0.], [5., 5., 5., 5.]]).reshape(1, 4, 2, 2)
+    assert n_directions(two, .999) == 2 and n_directions(torch.full((2, 3, 2, 2), 4.)) == 0
+    # variances 16, 4, 1 along axes of their own: 76 %, 95.2 % and 100 %
+    A = torch.tensor([[4., -4, 0, 0, 0, 0], [0, 0, 2, -2, 0, 0], [0, 0, 0, 0, 1, -1]]).reshape(1, 3, 2, 3)
+    assert [n_directions(A, s) for s in (.5, .77, .95, .96, 1.)] == [1, 2, 2, 3, 3]
+
+def test_directions_do_not_depend_on_the_axes():
+    gen = torch.Generator().manual_seed(0)
+    A = torch.einsum('dc,nchw->ndhw', torch.randn(7, 3, generator=gen), torch.randn(5, 3, 4, 6, generator=gen))
+    Q = torch.linalg.qr(torch.randn(7, 7, generator=gen))[0]
+    for s in (.5, .9, .9999): assert n_directions(A, s) == n_directions(torch.einsum('dc,nchw->ndhw', Q, A) + 3, s) <= 3
+
+def test_pca_of_more_channels_than_places():
+    "A rank far below the number of channels is no reason to fail."
+    A = torch.randn(1, 1280, 7, 7, generator=torch.Generator().manual_seed(0)).relu()
+    A[:, 100:] = 0
+    assert fuse_channels(A, 'pca').isfinite().all()
 
 def test_part_energy_weighs_coarse_cells_by_their_share_of_the_part():
     A = torch.tensor([[[[4., 4.]]], [[[0., 8.]]]])                   # two pictures, one channel, a map 1x2
@@ -138,7 +156,6 @@ def test_accuracy_without_counts_each_class():
     (lambda: fuse_channels(torch.rand(1, 2, 3, 3), 'pca'), 'three channels'),
     (lambda: kernel_grid(torch.rand(4, 16, 3, 3)), 'w[:, c:c+1]'),
     (lambda: kernel_spectrum(torch.rand(4, 3, 7, 7), 5), 'at least 7'),
-    (lambda: top_activations(torch.rand(4, 2, 3, 3), 5), 'from 1 to 4'),
     (lambda: part_energy(torch.rand(4, 2, 3, 3), torch.ones(3, 9, 9)), '(N,H,W)'),
 ])
 def test_bad_input_is_told_what_to_do(call, says):

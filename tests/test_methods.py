@@ -50,7 +50,7 @@ def test_a_made_up_method_is_one_function_and_one_row(two_more, tmp_path, capsys
     Image.fromarray(s.image).save(tmp_path/'cat.png')
     monkeypatch.chdir(tmp_path)
     for name in ('by_place', 'darkness'):
-        assert main(['explain', 'cat.png', '--method', name, '--target', 'cat']) == 0
+        assert main(['explain', 'cat.png', '--model', 'pets', '--method', name, '--target', 'cat']) == 0
         assert list((tmp_path/'explained').glob(f'cat-{name}*.png'))
     assert 'cat.png: cat' in capsys.readouterr().out
 
@@ -76,16 +76,18 @@ def test_names_and_titles():
 def test_a_method_that_looks_at_no_layer_refuses_one(method):
     with pytest.raises(CamError, match='looks at no layer'): explain(load_pets(), scene(1), method, layer='0.6')
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [m for m in METHODS if m != 'le_grad']) # that needs a transformer: test_family.py
 def test_every_row_does_what_it_says(method):
     net, s, row = load_pets(), scene(3, 'cat'), METHODS[method]
     runs = []
-    handle = net.register_forward_hook(lambda *a: runs.append(1))
+    handle = net.register_forward_hook(lambda m, args, out: runs.append(len(args[0])))
     explain(net, s, method, target='cat')   # the default layer is known now
     runs.clear()
     e = explain(net, s, method, target='cat')
     handle.remove()
-    assert len(runs) == row.passes and row.kind in ('map', 'pixels')
-    assert e.raw.shape == ((1, 8, 8) if row.kind == 'map' else (1, 3, 128, 128))
+    assert sum(runs) == row.passes if row.passes < 8 else .5 < sum(runs) / row.passes < 1.5
+    assert row.kind in ('map', 'pixels') and e.map.shape == (1, 128, 128)
+    assert e.raw.shape == ((1, *e.raw.shape[1:]) if row.kind == 'map' else (1, 3, 128, 128))
+    assert row.kind == 'pixels' or e.raw.shape[1] == 8 or row.needs == 'network'
     assert (e.layer is None) == (row.needs == 'network')
     assert torch.equal(e.out, net(net.transform(s)[None]).detach()) and e.target.tolist() == [net.vocab.index('cat')]

@@ -1,7 +1,7 @@
 "Nothing is left behind: after success, after every kind of failure, in every mode a caller may be in."
 import gc, threading
 import psutil, pytest, torch
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from torch import nn
 
 from camtutor.course import check_tensor
@@ -55,7 +55,8 @@ def both(model, x, layer='b', target=1):
     capture(model, x, layer, target)
     capture(model, x, ['a', layer, 'input'], lambda out: out.T)
     last_layer(model, x)
-    for method in METHODS: explain(model, x, method, target=target)
+    for method in METHODS:
+        with suppress(CamError): explain(model, x, method, target=target) # what does not fit leaves nothing either
 
 # ---- success, in every mode
 

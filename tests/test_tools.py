@@ -15,8 +15,10 @@ TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['conta
         'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
                                   'weights.json', 'weights.md'],
         'benchmarks/pixels.py': ['pixels-benchmark.json', 'pixels-benchmark.md'],
+        'benchmarks/family.py': ['family-benchmark.json', 'family-benchmark.md'],
         'benchmarks/gradcam.py': ['gradcam-benchmark.json', 'gradcam-benchmark.md', 'gradcam-benchmark.png',
-                                  'gradcam-scaling.png']}
+                                  'gradcam-scaling.png'],
+        'benchmarks/perturbation.py': ['perturbation-benchmark.json', 'perturbation-benchmark.md']}
 NO_SCRIPTS = {'tools/training.py', 'benchmarks/clock.py'}   # what scripts share
 OTHERS = {'tools/make_explain_picture.py', 'tools/explorer_strip.py', 'benchmarks/scenes.py',
           'tools/nb.py', 'tools/exercises.py', 'tools/readme.py', 'tools/in_step.py',   # tests of their own, below

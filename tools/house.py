@@ -12,8 +12,8 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'errors', 'files', 'hooks', 'show images scenes', 'truth', 'engine', 'networks', 'LESSONS', 'methods',
-    'explanation', 'ui', 'course', 'exercises', 'workspace', 'cli')
+    'errors', 'files', 'hooks', 'show images scenes reviews words', 'truth', 'engine', 'targets', 'networks', 'LESSONS',
+    'methods', 'explanation', 'ui', 'course', 'exercises', 'workspace', 'cli')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."

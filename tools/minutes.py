@@ -48,6 +48,7 @@ def lessons(folder=ROOT/'nbs'):
         yield p.stem, len(cells), counted(cells), said(cells)
 
 def main():
-    for name, n, minutes, front in lessons(): print(f'{name:22} {n:4} cells  {minutes:4.0f} minutes, its front says {front}')
+    for name, n, minutes, front in lessons():
+        print(f'{name:22} {n:4} cells  {minutes:4.0f} minutes, its front says {front}')
 
 if __name__ == '__main__': main()

@@ -127,6 +127,12 @@ def is_inputs(x)->bool:
     if isinstance(x, tuple): return len(x) > 1 and all(isinstance(t, Tensor) for t in x)
     return hasattr(x, 'keys') and any(isinstance(v, Tensor) for v in x.values())
 
+def is_text(model, image)->bool:
+    "Is it a text, or a list of them, for a network that says how it reads texts, by its attribute `read`?"
+    texts = [image] if isinstance(image, str) else image
+    many = isinstance(texts, (list, tuple)) and texts and all(isinstance(t, str) for t in texts)
+    return bool(many) and callable(getattr(network(model), 'read', None))
+
 def as_list(image)->list:
     "One picture or several, as a list of single ones."
     if isinstance(image, (list, tuple)): return [p for i in image for p in as_list(i)]
@@ -194,10 +200,11 @@ def batch_of(
 ):                  # (N,3,H,W), on the model's device, of its dtype; several inputs as they are
     """The batch that `model` reads. `CamError` for what is no picture.
 
-    Float tensors (N,3,H,W) count as normalised already; a tuple or a dict of tensors is the several inputs of
-    one call."""
+    A text goes through the network's own `read`. Float tensors (N,3,H,W) count as normalised already; a tuple or a
+    dict of tensors is the several inputs of one call."""
     net = network(model)
     if is_inputs(image): return image
+    if is_text(model, image): return net.read([image] if isinstance(image, str) else list(image))
     if is_batch(image) and (image.ndim != 3 or places_read(net) == 1): return image.as_subclass(Tensor)
     items = as_list(image)
     if not items: raise CamError("there is no picture to explain: the list is empty.")

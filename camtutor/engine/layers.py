@@ -148,3 +148,7 @@ def last_layer(
         matrix = isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[1] and scores.requires_grad
         return scores.amax(1) if matrix else everything(out, n)
     return settle(model, x, top_or_all if target is None else target)[1]
+
+def joined(pairs):
+    "Pairs (A, g) of one layer, for a few rows of scores each, as one pair."
+    return pairs[0][0], torch.cat([g for A, g in pairs]) if len(pairs) > 1 else pairs[0][1]

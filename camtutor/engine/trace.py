@@ -43,10 +43,16 @@ def places_of(x)->tuple: # such as (H,W); (L,) of token ids
     main = main_input(x)
     return tuple(main.shape[2:] if main.is_floating_point() and main.ndim > 2 else main.shape[1:2])
 
-def first_of(x):
-    "The first picture of a batch."
+def image_of(x, i):
+    "Picture `i` of a batch, as a batch."
     n = len(main_input(x))
-    return map_inputs(lambda t: t[:1] if t.ndim and len(t) == n else t, x)
+    return map_inputs(lambda t: t[i:i + 1] if t.ndim and len(t) == n else t, x)
+
+def first_of(x): return image_of(x, 0)
+
+def spread(t, n):
+    "What there is of one picture, for n of them, without a copy."
+    return t.expand(n, *t.shape[1:]) if t.ndim and len(t) == 1 else t
 
 def call(model, x):
     "What a model gives for a batch: a tensor, a tuple of inputs or a dict of them."

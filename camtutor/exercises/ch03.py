@@ -3,50 +3,57 @@ from contextlib import nullcontext
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny
+from camtutor.exercises.common import gives, hooks_left, keeps, one_by_one, pictures, rand, seeded, tiny, uneven
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
 
-# 3.1 A channel's worth
+# 3.1 CAM without looking at the weights
 
-G = torch.tensor([[[[2., 0.], [1., 1.]], [[-4., 0.], [0., -4.]]]]) # means 1 and -2
-A_, G_ = rand(3, 5, 6, 7).abs(), rand(3, 5, 6, 7, seed=1)
+def identity(answer):
+    net, x = uneven(), rand(2, 3, 16, 12)
+    A = net[0](x).detach().requires_grad_()
+    g, = torch.autograd.grad(net[1](A)[:, 1].sum(), A)
+    m = answer(A.detach(), g)
+    want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A.detach())
+    return {"your map": m, "the CAM by the weights, less yours": want - m}
 
-e = exercise('3.1', "A channel's worth",
-    'Write `channel_weights(g)`: the mean gradient of each channel, in a shape that can multiply activations '
-    '(N,C,h,w) directly.',
-    trials=(gives('Worked by hand: means 1 and −2', G, want=[[[[1.]], [[-2.]]]]),
-            gives('Random gradients', G_),
-            one_by_one(G_)),
-    hints=('Which two axes are places?',
-           '`mean` takes a tuple of axes.',
-           'It also takes `keepdim`: the averaged axes stay, with length 1.'),
-    why="This line is what Grad-CAM has in the place of CAM's weights. Without `keepdim` it fails, or, when the sizes "
-        "happen to agree, silently does something else.")
+e = exercise('3.1', 'CAM without looking at the weights',
+    'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from '
+    'activations and gradients alone.',
+    trials=(Trial('A small network, whose CAM by its weights is known; two pictures, maps of 8 × 6', identity),),
+    hints=('What is the gradient of a mean over h·w places at one of them?',
+           'The gradient at every place is the weight over h·w.',
+           'Grad-CAM without the ReLU, times the number of places.'),
+    why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.')
 
 @e.reference
-def channel_weights(g:Tensor # gradients of a score (N,C,h,w)
-                   )->Tensor: # (N,C,1,1)
-    "What each channel is worth to the score: its mean gradient, in a shape that multiplies activations."
-    return g.mean((2, 3), keepdim=True)
+def cam_from_gradient(A:Tensor, # activations that global average pooling reads (N,C,h,w)
+                      g:Tensor # gradients of a class's score, same shape
+                     )->Tensor: # (N,h,w)
+    "That class's CAM, exactly, for a head of pooling and one Linear, without looking at its weights."
+    h, w = A.shape[2:]
+    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)*h*w
 
-e.edit(', keepdim=True', '',
-       'The shape is (N,C). Multiplied with (N,C,h,w), PyTorch would line it up with the last two axes: '
-       '`keepdim=True` keeps both places as 1.')
-e.edit('g.mean', 'g.sum',
-       'You take the sum. Then a larger map would give a larger weight; the mean does not depend on the size.')
-e.edit('g.mean((2, 3)', 'g.mean(1',
-       'You average over channels and keep the places. It is the other way round: one number for each channel.')
-e.edit('g.mean((2, 3), keepdim=True)', 'g.mean((0, 2, 3), keepdim=True).expand(len(g), -1, -1, -1)',
-       'You average over the pictures as well. Each picture has its own weights.')
-e.edit('g.mean((2', 'g.mean((0, 2',
-       'The pictures are averaged too, so there is one row of weights for all of them. Only places are averaged: axes '
-       '2 and 3.')
-e.edit('g.mean', 'g.amax', 'You take the largest gradient. It is the mean.')
-e.edit('g.mean', 'g.abs().mean', 'You lose the sign: a channel that speaks against the class would count for it.')
+e.edit('return torch', 'return (torch', 'A)*h*w', 'A)*h*w).relu()', 'CAM keeps its negative part. No ReLU here.')
+e.edit('*h*w', '', 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.')
+e.edit('*h*w', '*g.numel()', '`numel()` counts pictures and channels too. The mean is over h·w places.')
+e.edit('*h*w', '*(h + w)', 'It is a mean over h *times* w places.')
+e.edit('*h*w', '/(h*w)', 'You divide by h·w once more. Multiply.')
+e.edit('g.mean((2, 3)), A)*h*w', 'g.mean((2, 3)).abs(), A)*h*w',
+       'The weights have lost their sign. A channel may speak against the class.')
+e.edit('h, w = A.shape[2:]', 'h, w = A.shape[1], 1',
+       'You multiply by the number of channels. The mean is over h·w places.')
+e.edit('h, w = A.shape[2:]', 'h = w = A.shape[2]', 'You take the map to be square. It has `h` rows and `w` columns.')
+e.edit('g.mean((2, 3)), A)', 'g.sum((2, 3)), A)',
+       'The gradient is added up over the places, and then multiplied by their number once more. One of the two is '
+       'enough.')
+e.wrong(lambda A, g: g.sum(1)*A[0, 0].numel(), 'The activations are not in it: this is the gradient, added up. The '
+                                               'gradient gives the weights; the activations are what is weighed.')
 
 # 3.2 Grad-CAM
 
+G = torch.tensor([[[[2., 0.], [1., 1.]], [[-4., 0.], [0., -4.]]]]) # means 1 and -2
+A_, G_ = rand(3, 5, 6, 7).abs(), rand(3, 5, 6, 7, seed=1)
 A = torch.tensor([[[[1., 2.], [0., 4.]], [[3., 0.], [1., 1.]]]])
 HAND = 'Worked by hand: two channels of 2 × 2, mean gradients 1 and −2'
 
@@ -118,6 +125,16 @@ def normalised(A, g):
     "You divide by the maximum. That belongs to drawing; here the strength is information."
     m = grad_cam(A, g)
     return m/m.amax((1, 2), True).clamp(min=1e-9)
+e.edit('g.mean((2, 3))', 'g.amax((2, 3))', 'You take the largest gradient of each channel. It is the mean.')
+e.edit('.relu()', '.abs()', 'You take absolute values, so that evidence against the class is drawn as evidence for '
+                            'it. Cut it.')
+e.edit('.relu()', '.sigmoid()', 'There is a sigmoid where the ReLU belongs. Then a place that says nothing gets ½.')
+e.edit('g.mean((2, 3)), A', 'g.mean((0, 2, 3)).expand(len(A), -1), A',
+       'The gradient is averaged over the pictures as well. Each picture has its own weights.')
+e.edit('g.mean((2, 3)), A', 'g.flatten(2).median(2).values, A',
+       'You take the median of the gradient over places. It is the mean.')
+e.edit('g.mean((2, 3)), A', 'g.mean((2, 3)).softmax(1), A',
+       'There is a softmax over the weights, so none is below 0 any more. Take them as they are, with their signs.')
 
 # 3.3 Which score?
 
@@ -165,8 +182,17 @@ e.wrong(lambda out, target=None: out.max() if target is None else class_score(ou
         '`out.max()` is the largest score of all pictures together. Each picture has its own top class: `max(1)`.')
 e.wrong(lambda out, target=None: tuple(out.max(1)) if target is None else class_score(out, target),
         '`max(1)` gives a pair, the values and where they are. Take `.values`.')
+e.wrong(lambda out, target=None: torch.tensor([s.item() for s in class_score(out, target)]),
+        'The graph is lost, by `item()`, `detach()` or a list of numbers: then there is no way back from the score to '
+        'the activations. Stay with tensors.')
+e.edit('return out[torch.arange(len(out)), target]', 'return out[target, torch.arange(len(out))]',
+       'Rows and columns are exchanged: `out[picture, class]`.')
+e.edit('return out[', 'return out.log_softmax(1)[',
+       'There is a log-softmax in it. It mixes in the other classes; explain the score itself.')
+e.wrong(lambda out, target=None: class_score(out, target) if target is None else out[target],
+        '`out[target]` is a *row*, which belongs to a picture. A class is a column: `out[picture, class]`.')
 
-# 3.4 A batch with one backward pass
+# 3.4 Every class from one pass
 
 class Counting(nn.Sequential):
     "A sequence that counts how often it runs, and how often one goes back from what it gives."
@@ -180,67 +206,98 @@ class Counting(nn.Sequential):
 
 def deep_head():
     return seeded(Counting(nn.Conv2d(5, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                           nn.Linear(6, 3)))
+                           nn.Linear(6, 4)))
 
 BACKS = 'times you went back from its scores'
 
-def of_batch(answer):
+def of_classes(answer):
     head, A = deep_head(), A_.clone()
-    g = answer(head, A, 1)
-    return {'the gradient': g.detach() if isinstance(g, Tensor) else g, 'times the head ran': head.runs,
-            BACKS: head.backs, 'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
+    g = answer(head, A)
+    return {'the gradients': g.detach() if isinstance(g, Tensor) else g, 'times the head ran': head.runs,
+            'you go back at most once for each class': head.backs <= 4,
+            'parameters with a .grad left': sum(p.grad is not None for p in head.parameters()),
             'your A is marked with requires_grad': A.requires_grad}
 
-e = exercise('3.4', 'A batch with one backward pass',
-    "Write `gradients(head, A, target)`: the gradient of each image's score with respect to its own activations. Run "
-    "`head` once and go back once. Leave no `.grad` behind, and `A` as it was.",
-    trials=(Trial('A head with a hidden convolution, three images', of_batch,
-                  says={BACKS: 'Go back once, from the sum of the scores.'}),),
-    hints=("Image 1's score does not depend on image 2's activations.",
-           "So the gradient of the sum of the scores is, image by image, each one's own.",
-           'Detach, `requires_grad_()`, head, one column, sum, `torch.autograd.grad`.'),
-    why='A batch of 32 costs one backward pass, not 32.')
+e = exercise('3.4', 'Every class of a batch', task=
+    'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes at the activations of N pictures. Run '
+    '`head` once, and go back once for each class, not for each picture. Leave no `.grad` behind, and `A` as it was.',
+    trials=(Trial('Four classes, three pictures', of_classes,
+                  says={'times the head ran': 'Keep the output, and go back from each of its columns.',
+                        'you go back': 'Pictures do not mix, so one way back, from the sum of their scores, serves '
+                                       'all of them.'}),),
+    hints=('The score of picture 1 does not depend on the activations of picture 2. So the gradient of a sum of '
+           "scores is, picture by picture, each one's own.",
+           '`out.T` is a list of classes, each with the scores of all pictures.',
+           'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
+    why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way '
+        'back.')
 
 @e.reference
-def gradients(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
-              A:Tensor, # activations (N,C,h,w)
-              target:int # the class to explain in every image
-             )->Tensor: # (N,C,h,w)
-    "The gradient of each image's score at its own activations, one pass forward and one back; nothing is left behind."
+def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
+                A:Tensor # activations (N,C,h,w)
+               )->Tensor: # (K,N,C,h,w)
+    "The gradient of every class's score, from one pass forward and K back."
     A = A.detach().requires_grad_()
-    score = head(A)[:, target]
-    return torch.autograd.grad(score.sum(), A)[0]
+    out = head(A)
+    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in out.T])
 
-e.edit('score.sum()', 'score.mean()',
-       'You take the mean of the scores, so each gradient is N times too small: the sum leaves each image its own.')
-e.edit('return torch.autograd.grad(score.sum(), A)[0]', 'score.sum().backward(); return A.grad',
-       "`backward()` fills the `.grad` of every parameter. Somebody's next training step would add it in. "
-       "`torch.autograd.grad` asks for what you want only.")
-e.edit('A.detach()', 'A', 'return torch.autograd.grad(score.sum(), A)[0]', 'score.sum().backward(); return A.grad',
-       "`backward()` has filled the `.grad` of every parameter, and the caller's `A` is marked with `requires_grad`. "
-       "Start from `A.detach()`, and let `torch.autograd.grad` give you the one gradient that you want.")
-e.edit('A)[0]', 'A)',
-       '`torch.autograd.grad` gives a tuple, one gradient for each tensor that you ask about, also if it is only one. '
-       'Take the first: `[0]`.')
-e.wrong(lambda head, A, target: torch.cat([gradients(head, A[i:i+1], target) for i in range(len(A))]),
-        'It is right, but the head runs once for each image. Images do not mix, so the sum of their scores has all '
-        'gradients in it.')
-
-@e.wrong
-def back_each(head, A, target):
-    "It is right, but you go back once for each image. Images do not mix: go back once, from the sum of their scores."
+def once(head, A, k):
     A = A.detach().requires_grad_()
-    score = head(A)[:, target]
-    return torch.stack([torch.autograd.grad(s, A, retain_graph=True)[0][i] for i, s in enumerate(score)])
+    return torch.autograd.grad(head(A)[:, k].sum(), A)[0]
 
-e.edit('[:, target]', '', 'You add up all classes. One column is wanted.')
-e.edit('head(A)', 'head(A).softmax(1)', 'You go back from the probability. Take the score before softmax.')
-e.edit(':, target', '0, target', "Only the first image's score is used; the others' gradient is 0.")
-e.edit('score.sum()', 'score',
-       'A gradient belongs to a single number, and you ask for that of N scores. Add them up: each image keeps its '
+e.wrong(lambda head, A: torch.stack([once(head, A, k) for k in range(head[-1].out_features)]),
+        'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back '
+        'differs.')
+e.edit(', retain_graph=True', '',
+       'The first way back throws the graph away. Say `retain_graph=True` for as long as another class follows.')
+e.edit('T])', 'T]).transpose(0, 1)', 'The axes are exchanged: classes come first, (K,N,C,h,w).')
+e.edit('s.sum()', 'out.sum()', 'You add the classes up before you go back, so all K answers are the same.')
+e.edit('head(A)', 'head(A).softmax(1)', 'You go back from probabilities. Take the scores before softmax.')
+e.edit('.T', '', 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')
+e.wrong(lambda head, A: torch.cat([every_class(head, a[None]) for a in A], 1),
+        'It is right, but the head runs once for each picture. Pictures do not mix: one run, and one way back for '
+        'each class, serve the whole batch.')
+e.edit('s.sum()', 's.mean()',
+       'You take the mean of the scores, so each gradient is N times too small: the sum leaves each picture its own.')
+e.edit('s.sum()', 's[0]', "Only the first picture's score is used; the others' gradient is 0.")
+e.edit('s.sum()', 's',
+       'A gradient belongs to a single number, and you ask for that of N scores. Add them up: each picture keeps its '
        'own gradient.')
 e.edit('A.detach()', 'A',
        "The caller's `A` now has `requires_grad`. Work on `A.detach()`, which is a tensor of your own.")
+e.edit('A, retain_graph=True)[0]', 'A, retain_graph=True)',
+       '`torch.autograd.grad` gives a tuple, one gradient for each tensor that you ask about, also if it is only one. '
+       'Take the first: `[0]`.')
+
+@e.wrong
+def back_each(head, A):
+    'It is right, but you go back once for each picture and class. Pictures do not mix: go back from the sum of a '
+    'column.'
+    A = A.detach().requires_grad_()
+    out = head(A)
+    return torch.stack([torch.stack([torch.autograd.grad(s, A, retain_graph=True)[0][i] for i, s in enumerate(col)])
+                        for col in out.T])
+
+@e.wrong
+def added_up(head, A):
+    """`A.grad` adds up: the second class gets the first one's gradient as well, and `backward()` fills the `.grad` of
+    every parameter. `torch.autograd.grad` gives only what you ask for."""
+    A, found = A.detach().requires_grad_(), []
+    for s in head(A).T:
+        s.sum().backward(retain_graph=True)
+        found.append(A.grad.clone())
+    return torch.stack(found)
+
+@e.wrong
+def filled(head, A):
+    """`backward()` fills the `.grad` of every parameter. Somebody's next training step would add it in.
+    `torch.autograd.grad` asks for what you want only."""
+    A, found = A.detach().requires_grad_(), []
+    for s in head(A).T:
+        A.grad = None
+        s.sum().backward(retain_graph=True)
+        found.append(A.grad)
+    return torch.stack(found)
 
 # 3.5 The engine
 
@@ -257,7 +314,8 @@ def captured(inplace, name='0.3', target=1, outer=torch.enable_grad):
                 'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()),
                 'parameters that can learn, as before': sum(p.requires_grad for p in net.parameters()),
                 'grad mode is as before': grad_on == (outer is torch.enable_grad),
-                'a graph was recorded below the layer': any(below) if name != '0.0' else False}
+                'a graph was recorded below the layer': any(below) if name != '0.0' else False,
+                'they are detached': not any(t.requires_grad for t in (out, A, g))}
     return run
 
 class Breaks(nn.Module):
@@ -268,7 +326,8 @@ def broken(answer):
     try: answer(net, pictures(2), '0.0.3', 1)
     except ValueError: return {'hooks left': hooks_left(net), 'grad mode is as before': torch.is_grad_enabled()}
 
-TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.',
+TIDY = {'they are detached': '`detach()` lets go of the graph, which is large.', 'the activations':
+        'If a layer behind works in place, hand a clone on.',
         'hooks left': 'Keep the handle; remove it in `finally`.',
         'parameters with a .grad left': '`backward()` fills them. `torch.autograd.grad` gives only what you ask for.',
         'a graph was recorded below the layer': 'Run under `no_grad`, and switch grad on in the hook, on a detached '
@@ -276,11 +335,10 @@ TIDY = {'the activations': 'If a layer behind works in place, hand a clone on.',
         'grad mode is as before': 'A `with` puts it back.',
         'parameters that can learn': 'Change no flag of somebody else\'s network.'}
 
-e = exercise('3.5', 'The engine',
-    'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)` from one pass. Record '
-    'no graph below the layer; work in front of an in-place ReLU; leave no hook, no `.grad`, no changed flag, and the '
-    'grad mode as it was, also where the network breaks; the caller may have switched gradients off. `class_score` of '
-    '3.3 may be imported from `camtutor.engine.targets`.',
+e = exercise('3.5', 'The engine', hard=True, task=
+    'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)`, detached, from one '
+    'pass. No graph below the layer; right in front of an in-place ReLU; also where the caller has switched gradients '
+    'off. Nothing is left behind, also where the network breaks. (`class_score` is in `camtutor.engine.targets`.)',
     library='camtutor.gradcam',
     trials=(Trial('The second convolution, class 1', captured(False), says=TIDY),
             Trial('In front of an in-place ReLU', captured(True), says=TIDY),
@@ -353,121 +411,61 @@ e.edit('kept = []', 'kept = []\n    for p in model.parameters(): p.requires_grad
        "The parameters are frozen afterwards. Change no flag of somebody else's network.")
 e.edit('with torch.enable_grad(): g', 'torch.set_grad_enabled(True)\n    g',
        'Grad mode is on afterwards, though the caller had it off. A `with` puts it back.')
+e.edit('return out.detach(), kept[0].detach(), g', 'return out, kept[0], g',
+       'Scores and activations still hang on the graph, which keeps it in memory. Give them `detach()`ed.')
+e.edit('return out.detach(), kept[0].detach(), g', 'return out.detach(), g, kept[0].detach()',
+       'Activations and gradient are exchanged: `(out, acts, grads)`.')
+e.edit('class_score(out, target)', 'class_score(out, None)', '`target` is not used: this is always the top class.')
+e.wrong(lambda model, x, layers, target=None: capture(model, x, '0', target),
+        'You look at one fixed layer, or the last; `layers` says which one is wanted: `model.get_submodule(layers)`.')
 
-# 3.6 Around the network
+# 3.6 What speaks against it
 
-class Own(nn.Module):
-    "A network that has a part named `module`."
-    def __init__(self):
-        super().__init__()
-        self.module, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
-    def forward(self, x): return self.head(self.module(x).mean((2, 3)))
-
-def wrapped(make, layers=0):
-    def run(answer):
-        net = model = make()
-        for _ in range(layers): model = nn.DataParallel(model)
-        got = answer(model)
-        return {'it is the network itself': got is net, 'what you gave': type(got).__name__}
-    return run
-
-e = exercise('3.6', 'Around the network',
-    'Write `unwrap(model)`: the network inside `nn.DataParallel`, which keeps it in its attribute `module`, however '
-    'often it is wrapped. Any other network comes back as it is, also one that has a part of its own called `module`. '
-    '(The library also knows `DistributedDataParallel`, and `torch.compile`, which keeps the network in `_orig_mod`; '
-    'you need not.)',
-    trials=(Trial('Not wrapped', wrapped(tiny)),
-            Trial('Wrapped once', wrapped(tiny, 1)),
-            Trial('Wrapped twice', wrapped(tiny, 2)),
-            Trial('A network with a part of its own that is called `module`', wrapped(Own))),
-    hints=('What is the type of the wrapper?',
-           '`isinstance` asks for it. The attribute alone says nothing: any network may have a part called `module`.',
-           'Repeat until it is something else.'),
-    why="A layer's name differs inside and outside of a wrapper. Unwrapped first, `layer4` is `layer4`.")
+e = exercise('3.6', 'What speaks against it',
+    'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
+    trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]),
+            gives('Random activations and gradients', A_, G_),
+            keeps(A_, G_)),
+    hints=('Evidence against a class is evidence for minus its score.',
+           'The gradient of minus the score is minus the gradient.',
+           'Change one sign in `grad_cam`.'),
+    why='"Which region would have to go for the network to change its mind?"')
 
 @e.reference
-def unwrap(model:nn.Module # a network, perhaps inside `nn.DataParallel`, perhaps inside several
-          )->nn.Module:
-    "The network itself."
-    while isinstance(model, nn.DataParallel): model = model.module
-    return model
+def counterfactual(A:Tensor, # activations (N,C,h,w)
+                   g:Tensor # gradients of the score, same shape
+                  )->Tensor: # maps (N,h,w), nothing below 0
+    "What speaks against the class: Grad-CAM with the sign of the gradient turned round."
+    return torch.einsum('nc,nchw->nhw', -g.mean((2, 3)), A).relu()
 
-e.edit('while', 'if', 'It takes off one wrapper. There may be several: `while`, not `if`.')
-e.wrong(lambda model: model.module,
-        'It takes for granted that there is a wrapper. Ask `isinstance(model, nn.DataParallel)`.')
-e.edit('isinstance(model, nn.DataParallel)', "hasattr(model, 'module')",
-       'A network may have a part of its own that is called `module`. Ask for the type, not for the name.')
-
-@e.wrong
-def copy(model):
-    "This is a copy. Hooks on a copy see nothing of the original."
-    from copy import deepcopy
-    return deepcopy(unwrap(model))
-
-# 3.7 Laid out as maps
-
-TOKENS = torch.tensor([[[9., 9.], [1., -1.], [2., -2.], [3., -3.], [4., -4.], [5., -5.], [6., -6.]]])
-ON_GRID = [[[[1., 2., 3.], [4., 5., 6.]], [[-1., -2., -3.], [-4., -5., -6.]]]]
-
-e = exercise('3.7', 'Laid out as maps',
-    "Write `as_maps(a, size, last=None)`: whatever a layer put out, as maps (N,C,h,w), for images of `size` (H,W). "
-    "Four axes: as they are, or, with `last=True`, from (N,h,w,C). Three axes are a transformer's tokens (N,T,C): the "
-    "patches row by row, on a grid with the proportions of the image, h : w = H : W; if there is one token more than "
-    "such a grid has places, the first is the class token, which is left out. (The library also guesses `last`, and "
-    "knows grids that fit only roughly; you need not.)",
-    trials=(gives('A class token and 2 × 3 patches of two channels, by hand', TOKENS, (20, 30), want=ON_GRID),
-            gives('The same patches without a class token', TOKENS[:, 1:], (20, 30), want=ON_GRID),
-            gives('Random tokens, upright: 5 × 4 and one more', rand(2, 21, 3), (80, 64)),
-            gives('Random tokens, 4 × 4, none more', rand(2, 16, 3), (32, 32)),
-            gives('A very wide picture: a class token and one row of 3 patches', rand(2, 4, 3), (16, 48)),
-            gives('Channels last', rand(2, 4, 5, 3), (64, 80), True),
-            gives('Maps already', rand(2, 3, 4, 5), (64, 80))),
-    hints=('From h · w = n and h : w = H : W follows h: it is a square root.',
-           'Try n = T, and then n = T − 1: a grid is right if both are whole numbers and their product is n.',
-           '`unflatten(1, (h, w))` makes a grid of the axis of the patches; then the channels are the last axis, as '
-           'they are with `last=True`. `movedim` or `permute` brings them to the front.'),
-    why='After this, everything in this chapter works for transformers and for networks that keep their channels last.')
-
-@e.reference
-def as_maps(a:Tensor, # what a layer put out: maps (N,C,h,w), channels last (N,h,w,C), or tokens (N,T,C)
-            size, # (H,W) of the images
-            last=None # True: four axes, and the channels are the last
-           )->Tensor: # (N,C,h,w)
-    "What a layer put out, laid out as maps; a class token in front of the patches is left out."
-    if a.ndim == 4: return a.movedim(-1, 1) if last else a
-    for extra in (0, 1):
-        n = a.shape[1] - extra
-        h = round((n*size[0]/size[1])**.5)
-        if h and n % h == 0 and h*size[1] == n//h*size[0]: return a[:, extra:].unflatten(1, (h, n//h)).movedim(-1, 1)
-
-e.edit('.unflatten(1, (h, n//h)).movedim(-1, 1)', '.reshape(len(a), a.shape[2], h, n//h)',
-       "The numbers are read in the order in which they lie: token after token, with the channels innermost. Move the "
-       "channels' axis first; `reshape` moves nothing.")
-e.edit('a[:, extra:]', 'a[:, :n]', 'The class token is the *first*. You left out the last one.')
-e.edit('(h, n//h)).movedim(-1, 1)', '(n//h, h)).permute(0, 3, 2, 1)',
-       'You fill the grid column by column. The patches come row by row.')
-e.edit('(h, n//h)', '(n//h, h)', 'Height and width are exchanged. Rows come first: (h, w).')
-e.edit('(h, n//h)).movedim(-1, 1)', '(h, n//h))', 'The channels come last. Maps are (N,C,h,w).')
-e.edit('a[:, extra:]', 'a[:, 1:]',
-       'You leave out the first token in any case. Not every transformer has a class token: count first whether the '
-       'patches fill the grid without it.')
-e.edit('h and n % h == 0 and h*size[1] == n//h*size[0]', 'h',
-       'The class token is still among them, and it has no place on the grid.')
+e.wrong(lambda A, g: -grad_cam(A, g),
+        'You turn the finished map round: the ReLU has cut the negative places already, and nothing is left of them. '
+        'Turn the gradient round first.')
+e.edit('.relu()', '', 'The ReLU is missing: what speaks for the class is negative now and should be cut.')
 
 @e.wrong
-def square(a, size, last=None):
-    "Your grid is always square. A wide picture has a wide grid: ask `size`."
-    if a.ndim == 4: return as_maps(a, size, last)
-    side = int(a.shape[1]**.5)
-    return a[:, -side*side:].unflatten(1, (side, side)).movedim(-1, 1)
+def rest(A, g):
+    "A place that does not speak for the class need not speak against it."
+    m = grad_cam(A, g)
+    return m.amax((1, 2), True) - m
 
-e.edit(' and h*size[1] == n//h*size[0]', '',
-       'You round, and then ask only whether h · w is the number of tokens. A class token and one row of three '
-       'patches then pass for a row of four. The proportions must be right as well: h : w = H : W.')
-e.edit('a.movedim(-1, 1) if last else a', 'a', '`last` is not used: with `last=True` four axes are (N,h,w,C).')
-e.edit(' if last else a', '', 'You move the last axis of any four. Only `last=True` says that it holds the channels.')
+e.edit('-g.mean((2, 3))', '(-g.mean((2, 3))).relu()',
+       'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn '
+       'all weights round, add, cut.')
+e.edit('-g', '(-g).relu()',
+       'You cut the gradient before you average it. Nothing is cut until the channels are added: turn the sign of g '
+       'round, then do all of Grad-CAM.')
+e.edit(', A)', ', -A)', 'This is Grad-CAM itself, what speaks *for* the class: a sign is missing, or two of them '
+                        'cancel, as with −A and −g.')
+e.edit('.relu()', '.abs()', 'You take absolute values, so that evidence for the class is drawn as evidence against it.')
+e.edit('-g.mean((2, 3)), A).relu()', 'g.mean((2, 3)), A).clamp(max=0)',
+       'These are the right places, but with negative values. Turn the sign round: positive where it speaks against.')
+e.wrong(lambda A, g: (-g*A).sum(1).relu(), 'You multiply with the gradient place by place. Average it over places '
+                                           'first, as Grad-CAM does; then turn the sign round.')
+e.wrong(lambda A, g: 1/(grad_cam(A, g) + 1), 'This is large where the class has no evidence. A place that does not '
+                                             'speak for the class need not speak against it: turn the gradient round.')
 
-# 3.8 Several layers, one pass
+# 3.7 Several layers, one pass
 
 def several(target, inplace=False):
     def run(answer):
@@ -484,11 +482,10 @@ ONE_PASS = {'times the network ran': 'One run, with all hooks in place, is enoug
             BACKS: '`torch.autograd.grad(score, [a, b, c])` gives all gradients from one way back.',
             'hooks left': 'Keep the handles; remove them in `finally`.'}
 
-e = exercise('3.8', 'Several layers, one pass',
-    'Write `grad_cam_maps(model, x, layers, target=None)`: a pair, of the scores (N,K) and a list of maps (N,h,w), '
-    'one for each name in `layers`, in that order, from one pass forward and one back: both are counted. It must work '
-    'in front of an in-place ReLU and leave no hook. `class_score` of 3.3 and `grad_cam` of 3.2 may be imported from '
-    '`camtutor.gradcam`. (The library also takes a single layer, and several scores at once; you need not.)',
+e = exercise('3.7', 'Several layers, one pass', hard=True, task=
+    'Write `grad_cam_maps(model, x, layers, target=None)`: the scores (N,K), and a list of maps (N,h,w), one for each '
+    'name in `layers` and in that order, from one pass forward and one back. It must work in front of an in-place '
+    'ReLU and leave no hook. (`class_score` is in `camtutor.engine.targets`, `grad_cam` in `camtutor.gradcam`.)',
     library='camtutor.gradcam',
     trials=(Trial('Three layers, class 2', several(2), says=ONE_PASS),
             Trial('A class for each picture, ReLUs in place', several([0, 2], True), says=ONE_PASS),
@@ -559,187 +556,10 @@ def upsampled(model, x, layers, target=None):
     return out, [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in maps]
 
 e.edit('grad_cam(', 'no_relu(', 'The ReLU at the end is missing.')
+e.edit('class_score(out, target)', 'class_score(out, None)',
+       '`target` is not used: these are always the maps of the top class.')
 
-# 3.9 The last layer with places
-
-class Backwards(nn.Module):
-    "Its layers are defined in another order than they run in."
-    def __init__(self):
-        super().__init__()
-        self.head, self.pool = nn.Linear(5, 3), nn.AdaptiveAvgPool2d(1)
-        self.last, self.first = nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU()), nn.Conv2d(3, 4, 3, stride=2)
-    def forward(self, x): return self.head(self.pool(self.last(self.first(x))).flatten(1))
-
-class Watched(nn.Module):
-    "Its last layer draws something that the scores do not come from."
-    def __init__(self):
-        super().__init__()
-        self.body, self.mask, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 1, 1), nn.Linear(4, 3)
-    def forward(self, x):
-        A = self.body(x)
-        self.drawn = self.mask(A)
-        return self.head(A.relu().mean((2, 3)))
-
-def looked_for(make):
-    def run(answer):
-        net = make()
-        name = answer(net, pictures(1))
-        return {'the name': name if isinstance(name, str) else f'a {type(name).__name__}, not a name',
-                'hooks left': hooks_left(net),
-                'parameters with a .grad left': sum(p.grad is not None for p in net.parameters())}
-    return run
-
-LEFT = {'hooks left': 'Keep the handles; remove them in `finally`.',
-        'parameters with a .grad left': '`torch.autograd.grad` gives only what you ask for.'}
-
-e = exercise('3.9', 'The last layer with places',
-    'Write `last_layer(model, x, target=None)`: the name of the module, *in the order of execution*, that is the last '
-    'to put out maps (N,C,h,w) of more than one place on which the scores depend. A block counts as a layer does, and '
-    'ends after the layers in it; the network itself does not count. Leave no hook and no `.grad` behind. (`target` '
-    'is for networks with several outputs; you need not use it.)',
-    trials=(Trial('A block of two convolutions, pooling, a linear layer', looked_for(tiny), says=LEFT),
-            Trial('A network whose layers are defined in another order than they run',
-                  looked_for(lambda: seeded(Backwards())), says=LEFT),
-            Trial('A network whose last layer draws a mask beside the scores', looked_for(lambda: seeded(Watched())),
-                  says=LEFT)),
-    hints=('A hook on each module; each keeps its output under its name when it runs.',
-           'A dict keeps the order in which names were added. Which of these tensors have a gradient?',
-           'Bind the name with a default argument, leave out the empty name, remove the hooks, ask for all gradients '
-           'at once with `allow_unused=True`.'),
-    why="It is what `layer=None` means. The library's also knows tokens, where only a class token may be read, takes "
-        "the last stage where one block holds the whole body, and remembers the answer.")
-
-@e.reference
-def last_layer(model:nn.Module, # a network, in eval mode
-               x:Tensor, # a batch (N,3,H,W)
-               target=None # of a network with several outputs, which score; not needed here
-              )->str: # a name
-    "The last layer or block that puts out maps (N,C,h,w) of more than one place, on which the scores depend."
-    acts, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out, name=name):
-            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1: acts[name] = out
-        handles.append(m.register_forward_hook(see))
-    try: out = model(x)
-    finally:
-        for h in handles: h.remove()
-    grads = torch.autograd.grad(out.sum(), list(acts.values()), allow_unused=True)
-    return [name for name, g in zip(acts, grads) if g is not None][-1]
-
-e.edit(' if g is not None', '',
-       'This layer is the last to run, but the scores do not come from it: it has no gradient, so Grad-CAM has '
-       'nothing to draw there. Ask `torch.autograd.grad` with `allow_unused=True`, and pass over those that give None.')
-e.edit('return [name', 'found = [name', 'is not None][-1]',
-       'is not None]\n    return [n for n, _ in model.named_modules() if n in found][-1]',
-       'This is the last in the order of *definition*. A hook knows when a layer runs.')
-e.edit(' and out.shape[2]*out.shape[3] > 1', '',
-       'This one has a single place, (N,C,1,1): all places are pooled into it. Ask for more than one.')
-e.edit('in model.named_modules():', 'in list(model.named_modules())[1:]:', 'for h in handles: h.remove()', 'pass',
-       'The hooks are still on.')
-e.edit('for h in handles: h.remove()', 'pass', 'The hooks are still on, also that of the network itself.')
-e.edit('in model.named_modules():', 'in model.named_modules():\n        if list(m.children()): continue',
-       'You pass over modules that have layers inside. A block ends after its last layer, and it is the better name: '
-       'what it puts out is what goes on from it, a shortcut included.')
-e.wrong(lambda model, x, target=None: model.get_submodule(last_layer(model, x)),
-        'You return the layer itself. Its name is wanted.')
-e.edit('if name and', 'if isinstance(m, nn.Conv2d) and',
-       'A layer need not be a convolution: the ReLU behind it puts out maps too, and so does the block around both.')
-e.edit(', name=name', '',
-       'All hooks share one variable `name`, and when they run, it holds the name of the last module. Bind it when '
-       'the hook is made: `def see(m, args, out, name=name)`.')
-
-@e.wrong
-def filled(model, x, target=None):
-    """`backward()` has filled the `.grad` of every parameter, only to look for a name. `torch.autograd.grad` asks
-    and leaves nothing."""
-    acts, handles = {}, []
-    for name, m in model.named_modules():
-        def see(m, args, out, name=name):
-            if name and out.ndim == 4 and out.shape[2]*out.shape[3] > 1:
-                out.retain_grad()
-                acts[name] = out
-        handles.append(m.register_forward_hook(see))
-    model(x).sum().backward()
-    for h in handles: h.remove()
-    return [n for n, a in acts.items() if a.grad is not None][-1]
-
-# 3.10 What speaks against it
-
-e = exercise('3.10', 'What speaks against it',
-    'Write `counterfactual(A, g)`: the map of what speaks *against* the class, positive where it does.',
-    trials=(gives(HAND, A, G, want=[[[5., 0.], [2., 0.]]]),
-            gives('Random activations and gradients', A_, G_),
-            keeps(A_, G_)),
-    hints=('Evidence against a class is evidence for minus its score.',
-           'The gradient of minus the score is minus the gradient.',
-           'Change one sign in `grad_cam`.'),
-    why='"Which region would have to go for the network to change its mind?"')
-
-@e.reference
-def counterfactual(A:Tensor, # activations (N,C,h,w)
-                   g:Tensor # gradients of the score, same shape
-                  )->Tensor: # maps (N,h,w), nothing below 0
-    "What speaks against the class: Grad-CAM with the sign of the gradient turned round."
-    return torch.einsum('nc,nchw->nhw', -g.mean((2, 3)), A).relu()
-
-e.wrong(lambda A, g: -grad_cam(A, g),
-        'You turn the finished map round: the ReLU has cut the negative places already, and nothing is left of them. '
-        'Turn the gradient round first.')
-e.edit('.relu()', '', 'The ReLU is missing: what speaks for the class is negative now and should be cut.')
-
-@e.wrong
-def rest(A, g):
-    "A place that does not speak for the class need not speak against it."
-    m = grad_cam(A, g)
-    return m.amax((1, 2), True) - m
-
-e.edit('-g.mean((2, 3))', '(-g.mean((2, 3))).relu()',
-       'You keep the negative weights only. Positive channels at the same place must be able to outweigh them: turn '
-       'all weights round, add, cut.')
-e.edit('-g', '(-g).relu()',
-       'You cut the gradient before you average it. Nothing is cut until the channels are added: turn the sign of g '
-       'round, then do all of Grad-CAM.')
-e.edit(', A)', ', -A)', 'Two signs cancel: with −A and −g it is the ordinary map again.')
-
-# 3.11 Every class from one pass
-
-def of_classes(answer):
-    head, A = deep_head(), A_.clone()
-    g = answer(head, A)
-    return {'the gradients': g.detach(), 'times the head ran': head.runs,
-            'parameters with a .grad left': sum(p.grad is not None for p in head.parameters())}
-
-e = exercise('3.11', 'Every class from one pass',
-    'Write `every_class(head, A)`: the gradients (K,N,C,h,w) of all K classes. Run `head` once and go back once for '
-    'each class. Leave no `.grad` behind.',
-    trials=(Trial('Three classes, three images', of_classes,
-                  says={'times the head ran': 'Keep the output, and go back from each of its columns.'}),),
-    hints=('`out.T` is a list of classes, each with the scores of all images.',
-           'For each class, sum over the images and ask `torch.autograd.grad`.',
-           'A graph is freed when it has been used; `retain_graph` keeps it for the next class.'),
-    why='The explorer does this: the picture runs through the network once, and each class you slide to costs one way '
-        'back.')
-
-@e.reference
-def every_class(head:nn.Module, # from activations (N,C,h,w) to scores (N,K)
-                A:Tensor # activations (N,C,h,w)
-               )->Tensor: # (K,N,C,h,w)
-    "The gradient of every class's score, from one pass forward and K back."
-    A = A.detach().requires_grad_()
-    out = head(A)
-    return torch.stack([torch.autograd.grad(s.sum(), A, retain_graph=True)[0] for s in out.T])
-
-e.wrong(lambda head, A: torch.stack([gradients(head, A, k) for k in range(head(A).shape[1])]),
-        'It is right, but the head runs once for each class. One forward pass has all scores in it; only the way back '
-        'differs.')
-e.edit(', retain_graph=True', '',
-       'The first way back throws the graph away. Say `retain_graph=True` for as long as another class follows.')
-e.edit('T])', 'T]).transpose(0, 1)', 'The axes are exchanged: classes come first, (K,N,C,h,w).')
-e.edit('s.sum()', 'out.sum()', 'You add the classes up before you go back, so all K answers are the same.')
-e.edit('head(A)', 'head(A).softmax(1)', 'You go back from probabilities. Take the scores before softmax.')
-e.edit('.T', '', 'You go back from each *row*, which is a picture. A class is a column: `out.T`.')
-
-# 3.12 This rather than that
+# 3.8 This rather than that
 
 def preferred(answer):
     out = OUT.clone().requires_grad_()
@@ -747,11 +567,12 @@ def preferred(answer):
     grad, = torch.autograd.grad(score.sum(), out) if score.requires_grad else (torch.zeros(3, 3),)
     return {'the scores': score.detach(), 'their gradient': grad}
 
-e = exercise('3.12', 'This rather than that',
+e = exercise('3.8', 'This rather than that',
     'Write `rather_than(a, b)`: a target for `explain`, that is a function which takes scores (N,K) and returns one '
     'number for each image: how much more the network says `a` than `b`.',
     graph=True,
-    trials=(Trial('Three images, class 2 rather than 0', preferred),),
+    trials=(Trial('Three images, class 2 rather than 0', preferred),
+            Trial('Five images of four classes, 1 rather than 3', lambda f: f(1, 3)(rand(5, 4)))),
     hints=('A function that returns a function.',
            '`out[:, a]` are the scores of class a of all images.',
            'A lambda that subtracts two columns.'),
@@ -780,17 +601,28 @@ e.edit('lambda out: out[:, a] - out[:, b]', 'a - b',
        'You subtract the numbers of the classes. The scores are not known yet: return a function that takes them.')
 e.edit('out[:, a] - out[:, b]', 'torch.tensor([r[a].item() - r[b].item() for r in out])',
        '`item()` leaves the graph: there is no way back from a plain number. Stay with tensors.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a]/out[:, b]',
+       'This is a ratio. A score can be 0 or negative, and its size has no zero point: subtract.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a] + out[:, b]', 'The two are added: this is "a or b". Subtract the second.')
+e.edit('out[:, a] - out[:, b]', 'out[:, a]', 'This is the score of `a` alone, whatever the network says of `b`. '
+                                             'Subtract it.')
 
-# 3.13 As alike as another picture
+# 3.9 As alike as another picture
 
-e = exercise('3.13', 'As alike as another picture',
+def way_back(answer):
+    out = rand(4, 6).requires_grad_()
+    score = answer(rand(6, seed=2))(out)
+    return torch.autograd.grad(score.sum(), out)[0] if score.requires_grad else 'the graph is lost'
+
+e = exercise('3.9', 'As alike as another picture',
     "Write `alike(other)`: a target for a network that puts out embeddings (N,D). It returns the cosine between each "
     "picture's embedding and `other` (D,).",
     graph=True,
     trials=(Trial('Worked by hand: the same direction, at a right angle, opposite',
                   lambda f: f(torch.tensor([2., 0.]))(torch.tensor([[5., 0.], [0., 3.], [-1., 0.]])),
                   torch.tensor([1., 0., -1.])),
-            Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6)))),
+            Trial('Random embeddings', lambda f: f(rand(6, seed=2))(rand(4, 6))),
+            Trial('The way back', way_back)),
     hints=('The cosine is the dot product of two vectors of length 1.',
            '`F.cosine_similarity` has an argument `dim`.',
            '`other[None]` is (1,D) and goes with (N,D).'),
@@ -810,42 +642,24 @@ e.edit('dim=1', 'dim=0', 'You compare along the batch. Each row is one picture: 
 e.wrong(lambda other: lambda out: out @ other/(out.norm()*other.norm()),
         '`out.norm()` is one length for the whole batch. Each row has its own: `out.norm(dim=1)`.')
 e.edit('dim=1)', 'dim=1).sum()', 'One number for the whole batch. One for each image is wanted.')
+e.edit('cosine_similarity(out,', 'cosine_similarity(out.detach(),',
+       'You detach the embedding. Then there is no way back from the score: the graph is lost.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)', '1 - F.cosine_similarity(out, other[None], dim=1)',
+       'This is the distance: it is large where the two are unlike.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)', 'F.cosine_similarity(out, other[None], dim=1).abs()',
+       'Without the sign, the opposite counts as alike.')
+e.wrong(lambda other: lambda out: (out @ other)/other.norm(),
+        'Only the length of `other` is divided out. That of each embedding is still in it.')
+e.edit('dim=1)', 'dim=1).mean()', 'One number for the whole batch, the mean. One for each image is wanted.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)', 'F.cosine_similarity(out, other[None], dim=1)**2',
+       'It is squared, so the opposite counts as alike. Keep the cosine, with its sign.')
+e.edit('F.cosine_similarity(out, other[None], dim=1)',
+       'F.cosine_similarity(out, other[None], dim=1).clamp(-1, 1).acos()',
+       'This is the angle: it is small where the two are alike. The cosine itself is wanted.')
 
-# 3.14 CAM without looking at the weights
+# 3.10 By hand
 
-def identity(answer):
-    net, x = tiny(), pictures(2)
-    _, A, g = capture(net, x, '0', 1)
-    m = answer(A, g)
-    want = torch.einsum('c,nchw->nhw', net[1][2].weight[1].detach(), A)
-    return {"your map": m, "the CAM by the weights, less yours": want - m}
-
-e = exercise('3.14', 'CAM without looking at the weights',
-    'Write `cam_from_gradient(A, g)`: for a head of pooling and one Linear, the exact CAM of the class, from '
-    'activations and gradients alone.',
-    trials=(Trial('A small network, whose CAM by its weights is known', identity),),
-    hints=('What is the gradient of a mean over h·w places at one of them?',
-           'The gradient at every place is the weight over h·w.',
-           'Grad-CAM without the ReLU, times the number of places.'),
-    why='Grad-CAM is CAM with the weights read from the gradient, and so it works where there are none to read.')
-
-@e.reference
-def cam_from_gradient(A:Tensor, # activations that global average pooling reads (N,C,h,w)
-                      g:Tensor # gradients of a class's score, same shape
-                     )->Tensor: # (N,h,w)
-    "That class's CAM, exactly, for a head of pooling and one Linear, without looking at its weights."
-    h, w = A.shape[2:]
-    return torch.einsum('nc,nchw->nhw', g.mean((2, 3)), A)*h*w
-
-e.edit('return torch', 'return (torch', 'A)*h*w', 'A)*h*w).relu()', 'CAM keeps its negative part. No ReLU here.')
-e.edit('*h*w', '', 'The pooling divides by h·w, so the mean gradient is the weight divided by h·w. Multiply it back.')
-e.edit('*h*w', '*g.numel()', '`numel()` counts pictures and channels too. The mean is over h·w places.')
-e.edit('*h*w', '*(h + w)', 'It is a mean over h *times* w places.')
-e.edit('*h*w', '/(h*w)', 'You divide by h·w once more. Multiply.')
-
-# 3.15 By hand
-
-e = exercise('3.15', 'By hand',
+e = exercise('3.10', 'By hand',
     'One picture, two channels at one place: activations 3 and 1. Their mean gradients over the whole map are 0.5 and '
     '−2. What is Grad-CAM there?',
     reference=0,
@@ -857,67 +671,6 @@ e = exercise('3.15', 'By hand',
 e.wrong(-.5, 'That is the weighted sum. The ReLU cuts it.')
 e.wrong(3.5, 'The second channel speaks against the class: its sign counts.')
 e.wrong(1.5, 'You cut the second channel by itself. Add first, then cut.')
-
-# 3.16 Before softmax
-
-e = exercise('3.16', 'Before softmax',
-    'Why explain the score before softmax and not the probability? Two sentences.',
-    reference='The gradient of a probability p is p(1−p) times that of the score and vanishes where the network is '
-              'sure, and there the map would be noise. And a probability also rises when other classes fall, so that '
-              'its map mixes evidence for this class with evidence against others.',
-    kind='written',
-    why='If you want exactly that mixture, ask for it: a difference of two scores says it openly.')
-
-# 3.17 A shape
-
-e = exercise('3.17', 'A shape',
-    '`capture(net, x, "layer3")` on a ResNet-50 with x of (4, 3, 224, 224). Its third stage has 1024 channels and a '
-    'stride of 16 altogether. The shape of `grads`?',
-    reference=(4, 1024, 14, 14),
-    kind='value',
-    hints=('A gradient has the shape of what it belongs to.',
-           "Divide the picture's side by the stride.",
-           'Batch, channels, rows, columns.'),
-    why='The map is 14 × 14, so one of its places stands for 16 × 16 pixels.')
-e.wrong((4, 1024, 7, 7), "That is the fourth stage's grid. 224 / 16 = 14.")
-e.wrong((4, 1024), 'Before averaging, the gradient has a value at every place.')
-e.wrong((1024, 14, 14), 'A batch has four pictures.')
-e.wrong((1, 1024, 14, 14), 'There are four pictures, and each has its own gradient.')
-e.wrong((4, 14, 14), 'That is the shape of the maps, when the channels are added up. The gradient still has them.')
-
-# 3.18 Without keepdim
-
-e = exercise('3.18', 'Without keepdim',
-    '`w = g.mean((2, 3))` without `keepdim`, then `w * A`, with A of shape (2, 512, 7, 7). What happens?',
-    reference='An error: (2, 512) is lined up with the last two axes, (7, 7)',
-    kind='choice')
-e.wrong('The same as with keepdim', 'Shapes are lined up from the *right*: 512 meets a width of 7.')
-e.wrong('Each picture is multiplied by its weights',
-        'PyTorch does not know that 512 means channels; it lines axes up from the right.')
-
-# 3.19 When it does not fail
-
-e = exercise('3.19', 'When it does not fail',
-    'The same without `keepdim`, but A is (8, 8, 8, 8). What happens now?',
-    reference='It runs, and multiplies places by weights: a wrong map without an error',
-    kind='choice')
-e.wrong('An error, as before', '(8, 8) fits on (8, 8). That is what makes it dangerous.')
-e.wrong('It runs and is right', 'It runs; but rows stand where pictures should, and columns where channels should.')
-
-# 3.20 output.backward()
-
-e = exercise('3.20', 'output.backward()',
-    "Why can you not call `output.backward()` on a classifier's output (N,K)?",
-    reference='It holds N·K numbers, and only a single number has a gradient; say which',
-    kind='choice')
-e.wrong('The network is in eval mode', '`eval()` changes dropout and batch norm, not gradients.')
-e.wrong('It can, but the result is 0', 'It raises: grad can be implicitly created only for scalar outputs.')
-
-# 3.21 A hook on the way back
-
-e = exercise('3.21', 'A hook on the way back',
-    'Why does Grad-CAM need the gradient to be caught on its way back?',
-    reference='PyTorch keeps gradients of leaves only; those of inner activations are freed as soon as they are used',
-    kind='choice')
-e.wrong('Because gradients flow only when hooked', 'They flow anyway. You would only not see them.')
-e.wrong('To stop the gradient at the layer', 'It may go on. (That the engine stops there is for speed.)')
+e.wrong(.5, 'You took the absolute value of the sum. The ReLU cuts what is below 0.')
+e.wrong(-5.5, 'The weights are exchanged: 3 meets 0.5, and 1 meets −2.')
+e.wrong(-1.5, 'You added up the gradients. Each weighs the activation of its own channel.')

@@ -1,69 +1,31 @@
 "Chapter 05: deconvnet."
+from dataclasses import replace
+from functools import partial
+
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.deconvnet import BACK, DeconvNet as Machine, Field, SWITCHES, in_sequence, look
-from camtutor.engine.targets import At, class_score
-from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, seeded, tiny
+from camtutor.deconvnet import BACK
+from camtutor.engine.sequence import Field, in_sequence, look
+from camtutor.engine.targets import At
+from camtutor.exercises.common import differing, gives, rand, seeded, uneven
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
-from camtutor.guided import signed_image, unit, unit_mask
+from camtutor.guided import pixel_grad, unit
 
-# 5.1 Pooling that remembers
+# 5.1 Unpooling with switches
 
 X = torch.tensor([[[[1., 2., 0., 7.], [4., 3., 5., 6.]]]])
 X_ = rand(2, 3, 6, 8)
 
-e = exercise('5.1', 'Pooling that remembers',
-    'Write `pool(x)`: max pooling over windows of 2 × 2 that also returns its switches: where in the whole map each '
-    'maximum was, as row · W + column.',
-    trials=(Trial('Worked by hand: a map of 2 × 4', lambda f: f(X.clone()),
-                  (torch.tensor([[[[4., 7.]]]]), torch.tensor([[[[4, 3]]]]))),
-            gives('Random maps', X_)),
-    hints=('`F.max_pool2d` can do it if asked.',
-           'Look for an argument about indices.',
-           '`return_indices=True` gives a pair.'),
-    why='A pooling forgets where. The switches are what a deconvnet keeps of the picture, and the chapter shows how '
-        'much that is.')
-
-@e.reference
-def pool(x:Tensor # (N,C,H,W), H and W even
-        )->tuple: # values (N,C,H/2,W/2), switches of the same shape
-    "Max pooling over 2 × 2. The switch says where the maximum was: row*W + column, in the whole map."
-    return F.max_pool2d(x, 2, return_indices=True)
-
-@e.wrong
-def in_window(x):
-    "Your switches count within each window, 0 to 3. They should name a place in the whole map."
-    y, idx = pool(x)
-    W = x.shape[3]
-    return y, (idx//W % 2)*2 + idx % W % 2
-
-@e.wrong
-def by_columns(x):
-    "You count down the columns. Along the rows: row · W + column."
-    y, idx = pool(x)
-    H, W = x.shape[2:]
-    return y, idx % W*H + idx//W
-
-e.edit('max_pool2d(x, 2, return_indices=True)', 'avg_pool2d(x, 2), F.max_pool2d(x, 2, return_indices=True)[1]',
-       'The values are averages. The largest of each window.')
-e.edit(', return_indices=True', '', 'Only the values come back. Return both, values first.')
-
-@e.wrong
-def absolute(x):
-    "You look for the largest size, without the sign."
-    _, idx = pool(x.abs())
-    return x.flatten(2).gather(2, idx.flatten(2)).view(idx.shape), idx
-
-# 5.2 Unpooling with switches
+def pool(x): return F.max_pool2d(x, 2, return_indices=True)
 
 PLACES = torch.tensor([[[[4, 3]]]])
 MET = torch.tensor([[[[1, 1], [1, 7]]]])
 
-e = exercise('5.2', 'Unpooling with switches',
+e = exercise('5.1', 'Unpooling with switches',
     'Write `unpool(y, idx, shape)`: a map of `shape` with each value of `y` where its switch says, zeros elsewhere. '
-    'Values that meet add up (windows of a pooling may overlap).',
+    'Values that meet add up: windows of a pooling may overlap.',
     library='camtutor.deconvnet',
     trials=(gives('Worked by hand: 4 and 7 back into a map of 2 × 4', torch.tensor([[[[4., 7.]]]]), PLACES,
                   (1, 1, 2, 4), want=[[[[0., 0., 0., 7.], [4., 0., 0., 0.]]]]),
@@ -111,11 +73,25 @@ e.edit('torch.zeros(shape).flatten(2).scatter_add_(2, idx.flatten(2), y.flatten(
 e.edit('idx.flatten(2)', 'idx[:, :1].expand_as(idx).flatten(2)',
        'All channels use the switches of the first. Each has its own.')
 
-# 5.3 A convolution, backwards
 
-def filtered(stride=1, padding=1, seed=0):
+e.edit('scatter_add_(2, idx.flatten(2), y.flatten(2))', 'scatter_reduce_(2, idx.flatten(2), y.flatten(2), "amax")',
+       'Where values meet, the largest one stays, and negative ones are lost against the zeros. They should add up.')
+e.edit('scatter_add_(2, idx.flatten(2), y.flatten(2))',
+       'scatter_reduce_(2, idx.flatten(2), y.flatten(2), "mean", include_self=False)',
+       'Where values meet, you take their mean. They should add up, as messages do on a way back.')
+e.edit('y.flatten(2)', 'y.flatten(2).relu()',
+       'You rectify what comes back. That is the next step of the machine; unpooling keeps the signs.')
+e.edit('y.flatten(2)', 'torch.ones_like(y).flatten(2)', 'You put a 1 at each place. The value itself goes back.')
+e.edit('.view(shape)', '.view(shape).long()', 'You round to whole numbers. What comes back need not be whole.')
+e.wrong(lambda y, idx, shape: F.max_unpool2d(y, idx, 2, output_size=tuple(shape[2:])),
+        "PyTorch's `max_unpool2d` refuses a size that its own window would not give, and of values that meet it "
+        'keeps one. Write the values where the switches say, with `scatter_add_`.')
+
+# 5.2 A convolution, backwards
+
+def filtered(stride=1, padding=1, seed=0, kernel=3, **other):
     def run(answer):
-        conv = seeded(nn.Conv2d(3, 4, 3, stride, padding), seed)
+        conv = seeded(nn.Conv2d(3, 4, kernel, stride, padding, **other), seed)
         y = torch.randn(conv(X_).shape, generator=torch.Generator().manual_seed(seed + 1))
         return answer(y, conv, X_.shape).detach()
     return run
@@ -127,7 +103,7 @@ def painted(answer):
     y[0, 0, 1, 1] = 2.
     return answer(y, conv, (1, 1, 3, 4)).detach()
 
-e = exercise('5.3', 'A convolution, backwards',
+e = exercise('5.2', 'A convolution, backwards',
     'Write `filter_back(y, conv, shape)`: the transpose of a convolution. Each value of `y` paints the kernel, scaled '
     'by the value; where kernels overlap, they add up. `shape` is what the convolution read.',
     library='camtutor.deconvnet',
@@ -135,7 +111,8 @@ e = exercise('5.3', 'A convolution, backwards',
                   torch.tensor([[[[2., 4., 6., 0.], [8., 10., 12., 0.], [14., 16., 18., 0.]]]])),
             Trial('Random, padding 1', filtered()),
             Trial('Random, stride 2', filtered(2)),
-            Trial('Random, stride 3, no padding', filtered(3, 0, 1))),
+            Trial('Random, stride 3, no padding', filtered(3, 0, 1)),
+            Trial('A kernel of 3 × 2, stride 2 and 3', filtered((2, 3), (1, 0), 2, (3, 2)))),
     hints=('PyTorch has `F.conv_transpose2d`, with stride and padding as in the convolution.',
            'The gradient of a convolution with respect to its input is the same thing, and knows the size.',
            '`torch.autograd.grad(conv(x), x, y)` for any x of that shape, or `torch.nn.grad.conv2d_input`.'),
@@ -170,89 +147,104 @@ e.edit('conv.stride, conv.padding, (left_over(2), left_over(3))', '1, conv.paddi
 e.edit(', (left_over(2), left_over(3))', '',
        "With a stride some sizes come out too small: several inputs give the same output size. `output_padding`, or a "
        "function that takes the input's shape, settles it.")
+e.edit('F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
+       "F.interpolate(F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding), tuple(shape[2:]))",
+       'You stretch the result to the size that is wanted, and so each painted kernel is moved and torn. '
+       '`output_padding` adds what is missing at the lower and right edge.')
+e.edit('(left_over(2), left_over(3))', 'tuple(s - 1 for s in conv.stride)',
+       '`output_padding` is always the stride less one in yours, which is right for some sizes only. Work out from '
+       '`shape` how much is missing.')
+e.edit('conv.stride, conv.padding, (left_over(2), left_over(3))',
+       'conv.stride[0], conv.padding, (left_over(2), left_over(3))',
+       'You use the stride of the rows for the columns too. `conv.stride` has one for each.')
+e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
+       'out = F.conv_transpose2d(y, conv.weight, None, conv.stride)\n    return F.pad(out, (0, max(0, shape[3] - '
+       'out.shape[3]), 0, max(0, shape[2] - out.shape[2])))[:, :, :shape[2], :shape[3]]',
+       'The padding is missing, and you cut the result to size at its lower right corner: everything lies too far '
+       'down and to the right. Hand `conv.padding` on, which cuts on all sides.')
 e.edit('conv_transpose2d(y,', 'conv_transpose2d(y.relu(),', 'You rectify. That is another step of the machine.')
+e.edit(', None, conv.stride, conv.padding, (left_over(2), left_over(3))', '',
+       "The convolution's stride and padding are missing: `conv_transpose2d` takes both as the convolution has them.")
+e.edit('conv.weight,', 'conv.weight.abs(),', 'You take the weights without their signs. Half of a kernel is negative.')
+e.edit(', conv.padding, (left_over(2), left_over(3)))', ')[:, :, :shape[2], :shape[3]]',
+       'The padding is missing, and you cut the result at its lower right: everything lies too far down and to the '
+       'right. Hand `conv.padding` on.')
 
-# 5.4 The test for a transpose
+# 5.3 The test for a way back
 
-def products(seed):
+def small_conv(stride=1): return seeded(nn.Conv2d(3, 4, 3, stride, 1), stride)
+
+def products(back, stride=1, n=2):
     def run(answer):
-        conv = seeded(nn.Conv2d(3, 4, 3, 1 + seed, 1), seed)
-        y = torch.randn(conv(X_).shape, generator=torch.Generator().manual_seed(seed + 1))
-        return [torch.as_tensor(v).detach().float() for v in answer(conv, X_.clone(), y)]
+        conv, x = small_conv(stride), rand(n, 3, 6, 8, seed=2)
+        y = rand(*conv(x).shape, seed=3)
+        found = answer(conv, lambda y: back(y, conv, x.shape).detach(), x, y)
+        return [torch.as_tensor(v).detach().float() for v in found] if isinstance(found, (tuple, list)) else found
     return run
 
-e = exercise('5.4', 'The test for a transpose',
-    'Write `inner_products(conv, x, y)`: the two numbers ⟨conv x, y⟩ and ⟨x, convᵀ y⟩, of the convolution without its '
-    'bias. `filter_back` may be imported from `camtutor.deconvnet`.',
-    trials=(Trial('A convolution with a bias', products(0)),
-            Trial('One with stride 2', products(1))),
+def by_matrix(answer):
+    W = torch.tensor([[1., 2., -1., 0.], [0., 1., 2., -1.]])
+    found = answer(lambda x: W @ x, lambda y: W.T @ y, torch.tensor([3., 1., 4., 1.]), torch.tensor([2., -1.]))
+    return [float(v) for v in found]
+
+e = exercise('5.3', 'The test for a way back',
+    'Write `inner_products(there, back, x, y)`: the numbers ⟨there(x), y⟩ and ⟨x, back(y)⟩, which agree if '
+    '`back` is the '
+    'adjoint of `there`. ⟨ , ⟩ multiplies number by number and adds up. `there` may add a constant, such as a '
+    'bias: take '
+    'off what it makes of zeros.',
+    trials=(Trial('By hand: a matrix, and its transpose', by_matrix, [-6., -6.],
+                  'W x is (1, 8), and 1·2 − 8·1 = −6. Wᵀ y is (2, 3, −4, 1), and 3·2 + 1·3 − 4·4 + 1·1 = −6.'),
+            Trial('A convolution with a bias, and its transpose', products(filter_back)),
+            Trial('One with stride 2, three pictures', products(filter_back, 2, 3)),
+            Trial('A way back that turns the kernel round: the numbers differ', products(back_flipped))),
     hints=('An inner product of two tensors: multiply, add up.',
-           '`F.conv2d` takes the weight without the bias.',
+           'What a bias adds is what comes out of zeros.',
            'One number in the space of outputs, one in the space of inputs.'),
-    why='One random pair tells a right transpose from a wrong one: no picture needed.')
+    why='One random pair tells a right way back from a wrong one: no picture needed.')
 
 @e.reference
-def inner_products(conv:nn.Conv2d, # without padding tricks, any bias
-                   x:Tensor, # (N,C,H,W)
-                   y:Tensor # of the shape that `conv(x)` has
+def inner_products(there, # a function, linear but for a constant
+                   back, # what may be its adjoint
+                   x:Tensor, # what `there` takes
+                   y:Tensor # what `back` takes
                   )->tuple: # two numbers
-    "⟨conv x, y⟩ and ⟨x, convᵀ y⟩ of the convolution's linear part: equal, if the transpose is right."
-    ahead = F.conv2d(x, conv.weight, None, conv.stride, conv.padding)
-    return (ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()
+    "⟨there x, y⟩ and ⟨x, back y⟩: equal, if `back` is the adjoint of the linear part of `there`."
+    ahead = there(x) - there(torch.zeros_like(x))
+    return (ahead*y).sum(), (x*back(y)).sum()
 
-e.edit('F.conv2d(x, conv.weight, None, conv.stride, conv.padding)', 'conv(x)',
+e.edit(' - there(torch.zeros_like(x))', '',
        'The bias is in it: with a bias a convolution is not linear, and the identity fails.')
-e.edit('(ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()',
-       'ahead.sum()*y.sum(), x.sum()*filter_back(y, conv, x.shape).sum()',
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', 'ahead.sum()*y.sum(), x.sum()*back(y).sum()',
        'You multiply sums. An inner product multiplies place by place and then adds up.')
-e.edit('(ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()',
-       '(ahead*y).mean(), (x*filter_back(y, conv, x.shape)).mean()',
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*y).mean(), (x*back(y)).mean()',
        'You average. The two sides have different numbers of places; add up.')
-e.edit('(ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()', 'ahead*y, x*filter_back(y, conv, x.shape)',
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', 'ahead*y, x*back(y)',
        'You multiply place by place, which is the first half. Add up: an inner product is one number.')
-e.edit('(ahead*y).sum(), (x*filter_back(y, conv, x.shape)).sum()',
-       '(ahead*ahead).sum(), (filter_back(y, conv, x.shape)**2).sum()',
-       'You take each with itself. Cross them: conv x with y, x with convᵀ y.')
-e.edit('filter_back', 'back_flipped',
-       'The way back turns the kernel. The two numbers differ, which is the test at work.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*ahead).sum(), (back(y)**2).sum()',
+       'You take each with itself. Cross them: there(x) with y, x with back(y).')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*y).sum(), (ahead*y).sum()',
+       'Both numbers are the first one. The test compares two ways: the second goes back, and meets x.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(x*back(y)).sum(), (x*back(y)).sum()',
+       'Both numbers are the second one. The test compares two ways: the first goes ahead, and meets y.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(x*back(y)).sum(), (ahead*y).sum()',
+       'The two numbers come the wrong way round: first ⟨there(x), y⟩.')
+e.edit('(x*back(y)).sum()', '(x*back(ahead)).sum()',
+       'You send there(x) back, and not y. That is ⟨x, back(there(x))⟩, the square of a length.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()',
+       'F.cosine_similarity(ahead.flatten(), y.flatten(), 0), F.cosine_similarity(x.flatten(), back(y).flatten(), 0)',
+       'You divide by the lengths: these are cosines, and an adjoint keeps no angles. Only the products are equal.')
+e.edit('there(torch.zeros_like(x))', 'there(x).mean()',
+       'You take the mean off. A constant is what `there` makes of zeros.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', '(ahead*y).sum() - (x*back(y)).sum()',
+       'You give the difference. Both numbers were asked for: it takes them to judge how small a difference is.')
+e.edit('(ahead*y).sum(), (x*back(y)).sum()', 'torch.isclose((ahead*y).sum(), (x*back(y)).sum())',
+       'You give the verdict. The two numbers were asked for.')
+e.edit('ahead = there(x) - there(torch.zeros_like(x))', 'ahead = there(x)', '(ahead*y).sum(),',
+       '(ahead*y).sum() - there(torch.zeros_like(x)).sum(),',
+       'The constant is taken off after the product, without `y`. Take it off `there(x)`, before you multiply.')
 
-# 5.5 One layer of the machine
-
-def one_layer(answer):
-    conv = seeded(nn.Conv2d(3, 4, 3, padding=1))
-    A = conv(X_).relu().detach()
-    y, idx = pool(A)
-    return answer(rand(*y.shape, seed=7), conv, idx, A.shape, X_.shape).detach()
-
-e = exercise('5.5', 'One layer of the machine',
-    'Write `layer_back(y, conv, idx, pooled, read)`: back through a layer of convolution, ReLU and max pooling, as '
-    'Zeiler and Fergus did: unpool, rectify, filter.',
-    trials=(Trial('A layer of four channels, random values coming back', one_layer),),
-    hints=('Three steps, in the opposite order of the way forward.',
-           'Forward it was filter, rectify, pool.',
-           'Each step is a function that you have written: one line.'),
-    why='Chain this through all layers and you have the picture that made people believe in feature hierarchies.')
-
-@e.reference
-def layer_back(y:Tensor, # what comes back to the layer's output (N,D,h,w)
-               conv:nn.Conv2d, # the layer: convolution C -> D, ReLU, max pooling
-               idx:Tensor, # the pooling's switches (N,D,h,w)
-               pooled, # (N,D,H,W), what the pooling read
-               read # (N,C,H',W'), what the convolution read
-              )->Tensor: # (N,C,H',W')
-    "Unpool, rectify, filter: one layer of a deconvnet. (`unpool` and `filter_back` may be imported.)"
-    return filter_back(unpool(y, idx, pooled).relu(), conv, read)
-
-e.edit('.relu()', '', 'Nothing is rectified: negative values are painted too.')
-e.edit('.relu()', '', 'conv, read)', 'conv, read).relu()',
-       'You rectify what has been painted. Rectify before filtering.')
-e.edit('unpool(y,', 'unpool_blocks(y,', 'You fill whole windows instead of using the switches.')
-e.edit('filter_back(unpool(y, idx, pooled).relu(), conv, read)', 'unpool(y, idx, pooled).relu()',
-       "The filtering is missing: the result has the layer's channels, not those below it.")
-e.edit('.relu()', '.abs()', 'Negative values come out positive. Cut them.')
-e.edit('unpool(y,', 'unpool_corner(y,', 'The values go to the corners of their windows. Use the switches.')
-
-# 5.6 The whole machine
+# 5.4 The whole machine
 
 def sequence():
     return seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 2, 1),
@@ -265,32 +257,50 @@ def there_and_back(layer=None, times=1, twice=False):
         if A is None: return {'on the way there': None, 'on the way back': None}
         y = rand(*A.shape, seed=9)
         if twice: machine.project(y)
-        return {'on the way there': A.detach(), 'on the way back': machine.project(y).detach()}
+        return {'on the way there': A, 'on the way back': machine.project(y)}
     return run
+
+def twice_each():
+    "One ReLU and one pooling, each of which stands in two places and reads different shapes."
+    relu, pooling = nn.ReLU(), nn.MaxPool2d(2)
+    first, second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
+    return seeded(nn.Sequential(first, relu, pooling, second, relu, pooling))
+
+def shared(answer):
+    machine = answer(twice_each())
+    A = machine(rand(2, 3, 8, 12))
+    return {'on the way there': A.detach(), 'on the way back': machine.project(A.detach()).detach()}
+
+def in_turn(answer):
+    one, two = answer(sequence()), answer(sequence())
+    A, B = one(rand(2, 3, 6, 8)), two(rand(2, 3, 6, 8, seed=1))
+    return {'the first machine': one.project(A.detach()).detach(), 'the second': two.project(B.detach()).detach()}
 
 def stages(answer):
     machine = answer(nn.Sequential(sequence()[:3], seeded(nn.Sequential(nn.Conv2d(4, 2, 3), nn.ReLU()), 1)))
     A = machine(X_, '1.1')
     return {'on the way there': A.detach(), 'on the way back': machine.project(A.detach()).detach()}
 
-e = exercise('5.6', 'The whole machine',
-    "Write `DeconvNet(model)`. `machine(x, layer=None)` runs forward as far as `layer` and returns what comes out "
-    "there; `machine.project(y)` brings `y`, of that shape, back to the pixels. This chapter's three tools do the "
-    "single steps, and may be imported from `camtutor.deconvnet`: `in_sequence(model)` lists (name, layer), "
-    "`look(layer, x)` gives output and memory, and `BACK[type(layer)](y, layer, memory)` goes back through one layer. "
-    "Keep the memories in `self.seen`, a list of (layer, memory), and record no gradients.",
+e = exercise('5.4', 'The whole machine',
+    "Write `DeconvNet(model)`. `machine(x, layer=None)` runs as far as `layer` and returns its output; "
+    "`machine.project(y)` brings `y` back to the pixels. `in_sequence(model)` lists (name, layer), `look(layer, "
+    "x)` gives "
+    "output and memory (both in `camtutor.engine.sequence`), `BACK[type(layer)](y, layer, memory)` undoes one layer. "
+    "Keep pairs (layer, memory) in `self.seen`; record no gradients.",
     library='camtutor.deconvnet',
     trials=(Trial('Five layers, there and back', there_and_back()),
             Trial('As far as the pooling', there_and_back('2')),
+            Trial('As far as a convolution: what is sent back may be negative', there_and_back('3')),
             Trial('A second picture through the same machine', there_and_back(times=2)),
             Trial('Two projections, one after the other', there_and_back(twice=True)),
-            Trial('Sequences within a sequence', stages)),
+            Trial('Sequences within a sequence', stages),
+            Trial('One ReLU and one pooling in two places each', shared),
+            Trial('Two machines, in turn', in_turn)),
     hints=('On the way there, keep one pair for each layer that runs: the layer, and what the way back must know of '
            'it.',
            '`look` gives both, output and memory. Break off once the name is `layer`.',
            '`project` goes through the kept pairs in reverse, and hands `y` from one `BACK` to the next.'),
-    why="With this, Zeiler and Fergus showed in 2013 what channels look for. Exercise 5.16 asks what the machine is "
-        "in today's words.")
+    why="With this, Zeiler and Fergus showed in 2013 what channels look for.")
 
 @e.reference
 class DeconvNet:
@@ -357,10 +367,32 @@ class Backprop(MachineByGradient):
 e.edit('y = BACK[type(m)](y, m, seen)', 'y = unpool_blocks(y, None, seen.shape) if isinstance(m, nn.MaxPool2d) else '
                                         'BACK[type(m)](y, m, seen)',
        'At the poolings you fill whole windows. The memory holds the switches: use them.')
+e.edit('for m, seen in self.seen[::-1]: y', 'for m, seen in {m: s for m, s in self.seen}.items().__reversed__(): y',
+       'You keep the memories by layer, and a layer that stands in two places has one memory left. Keep pairs, in a '
+       'list.')
+
+@e.wrong
+class OneMemory(DeconvNet):
+    "All machines share one memory: a list in the class, not in `self`. Make a new list for each run."
+    memory = []
+    def __call__(self, x, layer=None):
+        x = super().__call__(x, layer)
+        self.memory[:] = self.seen
+        return x
+    def project(self, y):
+        self.seen = list(self.memory)
+        return super().project(y)
+
 e.edit('y = BACK[type(m)](y, m, seen)', 'y = y if isinstance(m, nn.ReLU) else BACK[type(m)](y, m, seen)',
        'The ReLUs are skipped on the way back. They rectify there as well.')
 
-# 5.7 A deconvnet without the machine
+
+e.edit('return y', 'return y.relu()',
+       'You rectify the pixels. In front of the first layer there is no ReLU; the negative half belongs to the '
+       'drawing.')
+e.edit('[::-1]', '[:0:-1]', 'The first layer is never undone: what comes out has its channels, not three colours.')
+
+# 5.5 A deconvnet without the machine
 
 def detached(out): return out.detach() if isinstance(out, Tensor) else out
 
@@ -375,27 +407,17 @@ def crossed():
 def by_crossing(answer):
     return detached(answer(crossed(), torch.tensor([[[[1., -2., 3.]]]]), unit('2', 0, whole=True)))
 
-TIDY = {'parameters': '`backward()` fills every `.grad` on its way. `torch.autograd.grad` returns the one that you '
-                      'ask for, and leaves none.', 'hooks': 'Remove yours, best in `finally`.',
-        'your x': 'Work on a clone of it.'}
-
 def drawn_back(title, **asked):
     def run(answer):
-        net, x = tiny(), pictures(3)
-        out = answer(net, x, **asked)
-        return {'the pixels': detached(out), 'hooks left': hooks_left(net),
-                'parameters with a .grad left': sum(p.grad is not None for p in net.parameters()),
-                'your x is marked with requires_grad': x.requires_grad}
-    return Trial(title, run, says=TIDY)
+        net = uneven()
+        return detached(answer(net, differing(net, 3), **asked))
+    return Trial(title, run)
 
-e = exercise('5.7', 'A deconvnet without the machine',
-    "Write `deconvnet(model, x, target=None)`: the same projection by one gradient at the pixels. The network runs "
-    "forward once, under `ReLURule('deconvnet')`. For a class, the score `class_score(out, target)` of each picture "
-    "goes back. Where `target` is an `At`, as `unit` makes it, the places of a layer go back: the gradient that starts "
-    "at the layer's output A is A · mask (the third argument of `torch.autograd.grad`), and the mask is the gradient "
-    "of `target.fn(A)` at A. The network is in eval mode, and its ReLUs do not work in place. Leave no hook and no "
-    "`.grad`. `ReLURule`, `unit` and `pixel_grad` may be imported from `camtutor.guided`, `At` and `class_score` from "
-    "`camtutor.engine.targets`.",
+e = exercise('5.5', 'A deconvnet without the machine',
+    "Write `deconvnet(model, x, target=None)` with `pixel_grad(model, x, target, rule)` of `camtutor.guided`. A "
+    "class goes "
+    "back as it is. A `unit` (an `At`) sends back its activations, not ones: its function `target.fn` takes "
+    "`weigh=True` for that, and `dataclasses.replace(target, fn=…)` gives it another function.",
     library='camtutor.deconvnet',
     trials=(Trial('By hand: channels x and −x, joined with weights 1 and 2, on the pixels 1, −2, 3', by_crossing,
                   torch.tensor([[[[-1., -4., -3.]]]]), 'The layer puts out 1, 4, 3. All that comes back to the ReLU '
@@ -404,117 +426,73 @@ e = exercise('5.7', 'A deconvnet without the machine',
             drawn_back('The score of class 2', target=2),
             drawn_back('The scores of each picture\'s top class'),
             drawn_back('A class for each picture', target=[1, 0, 2]),
-            drawn_back('A whole channel of a layer', target=unit('0.4', 2, whole=True)),
-            drawn_back('The strongest place of a channel', target=unit('0.4', 2)),
-            drawn_back('The strongest place of the strongest channel', target=unit('0.3')),
-            drawn_back('One neuron', target=unit('0.4', (1, 2, 1)))),
-    hints=('A is needed twice: as the output from which the gradient runs down to the pixels, and as plain numbers, '
-           'the weight, which say how strongly each place starts. Only the first belongs to the graph.',
-           'A forward hook on the layer keeps its output, and `model.get_submodule` finds the layer. Do not detach '
-           'that output: the gradient starts from it. Detach it in the weight.',
-           '`torch.autograd.grad(A, x, weight)` starts at A with the weight; the weight has the shape of A, and its '
-           'A is detached. The scores start with a 1 each: add them up, and no third argument is needed.'),
+            drawn_back('A whole channel of a layer', target=unit('0', 2, whole=True)),
+            drawn_back('The strongest place of a channel', target=unit('0', 2)),
+            drawn_back('The strongest place of the strongest channel', target=unit('0')),
+            drawn_back('One neuron', target=unit('0', (1, 2, 3)))),
+    hints=('Which of the three rules of chapter 04 keeps what is positive on the way back?',
+           'Only an `At` needs another target: `isinstance(target, At)`, from `camtutor.engine.targets`.',
+           '`functools.partial` makes a function with an argument filled in.'),
     why="The machine needed a table of layers and a memory; this needs a rule for one of them, and goes through skip "
-        "connections, too. The library's is one line of chapter 04's `pixel_grad`, which also takes ReLUs in place "
-        "and says what is wrong with bad input.")
+        "connections, too.")
 
 @e.reference
-def deconvnet(model:nn.Module, # a network in eval mode whose ReLUs do not work in place
+def deconvnet(model:nn.Module, # a network with ReLUs
               x:Tensor, # batch (N,3,H,W)
               target=None # a class, see `class_score`, or a `unit`
              )->Tensor: # (N,3,H,W), signed
-    "What a deconvnet brings back to the pixels, as a backward pass under the 'deconvnet' rule. No hook stays."
-    from camtutor.engine.targets import At, class_score
-    from camtutor.guided import ReLURule
-    layer = target.layer if isinstance(target, At) else ''
-    x, kept = x.clone().requires_grad_(), []
-    handle = model.get_submodule(layer).register_forward_hook(lambda m, args, out: kept.append(out))
-    try:
-        with ReLURule('deconvnet'): out = model(x)
-    finally: handle.remove()
-    if not layer: return torch.autograd.grad(class_score(out, target).sum(), x)[0]
-    A, = kept
-    mask, = torch.autograd.grad(target.fn(A).sum(), A)
-    return torch.autograd.grad(A, x, mask*A.detach())[0]
+    "What a deconvnet brings back to the pixels, as a backward pass under the 'deconvnet' rule."
+    if isinstance(target, At): target = replace(target, fn=partial(target.fn, weigh=True))
+    return pixel_grad(model, x, target, 'deconvnet')
 
-e.edit("ReLURule('deconvnet')", "ReLURule('guided')",
+e.edit("'deconvnet')", "'guided')",
        "This is guided backprop, which also blocks where the ReLU was closed on the way there. A deconvnet asks only "
        "whether what comes *back* is positive: the rule is 'deconvnet'.")
-deconvnet_gradient = e.edit("with ReLURule('deconvnet'): out = model(x)", 'out = model(x)',
-                            "This is the ordinary gradient. `ReLURule` sets a ReLU's way back at the moment when the "
-                            "ReLU runs *forward*: the call of the model belongs inside the `with`. Taking the "
-                            "gradient may stand outside.")
+e.edit(", 'deconvnet')", ')', "This is the ordinary gradient: no rule is handed on.")
+e.edit('if isinstance(target, At): target = replace(target, fn=partial(target.fn, weigh=True))\n    ', '',
+       'The unit sends back a 1 from each place. A deconvnet sends back what is there, the activation: `weigh=True`.')
+e.edit('fn=partial(target.fn, weigh=True)', 'fn=lambda A: target.fn(A)*target.fn(A).detach()',
+       'You weigh the sum by the sum. Each place should be weighed by its own activation: `weigh=True` does that.')
+e.edit('fn=partial(target.fn, weigh=True)', 'fn=lambda A: (A*A.detach()).flatten(1).sum(1)',
+       'All channels of the layer go back together. The function of the target picks the places; let it weigh them.')
+e.edit('pixel_grad(model, x, target,', 'pixel_grad(model, x, None if not isinstance(target, At) else target,',
+       '`target` is not used for a class: it is always the top class that goes back.')
 
 @e.wrong
-def second_run(model, x, target=None):
-    """A class goes back by the rule, but a channel by the ordinary gradient. Whatever you take the gradient of must
-    come from a run *inside* the `with`."""
-    return (deconvnet_gradient if isinstance(target, At) else deconvnet)(model, x, target)
+def first_class(model, x, target=None):
+    "The first picture's top class goes back for all of them. Each picture has its own: `None` says so to `pixel_grad`."
+    return deconvnet(model, x, int(model(x)[0].argmax()) if target is None else target)
 
-e.edit('kept.append(out)', 'kept.append(out.detach())',
-       'What your hook keeps is detached, as the `Hook` of chapter 01 does it. Then no way leads from it to the '
-       'pixels: keep the output itself, and detach only the weight.')
-e.edit('*A.detach()', '',
-       'The channel sends back a 1 from each place. A deconvnet sends back what is there: the mask times the '
-       'activation. (If A · mask is added up as a score, the gradient starts with the mask alone; the A must be in '
-       'what starts.)')
-e.edit('mask*A.detach()', 'mask*A.detach()*2',
-       'It is twice what it should be: you take the gradient of A · A, and so A counts as weight and as what is '
-       'weighed. `detach` the weight.')
-e.edit('mask*A.detach()', 'A.detach()',
-       'All channels of the layer go back together. Multiply by the mask.')
-e.edit('class_score(out, target)', 'class_score(out)',
-       '`target` is not used: it is always the top class that goes back.')
+@e.wrong
+def whole_batch(model, x, target=None):
+    "You divide by the number of pictures: each picture's drawing is its own, not a share of a mean."
+    return deconvnet(model, x, target)/len(x)
 
 @e.wrong
 def weighs_class(model, x, target=None):
     "A class is not weighed by its own score. Only the places of a channel are weighed, by their activations."
+    from camtutor.engine.targets import class_score
     out = deconvnet(model, x, target)
     return out if isinstance(target, At) else out*class_score(model(x), target).detach()[:, None, None, None]
 
-e.wrong(lambda model, x, target=None: deconvnet(model, x, target).relu(),
+e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet').relu()",
         'You rectify what arrives at the pixels. There is no ReLU in front of the first layer; and the negative pixels '
         'are half of the drawing.')
-e.edit('finally: handle.remove()', 'finally: pass', 'A hook stays on the network: remove it, best in `finally`.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet').abs()",
+       'You take sizes without signs. A projection has dark and bright pixels: keep the sign.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')",
+       "return pixel_grad(model, x, target, 'deconvnet').abs().amax(1)",
+       'You give one map of strengths. The projection is signed pixels with three colours.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')", "return pixel_grad(model, x, target, 'deconvnet')*x",
+       'You multiply by the picture. The projection is what comes back, and nothing else.')
+e.edit("return pixel_grad(model, x, target, 'deconvnet')",
+       "d = pixel_grad(model, x, target, 'deconvnet')\n    return d/d.abs().amax((1, 2, 3), "
+       'keepdim=True).clamp(min=1e-12)',
+       'You scale each drawing by its largest value. That is for the eye; what comes back is asked as it is.')
 
-# 5.8 How much a unit sees
+# 5.6 By hand
 
-e = exercise('5.8', 'How much a unit sees',
-    'Write `field_of(layers)`: from a list of (kernel, stride) upwards, how many pixels wide the receptive field is, '
-    'and how many pixels apart the fields of neighbours are.',
-    trials=(Trial('Two convolutions 3, stride 1', lambda f: f([(3, 1), (3, 1)]), (5, 1)),
-            Trial('A convolution 5 of stride 2, pooling 2, convolution 3', lambda f: f([(5, 2), (2, 2), (3, 1)]),
-                  (15, 4)),
-            Trial('No layer', lambda f: f([]), (1, 1)),
-            Trial('A ResNet\'s beginning', lambda f: f([(7, 2), (3, 2), (3, 1), (3, 1), (3, 2)]))),
-    hints=('Carry two numbers from layer to layer.',
-           'Size grows by (kernel − 1) times the present step.',
-           'Then the step is multiplied by the stride.'),
-    why="A unit can only be explained by what it can see; the crop of the chapter's figure is this wide.")
-
-@e.reference
-def field_of(layers:list # of (kernel, stride) from the picture upwards
-            )->tuple: # (size, step) in pixels
-    "How many pixels wide the field of one unit above all `layers` is, and how far apart the fields of neighbours are."
-    size, step = 1, 1
-    for kernel, stride in layers: size, step = size + (kernel - 1)*step, step*stride
-    return size, step
-
-e.edit('(kernel - 1)*step', 'kernel - 1',
-       'A kernel further up takes larger steps in the picture: multiply by the strides below it.')
-e.edit('(kernel - 1)*step', 'kernel*step', 'A kernel of 3 adds two steps to a field, not three.')
-e.edit('(kernel - 1)*step', '(kernel - 1)*step*stride',
-       "A layer's own stride spreads its *neighbours*, not its own kernel. Change the step after the size.")
-e.edit('size + (kernel - 1)*step', 'size*kernel', 'Sizes do not multiply: each layer adds.')
-e.edit('(kernel - 1)*step', '(kernel - 1)*stride',
-       "You widen the field by the layer's own stride. What counts is how far apart its inputs lie in the picture: "
-       "the product of all strides *below*.")
-e.edit('return size, step', 'return size, sum(s for _, s in layers)',
-       'You add the strides. Two layers of stride 2 take steps of 4 pixels: strides multiply.')
-
-# 5.9 By hand
-
-e = exercise('5.9', 'By hand',
+e = exercise('5.6', 'By hand',
     'Three convolutions with kernels of 3 and stride 1, then max pooling 2 of stride 2, then one more convolution of '
     '3. How many pixels wide does a unit see?',
     reference=12,
@@ -528,9 +506,15 @@ e.wrong(10, 'After the pooling a kernel of 3 adds 2 · 2 pixels.')
 e.wrong(7, 'That is before the pooling.')
 e.wrong(8, 'That is after the pooling, without the last convolution.')
 e.wrong(14, 'A kernel of 3 reaches one step to either side: it adds two steps, not three.')
+e.wrong(6, 'A stride of 2 lets the kernel behind it take larger steps; it does not make the field smaller.')
+e.wrong(24, 'Sizes do not multiply: each layer adds (k − 1) steps.')
+e.wrong(9,
+        'Kernels add, but the one after the pooling takes steps of 2 pixels: it adds 4, and the pooling itself adds '
+        '1.')
+e.wrong(13, 'The pooling of 2 adds 1 pixel, not 2: a window of k adds k − 1 steps.')
 e.wrong(16, 'The pooling widens the field by 1; what it doubles is the step.')
 
-# 5.10 Where the field lies
+# 5.7 Where the field lies
 
 def stack():
     return nn.Sequential(nn.Conv2d(3, 4, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, 1, 1), nn.ReLU(),
@@ -538,11 +522,11 @@ def stack():
 
 def at_layer(name): return lambda f: f(stack(), name)
 
-e = exercise('5.10', 'Where the field lies',
-    'Write `receptive_field(model, layer)` for a sequence of convolutions, ReLUs and max poolings: `Field(size, step, '
-    'start)`, which is in `camtutor.deconvnet`; a tuple will do. Unit i of the layer sees `size` pixels from start + '
-    'i·step on; with padding, start is negative. Read `kernel_size`, `stride` and `padding` off the layers; each is a '
-    'number or a pair of equal numbers. (Exercise 5.8 is a simpler form of this.)',
+e = exercise('5.7', 'Where the field lies',
+    'Write `receptive_field(model, layer)` for convolutions, ReLUs and max poolings in sequence: `Field(size, step, '
+    'start)` of `camtutor.engine.sequence`, or a tuple. Unit i of the layer sees `size` pixels from start + i·step on; '
+    'with padding, start is negative. `kernel_size`, `stride` and `padding` of a layer are each a number or a pair of '
+    'equal numbers.',
     library='camtutor.deconvnet',
     trials=(Trial('A convolution 5, stride 2, padding 2', at_layer('0'), (5, 2, -2)),
             Trial('And pooling 2', at_layer('2'), (7, 4, -2)),
@@ -582,9 +566,21 @@ e.edit('if isinstance(m, (', 'if name != layer and isinstance(m, (',
 e.edit('        if name == layer: return Field', '    return Field',
        'You go on to the last layer, whichever was asked for.')
 
-# 5.11 What excites a channel
 
-e = exercise('5.11', 'What excites a channel',
+e.edit('(k - 1)*step', 'k*step', 'A kernel of 3 adds two steps to a field, not three: (k − 1) · step.')
+e.edit('(k - 1)*step', '(k - 1)',
+       'A kernel further up takes larger steps in the picture: (k − 1) times the step so far.')
+e.edit('(k - 1)*step', '(k - 1)*step*s',
+       "A layer's own stride spreads its *neighbours*, not its own kernel. Change the step after the size.")
+e.edit('step*s,', 'step + s - 1,', 'Strides multiply: two layers of stride 2 take steps of 4 pixels.')
+e.edit('size + (k - 1)*step', 'size*k', 'Sizes do not multiply: each layer adds.')
+e.edit('(nn.Conv2d, nn.MaxPool2d)', 'nn.Conv2d', 'Max poolings are left out. They read windows and take strides, too.')
+e.edit('return Field(size, step, start)', 'return Field(size, step, start + size//2)',
+       'The third number is the *middle* of the first field. Where it begins.')
+
+# 5.8 What excites a channel
+
+e = exercise('5.8', 'What excites a channel',
     'Write `strongest(A, channel, k)`: the k pictures whose highest activation of the channel is largest, strongest '
     'first, and the row and the column of that place in each.',
     library='camtutor.deconvnet',
@@ -627,254 +623,205 @@ e.edit('value.topk(k).indices', 'value.argsort()[:k]',
 e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[:k]//A.shape[3], at[:k] % A.shape[3]',
        'The places are those of the first k pictures. Index them with the pictures you found.')
 
-# 5.12 The patch that a unit sees
 
-CROPPED = torch.arange(16.).view(1, 1, 4, 4)
+e.edit('A[:, channel]', 'A.amax(1)', '`channel` is not used: you look for the strongest of all channels.')
+e.edit('value.topk(k)', 'value.topk(9)', '`k` is not used: there are always nine.')
+e.edit('A[:, channel]', 'A[:, channel].abs()',
+       'You rank by size without the sign. A channel is excited where it is large and *positive*.')
+e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[images]',
+       'The place is still one number, counted along the rows. Split it into row and column.')
 
-e = exercise('5.12', 'The patch that a unit sees',
-    'Write `crop(x, field, rows, cols, fill=0.)`: from each picture of (N,3,H,W) the `field.size` pixels square that '
-    'its unit (row, column) sees. It begins at `field.start` + row·`field.step`, the columns likewise. What lies '
-    'outside the picture gets the colour `fill`.',
-    library='camtutor.deconvnet',
-    trials=(gives('By hand: row 1, column 0 of fields 2 wide', CROPPED, Field(2, 2, 0), torch.tensor([1]),
-                  torch.tensor([0]), want=[[[[8., 9.], [12., 13.]]]]),
-            gives('By hand: over the upper edge', CROPPED, Field(3, 2, -1), torch.tensor([0]), torch.tensor([1]), .5,
-                  want=[[[[.5, .5, .5], [1., 2., 3.], [5., 6., 7.]]]]),
-            gives('Two pictures, two places', X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]), .25),
-            keeps(X_, Field(5, 3, -2), torch.tensor([1, 2]), torch.tensor([0, 2]))),
-    hints=('A slice that begins below 0 counts from the far end: pad the pictures first, with `F.pad(…, value=fill)`.',
-           'How far can a field hang over? Less than its size: so pad by that much on all four sides.',
-           'Padding moves everything: add it to start + row·step. One slice for each picture, and `torch.stack`.'),
-    why='Patch and projection belong side by side: a unit cannot have seen anything outside its patch, whatever the '
-        'drawing suggests.')
+# 5.9 A control that asks no network
+
+SHADES = torch.tensor([[[[0., 5., 1.], [2., 9., 4.]]]])
+PICS, SOFT, DRAWN = rand(2, 3, 5, 7), rand(2, 3, 5, 7, seed=1)*.3, rand(2, 5, 7, seed=2).relu()
+
+e = exercise('5.9', 'A control that asks no network',
+    'Write `contrast_mask(x, soft, d, k)`: for each picture of `x` the k pixels that blurring changes most, as a mask '
+    '(N,1,H,W) of bool. `soft` is the blurred picture; a pixel changes by the largest of its colours\' changes. Only '
+    'pixels with `d` above 0 may be chosen: those that the drawing touches.',
+    trials=(gives('By hand: the changes are 1, 3, 1 and 0, 7, 2; the 7 lies outside the drawing', SHADES,
+                  torch.tensor([[[[1., 2., 2.], [2., 2., 2.]]]]), torch.tensor([[[1., 1., 1.], [1., 0., 1.]]]), 2,
+                  want=torch.tensor([[[[False, True, False], [False, False, True]]]])),
+            gives('Two pictures in colour, six pixels', PICS, SOFT, DRAWN, 6),
+            gives('Three pixels', PICS, SOFT, DRAWN + .1, 3)),
+    hints=('First a map (N,H,W): how much each pixel changes. Then choose.',
+           'The sign of a change does not count; over colours, take the largest.',
+           '`topk` on each picture\'s flattened map gives places; `scatter` writes True there.'),
+    why='A control has to be hard. Random pixels of a patch are mostly flat fur; contrast costs no network, and comes '
+        'close to the projection.')
 
 @e.reference
-def crop(x:Tensor, # pictures (N,3,H,W)
-         field, # what a unit sees: `.size`, `.step` and `.start`, in pixels
-         rows:Tensor, # the unit of each picture (N,): its row
-         cols:Tensor, # and its column (N,)
-         fill:float=0. # the colour outside the picture
-        )->Tensor: # (N,3,size,size)
-    "Cut out what one unit of each picture sees; what lies outside the picture is filled."
-    x = F.pad(x, [field.size]*4, value=fill)
-    found = []
-    for pic, r, c in zip(x, rows.tolist(), cols.tolist()):
-        top, left = [field.size + field.start + i*field.step for i in (r, c)]
-        found.append(pic[:, top:top+field.size, left:left+field.size])
-    return torch.stack(found)
+def contrast_mask(x:Tensor, # pictures (N,C,H,W)
+                  soft:Tensor, # the same, blurred
+                  d:Tensor, # strength of the drawing (N,H,W), not negative
+                  k:int # how many pixels of each picture
+                 )->Tensor: # mask (N,1,H,W), bool
+    "The k pixels of each picture that a blur changes most, among those that the drawing touches."
+    change = (x - soft).abs().amax(1)*(d > 0)
+    best = change.flatten(1).topk(k).indices
+    return torch.zeros_like(change, dtype=torch.bool).flatten(1).scatter(1, best, True).view_as(change)[:, None]
 
-e.edit('zip(x, rows.tolist(), cols.tolist())', 'zip(x, cols.tolist(), rows.tolist())',
-       'Rows and columns are exchanged: rows count down the picture.')
-e.edit(' + field.start', '', '`field.start` is missing: with padding, the first unit begins outside the picture.')
-e.edit('i*field.step', 'i', "A unit's row is counted in units, not in pixels: multiply by `field.step`.")
-e.edit('x = F.pad(x, [field.size]*4, value=fill)\n    ', '', '[field.size + field.start', '[field.start',
-       'Inside the picture it is right. At the edge a slice begins below 0, which in Python counts from the far end, '
-       'and nothing is left. Pad the picture first, and count from there.')
+e.edit('(x - soft).abs()', '(x - soft)',
+       'You keep the sign: pixels that get *brighter* by the blur are never chosen. Take the size of the change.')
+e.edit('(x - soft)', 'x', 'You choose bright or strong pixels. Contrast is the difference from the blurred picture.')
+e.edit('(x - soft)', 'soft', 'You choose by the blurred picture alone. What counts is how much the blur has changed.')
+e.edit('*(d > 0)', '',
+       'Pixels that the drawing does not touch are chosen as well. Then the comparison is not fair: the unit may '
+       'not even see them.')
+e.edit('*(d > 0)', '*d',
+       'You weigh the contrast by the drawing. Then the control asks the network after all: use `d` only to say '
+       'where pixels may be chosen.')
+e.edit('(x - soft).abs().amax(1)*(d > 0)', 'd', 'You choose the pixels that the drawing marks. That is what is to be '
+       'compared; the control chooses by contrast.')
+e.edit('amax(1)', 'sum(1)', 'You add up the colours. A pixel changes by the *largest* of its colours\' changes.')
+e.edit('amax(1)', 'amin(1)', 'You take the smallest of the colours\' changes. The largest.')
+e.edit('topk(k)', 'topk(k, largest=False)', 'These are the pixels that the blur changes *least*.')
+e.edit('topk(k).indices', 'argsort()[:, :k]',
+       'These are the pixels that the blur changes *least*: `argsort` counts upwards.')
+e.edit('[:, None]', '', 'The axis of colours is missing: the mask is to stand beside pictures (N,C,H,W), so (N,1,H,W).')
+e.edit('dtype=torch.bool', 'dtype=torch.float', 'The mask holds 0 and 1. A mask for `torch.where` is of bool.')
 
 @e.wrong
-def pushed_in(x, field, rows, cols, fill=0.):
-    """At the edge you move the patch into the picture. Then its middle is no longer what the unit looks at: let it
-    hang over, and fill."""
-    def at(i, n): return min(max(i*field.step + field.start, 0), n - field.size)
-    return torch.stack([p[:, (t := at(r, p.shape[1])):t+field.size, (l := at(c, p.shape[2])):l+field.size]
-                        for p, r, c in zip(x, rows.tolist(), cols.tolist())])
+def best_of_batch(x, soft, d, k):
+    "You choose k pixels of the whole batch, or one threshold for all. Each picture has k of its own."
+    change = (x - soft).abs().amax(1)*(d > 0)
+    best = change.flatten().topk(k*len(x)).indices
+    return torch.zeros_like(change, dtype=torch.bool).flatten().scatter(0, best, True).view_as(change)[:, None]
 
-e.edit(', value=fill', '', '`fill` is not used: what lies outside is 0 whatever colour was asked for.')
-e.edit('field.start', '-(field.size//2)',
-       'You put the unit in the middle of the patch. `field.start` says where it really begins.')
-e.edit('[field.size + field.start', '[field.start',
-       'You pad the picture, and then count as if you had not: everything in it has moved by the padding.')
+e.edit('topk(k)', 'topk(1)', '`k` is not used: one pixel of each picture is chosen.')
+e.edit('topk(k)', 'topk(k + 1)',
+       'There is a pixel too many in each picture. (A threshold at the next value, taken with `>=`, does that.)')
+e.wrong(lambda x, soft, d, k: ~contrast_mask(x, soft, d, k),
+        'It is the other way round: True is where a pixel is chosen.')
+e.edit('return torch.zeros_like(change, dtype=torch.bool).flatten(1).scatter(1, best, True).view_as(change)[:, None]',
+       'return best',
+       'These are the numbers of the pixels. A mask is True there and False elsewhere, with the shape of a picture.')
 
-# 5.13 Other switches
+# 5.10 Switches that know nothing of the picture
 
-def two_poolings():
-    return seeded(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-                                nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)))
+e = exercise('5.10', 'Switches that know nothing',
+    'Write `first_place(idx, w)`: replace each switch of a 2×2 max pooling by the upper left place of its '
+    'window. A switch '
+    'is row·w + column in the map that the pooling *read*, and w is the width of that map.',
+    library='camtutor.deconvnet',
+    trials=(gives('By hand: the four windows of a map of 4 × 4', torch.tensor([[[[1, 7], [12, 10]]]]), 4,
+                  want=torch.tensor([[[[0, 2], [8, 10]]]])),
+            gives('By hand: a map 6 wide', torch.tensor([[[[7, 2, 11]]]]), 6, want=torch.tensor([[[[0, 2, 4]]]])),
+            gives('Random maps of 6 × 8', pool(X_)[1], 8),
+            gives('A map of 4 × 10', pool(rand(2, 3, 4, 10))[1], 10)),
+    hints=('First take the switch apart: which row, which column?',
+           'Rounding down to an even number is `i // 2 * 2`.',
+           'Do it to the row and to the column, and put them together again.'),
+    why='An experiment on the explanation instead of the network: take away what comes from the picture, and see '
+        'what is '
+        'left of the drawing.')
 
-def swapped(how, net=two_poolings, x=rand(2, 3, 8, 12)):
+@e.reference
+def first_place(idx:Tensor, # switches (N,C,h,w) of a 2×2 max pooling
+                w:int # width of the map that it read
+               )->Tensor: # switches of the same shape
+    "The upper left place of each switch's window."
+    row, col = idx//w, idx % w
+    return row//2*2*w + col//2*2
+
+e.edit('row//2*2*w + col//2*2', 'row//2*2*w + col',
+       'Only the row is moved. The column goes to the left of its window, too.')
+e.edit('row//2*2*w + col//2*2', 'row*w + col//2*2',
+       'Only the column is moved. The row goes to the top of its window, too.')
+e.edit('row//2*2*w + col//2*2', '(row//2*2 + 1)*w + col//2*2 + 1', 'This is the *lower right* place of each window.')
+e.edit('row//2*2*w + col//2*2', 'row//2*2*w + col//2*2 + 1', 'This is the upper *right* place of each window.')
+e.edit('row//2*2*w + col//2*2', '(row//2*2 + 1)*w + col//2*2', 'This is the *lower* left place of each window.')
+e.edit('row//2*2*w + col//2*2', 'row//2*(w//2) + col//2',
+       'These are places in the map *behind* the pooling, half as wide. A switch counts in the map in front of it.')
+e.edit('row//2*2*w + col//2*2', 'row//2*w + col//2',
+       'You halve row and column and do not double them again: that is the number of the window. Its upper left '
+       'place is twice as far.')
+e.edit('row, col = idx//w, idx % w', 'row, col = idx % w, idx//w',
+       'Rows and columns are exchanged: a switch is row·w + column, so the row is `idx // w`.')
+e.edit('row, col = idx//w, idx % w', 'w = idx.shape[3]\n    row, col = idx//w, idx % w',
+       "You use the width of the switches' own map. `w` is the width of the map that the pooling read, twice that.")
+e.edit('row, col = idx//w, idx % w', 'row, col = idx//idx.shape[2]//2, idx % w',
+       '`idx` is divided by a height. The row is `idx // w`.')
+e.wrong(lambda idx, w: idx//4*4,
+        'You round to a multiple of four. The four places of a window do not follow one another: two of them lie a '
+        'row further down.')
+e.wrong(lambda idx, w: torch.zeros_like(idx),
+        'All switches name the corner of the whole map. Each window has a corner of its own.')
+e.wrong(lambda idx, w: idx - (idx//w % 2) - (idx % w % 2)*w,
+        'A row down is worth `w` places and a column one: you have exchanged them.')
+e.edit('row//2*2*w', 'row/2*2*w',
+       'You divide with `/`, which keeps the half: rows are not moved, and places are no whole numbers. `//` rounds '
+       'down.')
+
+# 5.11 How much a drawing owes to the picture
+
+MESSAGE = unit('0.3', (1, 2, 3))
+
+def through(title, target=MESSAGE, rule='guided', n=3, seed=0):
     def run(answer):
-        machine = Machine(net())
-        y = machine(x)
-        back = answer(machine, how)
-        comes = 'the same machine' if back is machine else 'None' if back is None else f'another {type(back).__name__}'
-        return {'what comes back': comes, 'what the machine draws': machine.project(y)}
-    return run
+        net = uneven(seed)
+        found = answer(net, differing(net, n), target, rule)
+        return float(found) if isinstance(found, Tensor) and found.numel() == 1 else found
+    return Trial(title, run)
 
-def only_pooling(): return nn.Sequential(nn.MaxPool2d(2))
-
-e = exercise('5.13', 'Other switches',
-    'Write `swap_switches(machine, how)`: replace the switches of every max pooling that `machine`, a `DeconvNet`, '
-    'went through, and return the same machine. Its memory `machine.seen` is a list of pairs (layer, memory). A '
-    'memory is a named tuple: `memory.shape` is the shape that the layer read, `memory.idx` its switches, or None '
-    'where a layer has none. A named tuple cannot be changed: make a new one with `memory._replace(idx=…)`. '
-    '`SWITCHES[how](idx, width)` of `camtutor.deconvnet` gives the new switches; a switch is row · width + column, in '
-    'the map that the pooling *read*.',
-    library='camtutor.deconvnet',
-    trials=(Trial('By hand: the 4 and the 7 of a map of 2 × 4 go to the first place of their windows',
-                  swapped('first', only_pooling, X),
-                  {'what comes back': 'the same machine',
-                   'what the machine draws': torch.tensor([[[[4., 0., 7., 0.], [0., 0., 0., 0.]]]])}),
-            Trial('By hand: that map and its mirror image borrow each other\'s switches',
-                  swapped('other', only_pooling, torch.cat([X, X.flip(3)])),
-                  {'what comes back': 'the same machine',
-                   'what the machine draws': torch.tensor([[[[4., 0., 0., 0.], [0., 0., 0., 7.]]],
-                                                           [[[0., 0., 0., 4.], [7., 0., 0., 0.]]]])}),
-            Trial('Six layers, two of them poolings: the first places', swapped('first')),
-            Trial('Six layers, another picture\'s switches', swapped('other')),
-            Trial('Six layers, their own switches', swapped('own'))),
-    hints=('Go through the pairs, and build a new list of pairs in the same order.',
-           'A pair (layer, memory) is a tuple and cannot be changed either: put a new pair, with the layer and the '
-           'new memory, into the list.',
-           'The width is the last number of the shape that the pooling read. Where `idx` is None, the pair stays as '
-           'it is.'),
-    why="An experiment on the explanation instead of the network: take away what comes from the picture, and see what "
-        "is left of the drawing. The library's own also says which switches there are, when it does not know the ones "
-        "you ask for.")
+e = exercise('5.11', 'One message, many pictures',
+    'Write `same_message(model, x, target, rule)`: how alike are the drawings of one message? Take what '
+    '`pixel_grad(model, x, target, rule)` of `camtutor.guided` brings back, and return, as a number, the mean cosine '
+    'between each picture\'s drawing and that of the picture before it (of the last, for the first).',
+    trials=(through('One neuron, the guided rule'),
+            through('The rule of the deconvnet', rule='deconvnet'),
+            through('A whole channel, four pictures', unit('0', 2, whole=True), n=4, seed=1),
+            through('No rule: the gradient itself', rule=None)),
+    hints=('A drawing is one long row of numbers: flatten all axes but the batch.',
+           '`roll(1, 0)` moves each picture to its neighbour\'s place.',
+           '`F.cosine_similarity` compares rows; the mean of N of them is the answer.'),
+    why='If it is near 1, the picture does not matter: what is drawn belongs to the network alone.')
 
 @e.reference
-def swap_switches(machine:DeconvNet, # that has run on a batch
-                  how:str # a key of `SWITCHES`: 'own', 'first' or 'other'
-                 )->DeconvNet: # the same machine
-    "Replace the switches of every max pooling; all else that the machine remembers stays."
-    seen = []
-    for m, memory in machine.seen:
-        if memory.idx is not None: memory = memory._replace(idx=SWITCHES[how](memory.idx, memory.shape[3]))
-        seen.append((m, memory))
-    machine.seen = seen
-    return machine
+def same_message(model:nn.Module, # a network with ReLUs
+                 x:Tensor, # pictures (N,3,H,W), N at least 2
+                 target, # what sends the message, see `unit`
+                 rule:str # one of chapter 04's `RULES`, or None
+                )->float: # -1 to 1
+    "How alike the drawings of one message are for different pictures; 1: the picture does not matter."
+    d = pixel_grad(model, x, target, rule).flatten(1)
+    return F.cosine_similarity(d, d.roll(1, 0)).mean().item()
 
-e.edit('memory.shape[3]', 'memory.idx.shape[3]',
-       'You take the width of the map *behind* the pooling, which is that of `idx`. A switch counts along the rows of '
-       'the map in front of it, `memory.shape`.')
-e.edit('memory.shape[3]', 'memory.shape[2]', 'That is the height. A switch is row · *width* + column.')
-e.edit('if memory.idx is not None: ', '',
-       "Only poolings have switches. The other layers' `idx` is None: leave their memories as they are.")
-e.edit('append((m, memory))', 'append(memory)',
-       'The layers are lost: `machine.seen` holds pairs, the layer and its memory. `project` needs both.')
-e.edit('machine.seen = seen', 'pass',
-       'The machine still has its old switches. `_replace` does not change a memory, it makes a new one: the new one '
-       'must get into `machine.seen`.')
-e.edit('memory._replace(idx=SWITCHES[how](memory.idx, memory.shape[3]))',
-       '(memory.shape, SWITCHES[how](memory.idx, memory.shape[3]))',
-       'A memory has become a plain tuple, and the way back asks it for `.shape` and `.idx`. `memory._replace(idx=…)` '
-       'keeps the names.')
-e.edit('memory = memory._replace(idx=SWITCHES[how](memory.idx, memory.shape[3]))',
-       'memory.idx = SWITCHES[how](memory.idx, memory.shape[3])',
-       'A named tuple takes no assignment to its parts. `memory._replace(idx=…)` makes a new memory, which then goes '
-       'into `machine.seen`, with its layer.')
-e.edit('return machine', 'return', 'Nothing comes back. Return the machine, so that `.project(…)` can follow at once.')
-e.edit('return machine', 'return seen', 'You return the list of memories. The machine itself was asked for.')
-
-@e.wrong
-def swap_copy(machine, how):
-    "You change a copy, and the machine that you were given keeps its switches."
-    import copy
-    return swap_switches(copy.copy(machine), how)
-
-@e.wrong
-def poolings_only(machine, how):
-    "Only the poolings are left in the memory. The other layers go back as well: keep their pairs."
-    swap_switches(machine, how).seen = [(m, s) for m, s in machine.seen if s.idx is not None]
-    return machine
-
-def swap_one(which):
-    def swap(machine, how):
-        at = [i for i, (m, s) in enumerate(machine.seen) if s.idx is not None][which]
-        m, s = machine.seen[at]
-        machine.seen[at] = m, s._replace(idx=SWITCHES[how](s.idx, s.shape[3]))
-        return machine
-    return swap
-
-e.wrong(swap_one(0), 'Only the first pooling gets new switches. All of them should.')
-e.wrong(swap_one(-1), 'Only the last pooling gets new switches. All of them should.')
-
-# 5.14 What one channel draws
-
-def two_channels(): return nn.Sequential(weighted(nn.Conv2d(1, 2, 1, bias=False), 1., -1.), nn.ReLU(), nn.MaxPool2d(2))
-
-def drawing(*args, net=two_poolings, x=rand(3, 3, 12, 16), **asked):
-    return lambda answer: detached(answer(net(), x.clone(), *args, **asked))
-
-SIGNS = torch.tensor([[[[1., 2.], [-4., 3.]]]])
-
-e = exercise('5.14', 'What one channel draws',
-    "Write `project(model, x, layer, channel=None, whole=True, switches='own', clip=99.5)`: all of this chapter in "
-    "one call. A `DeconvNet` runs as far as `layer`; of its output A only A · mask goes back, with the mask "
-    "`unit_mask(A, channel, whole)` of `camtutor.guided`; the machine's switches are those that "
-    "`swap_switches(machine, switches)` puts in; and the result is drawn with `signed_image(pixels, clip)` of "
-    "`camtutor.guided`.",
-    library='camtutor.deconvnet',
-    trials=(Trial('By hand: channel 1 is −x, and the largest of its window is the 4 at the lower left',
-                  drawing('2', 1, clip=100, net=two_channels, x=SIGNS), torch.tensor([[[[.5, .5], [0., .5]]]]),
-                  'A 4 goes back to its place and through the weight −1: a −4 in a picture of zeros. Zero is grey '
-                  '(0.5), and the strongest negative black (0).'),
-            Trial('By hand: the same, drawn at the first place',
-                  drawing('2', 1, switches='first', clip=100, net=two_channels, x=SIGNS),
-                  torch.tensor([[[[0., .5], [.5, .5]]]])),
-            Trial('Channel 3 of the last layer', drawing('5', 3)),
-            Trial('Its strongest place', drawing('5', 3, False)),
-            Trial('Each picture\'s strongest channel', drawing('4')),
-            Trial('Another picture\'s switches', drawing('5', 2, switches='other')),
-            Trial('A lower layer, clip = 90', drawing('2', 1, clip=90))),
-    hints=('Four steps: run forward, choose what goes back, come back, draw.',
-           'The run makes the memory, and so the switches can only be swapped after it; the mask needs A, which the '
-           'run gives.',
-           '`swap_switches` returns the machine, so that `.project(…)` can follow it.'),
-    why='The sliders of this chapter run on this one function; with `ex.use("5.14")` they run on yours.')
-
-@e.reference
-def project(model:nn.Sequential, # layers in sequence
-            x:Tensor, # batch (N,3,H,W)
-            layer:str, channel=None, whole:bool=True, # whose channel, and its whole map or one place: see `unit_mask`
-            switches:str='own', # a key of `SWITCHES`
-            clip:float=99.5 # see `signed_image`
-           )->Tensor: # pictures (N,3,H,W) in [0,1]
-    "What one channel draws, with the picture's own switches or others."
-    from camtutor.deconvnet import DeconvNet
-    machine = DeconvNet(model)
-    A = machine(x, layer)
-    swap_switches(machine, switches)
-    return signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)
-
-e.edit('A*unit_mask(A, channel, whole)', 'A', 'All channels draw together. Multiply A by the mask.')
-e.edit('A*unit_mask', 'unit_mask',
-       'You send the mask back, that is a 1 from each place. Send the activations there: A times the mask.')
-e.edit('(A, channel, whole)', '(A, channel)',
-       '`whole` is not used: only the strongest place draws. Hand it to `unit_mask`.')
-e.edit('(A, channel, whole)', '(A, channel, True)',
-       'The whole map draws, whatever `whole` says. Hand it to `unit_mask`.')
-e.edit('(A, channel, whole)', '(A, None, whole)', "`channel` is not used: each picture's strongest one draws.")
-e.edit('swap_switches(machine, switches)', 'pass',
-       "`switches` changes nothing: the picture's own are still in. Put the others in *after* the machine has run "
-       "forward, since each run makes a new memory.")
-e.edit('signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)',
-       'machine.project(A*unit_mask(A, channel, whole))',
-       'These are signed pixels. Draw them: `signed_image` brings them to [0,1], with zero in the middle.')
-e.edit('whole)), clip)', 'whole)))', '`clip` is not handed on to `signed_image`, which has a default of its own.')
-e.edit('return signed_image(machine.project(A*unit_mask(A, channel, whole)), clip)',
-       'g = machine.project(A*unit_mask(A, channel, whole))\n    low, high = g.amin((1, 2, 3), True), '
-       'g.amax((1, 2, 3), True)\n    return (g - low)/(high - low).clamp(min=1e-12)',
-       'You stretch from lowest to highest, so that zero is no longer mid-grey, and nothing is clipped. '
-       '`signed_image` does both.')
-e.edit('machine(x, layer)', 'machine(x)', 'The machine runs through all layers. It should stop after `layer`.')
-
-# 5.15 What switches carry
-
-e = exercise('5.15', 'What switches carry',
-    'You replace all switches by the corner of each window. The projection …',
-    reference='loses its sharp outlines: much of the detail came from the switches, that is from the picture itself',
-    kind='choice')
-e.wrong('stays the same, since the kernels do the work', 'Try it: edges fall apart into a grid.')
-e.wrong('becomes sharper, since noise is removed', 'The switches are no noise; they are the places of edges.')
-
-# 5.16 Against backprop
-
-e = exercise('5.16', 'Against backprop',
-    'A deconvnet and a backward pass differ only …',
-    reference='at the ReLU: one rectifies what comes back, the other blocks where the forward pass was closed',
-    kind='choice')
-e.wrong('at the convolution: one inverts it, the other transposes it', 'Both transpose it. Nothing is inverted.')
-e.wrong('at the pooling: only the deconvnet has switches',
-        'The gradient of max pooling goes to the maximum too: the same switches.')
-e.wrong('in everything: one is a network of its own',
-        'It can be built as one; its layers are those of the backward pass, with another ReLU.')
+e.edit(', rule)', ')', '`rule` is not handed on: this is the ordinary gradient.')
+e.edit('target, rule)', "target, 'deconvnet')", "`rule` is not used: it is always the deconvnet's.")
+e.edit('target, rule)', "target, 'guided')", "`rule` is not used: it is always the guided one.")
+e.edit('x, target, rule)', 'x, None, rule)', '`target` is not used: the scores of the top classes go back.')
+e.edit('.roll(1, 0)', '', 'You compare each drawing with itself, which is 1 whatever it shows. Compare neighbours.')
+e.edit('d.roll(1, 0)', 'd.roll(1, 1)', 'You move each drawing by one pixel. `roll(1, 0)` moves along the batch.')
+e.edit('d.roll(1, 0)', 'x.flatten(1)',
+       'You compare each drawing with its own picture. Compare the drawings with each other.')
+e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).sum(1)',
+       'These are products of numbers that nothing has scaled. A cosine divides by both lengths.')
+e.edit('F.cosine_similarity(d, d.roll(1, 0))', '(d*d.roll(1, 0)).mean(1)',
+       'You average products of numbers that nothing has scaled. A cosine divides by both lengths.')
+e.edit('rule).flatten(1)', 'rule).abs().amax(1).flatten(1)',
+       'You compare strengths, which all are positive, so that any two look alike. Keep the signed pixels.')
+e.edit('rule).flatten(1)', 'rule).abs().flatten(1)',
+       'You compare sizes without signs, so that any two look alike. Keep the signed pixels.')
+e.edit('rule).flatten(1)', 'rule).relu().flatten(1)', 'You cut the negative pixels. They are half of the drawing.')
+e.edit('rule).flatten(1)', 'rule).flatten(2)',
+       'The colours stay apart, and each is compared by itself. A drawing is one row: flatten all axes but the '
+       'batch.')
+e.edit('rule).flatten(1)', 'rule).sum(1).flatten(1)',
+       'You add up the colours first. Compare all numbers of the drawing.')
+e.edit('d.roll(1, 0)).mean()', 'd.roll(1, 0)).max()', 'You take the most alike pair. The mean of all.')
+e.edit('d.roll(1, 0)).mean()', 'd.roll(1, 0)).sum()',
+       'You add up the cosines. Their mean does not grow with the number of pictures.')
+e.edit('.mean().item()', '', 'There is a number for each picture. Return their mean.')
+e.edit('.mean()', '[0]', 'You compare one pair alone. The mean of all pairs.')
+e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
+       'd = d - d.mean(1, keepdim=True)\n    return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
+       'You take the mean off first, which makes it a correlation. A cosine leaves it in.')
+e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
+       'd = F.normalize(d)\n    return (d @ d.T).mean().item()',
+       'You average over all pairs, each drawing with itself included, which adds a 1 for each. Compare neighbours '
+       'only.')
+e.edit('return F.cosine_similarity(d, d.roll(1, 0)).mean().item()',
+       'd = F.normalize(d)\n    return (d @ d.T).fill_diagonal_(0.).mean().item()',
+       'You compare all pairs, and divide by their number with the diagonal in it. Compare neighbours only: N pairs.')

@@ -1,14 +1,14 @@
 "Chapter 06: feature maps, kernels, channels."
 from contextlib import contextmanager
+from copy import deepcopy
+
 import torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from camtutor.exercises.common import gives, hooks_left, keeps, pictures, rand, seeded, tiny
+from camtutor.exercises.common import differing, error_arrives, gives, hooks_left, rand, seeded, uneven
 from camtutor.exercises.core import Trial
 from camtutor.exercises.declare import exercise
-from camtutor.features import Top
-from camtutor.show import colorize
 
 # 6.1 A channel as a picture
 
@@ -24,7 +24,7 @@ e = exercise('6.1', 'A channel as a picture',
             gives('Worked by hand, per layer', A, 'layer',
                   want=[[[.25, 0.], [.5, 0.]], [[0., 0.], [0., 0.]], [[.125, .125], [1., .25]]]),
             gives('Random activations', A_[0]),
-            keeps(A_[0])),
+            gives('Random activations, per layer', A_[1], 'layer')),
     hints=('Cut, then divide.',
            '`amax` over two axes with `keepdim`, or `max` of everything.',
            'Keep the divisor from being 0 with `clamp(min=…)`.'),
@@ -55,65 +55,31 @@ e.edit('A.amax((1, 2), keepdim=True)', 'A.amax(0, keepdim=True)',
 e.edit('A.amax((1, 2), keepdim=True)', 'A.sum((1, 2), keepdim=True)', 'A.max()', 'A.sum()',
        'You divide by the sum. Then the brightest place is not 1.')
 
-# 6.2 A layer in a grid
 
-e = exercise('6.2', 'A layer in a grid',
-    "Write `feature_grid(A, per='channel', ncol=8, cmap=None)`: all channels of (C,h,w) in one picture (3,H,W), "
-    "`ncol` in a row. Scale them with `channel_maps(A, per)`, colour them with `colorize(maps, cmap)` and lay them "
-    "out with torchvision's `make_grid`: white lines, a sixteenth of the map's width thick (rounded down), but at "
-    "least one pixel.",
-    library='camtutor.features',
-    trials=(gives('Three channels in rows of two', A, 'channel', 2),
-            gives('All by the largest of the layer', A, 'layer', 2),
-            gives('Five channels in rows of three, another colour map', A_[0], 'channel', 3, 'viridis'),
-            gives('Ten channels 33 wide', rand(10, 8, 33))),
-    hints=('Three tools, one after the other: scale, colour, lay out.',
-           '`colorize` turns (C,h,w) into (C,3,h,w): to `make_grid`, that is a batch of pictures.',
-           '`make_grid` takes `nrow`, `padding` and `pad_value`; white is 1.'),
-    why='Sixty channels at one glance. Which of them are dead, doubled or busy is seen before it is computed.')
+e.edit('A.amax((1, 2), keepdim=True)', 'A.amax(2, keepdim=True)',
+       'You divide each *row* by its own largest value. Each channel has one, over both axes of places.')
+e.edit('A.amax((1, 2), keepdim=True)', 'A.mean((1, 2), keepdim=True)', 'A.max()', 'A.mean()',
+       'You divide by the mean. Then the brightest place is not 1, but more.')
+e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ',
+       'You take sizes without signs: a channel that is far below zero looks as if it had found something. Cut the '
+       'negatives.')
+e.edit('A/top', 'torch.sigmoid(A)/top',
+       'You squeeze the values first. Dividing is enough, and keeps their proportions.')
+e.edit("A.amax((1, 2), keepdim=True) if per == 'channel' else A.max()",
+       "A.amax((1, 2), keepdim=True) if per == 'layer' else A.max()", "'channel' and 'layer' are exchanged.")
+e.edit('A/top.clamp(min=1e-12)', 'A/(top + 1)',
+       'You add 1 to what you divide by. Then nothing reaches 1; `clamp(min=…)` keeps a divisor from being 0 and '
+       'leaves the others as they are.')
 
-@e.reference
-def feature_grid(A:Tensor, # activations (C,h,w) of one picture
-                 per:str='channel', # see `channel_maps`
-                 ncol:int=8, # channels in a row
-                 cmap:str=None # a colour map, see `colorize`
-                )->Tensor: # one picture (3,H,W) in [0,1]
-    "All channels of a layer side by side, in colour, with white lines between them."
-    tiles = colorize(channel_maps(A, per), cmap)
-    return make_grid(tiles, nrow=ncol, padding=max(1, A.shape[-1]//16), pad_value=1.)
+# 6.2 A whole layer in one map
 
-e.edit('nrow=ncol', 'nrow=-(-len(A)//ncol)',
-       'You hand `make_grid` the number of *rows*. Its argument `nrow` has a misleading name: it is the number of '
-       'pictures in each row.')
-e.edit(', pad_value=1.', '',
-       'The lines are black, and so is a channel that sees nothing: they run into each other. `pad_value` sets the '
-       'colour.')
-e.edit('colorize(channel_maps(A, per), cmap)', 'channel_maps(A, per)[:, None]',
-       'The maps are grey. Colour them before you lay them out.')
-e.edit('channel_maps(A, per)', '(A - A.amin((1, 2), True))/(A.amax((1, 2), True) - A.amin((1, 2), '
-                               'True)).clamp(min=1e-12)',
-       'You stretch each channel from lowest to highest, so that zero is no longer dark. `channel_maps` cuts the '
-       'negatives and divides.')
-e.edit(', per', '', "`per` is not used: for 'layer' all channels share one scale.")
-e.edit(', padding=max(1, A.shape[-1]//16)', '',
-       'The lines are always 2 pixels wide, which is what `make_grid` does if not told. On maps of 4 × 4 that is half '
-       'a map.')
-e.edit('max(1, A.shape[-1]//16)', 'A.shape[-1]//16',
-       'Small maps have no lines between them: a sixteenth of 4 pixels is 0. At least one.')
-e.edit('colorize(channel_maps(A, per), cmap)', 'channel_maps(A, per)',
-       'To `make_grid`, three axes are *one* picture, and so your channels are taken for its colours. `colorize` '
-       'gives each channel three colours, and with that a fourth axis.')
-e.edit('nrow=ncol', 'nrow=8', '`ncol` is not used: there are always eight in a row.')
-e.edit(', cmap', '', '`cmap` is not used: hand it to `colorize`.')
-
-# 6.3 A whole layer in one map
-
-e = exercise('6.3', 'A whole layer in one map',
+e = exercise('6.2', 'A whole layer in one map',
     "Write `fuse_channels(A, how)`: (N,C,h,w) to (N,h,w), the 'mean' or the 'max' over channels.",
     library='camtutor.features',
     trials=(gives('Worked by hand, the mean', A[None], want=[[[1., 1/3], [4., 1/3]]]),
             gives('Worked by hand, the max', A[None], 'max', want=[[[2., 1.], [8., 2.]]]),
-            gives('Random activations', A_)),
+            gives('Random activations', A_),
+            gives('Random activations, the max', A_, 'max')),
     hints=('Which axis holds the channels?',
            '`mean` takes an axis.',
            '`amax` too.'),
@@ -137,69 +103,19 @@ e.edit('A.mean(1)', 'A.mean((2, 3))', 'A.amax(1)', 'A.amax((2, 3))',
 e.edit('return A.mean(1)', 'A = A.abs()\n    return A.mean(1)',
        'You take absolute values; a channel may well be negative in front of a ReLU.')
 
-# 6.4 Into TensorBoard
 
-class Notes:
-    "Stands in for a SummaryWriter: keeps what it is given instead of writing it to a file."
-    def __init__(self): self.images = {}
-    def add_image(self, tag, img_tensor, global_step=None, walltime=None, dataformats='CHW'):
-        self.images[f'{tag}, step {global_step}'] = img_tensor
-    def add_images(self, tag, img_tensor, global_step=None, walltime=None, dataformats='NCHW'):
-        self.add_image(tag, img_tensor[0], global_step)
-    def flush(self): "There is no file."
-    def close(self): "There is no file."
+e.edit("if how == 'mean'", "if how == 'max'", "'mean' and 'max' are exchanged.")
+e.edit(" if how == 'mean' else A.amax(1)", '', "`how` is not used: it is always the mean.")
+e.edit("A.mean(1) if how == 'mean' else ", '', "`how` is not used: it is always the largest value.")
+e.edit('A.amax(1)', 'A.amin(1)', 'You take the smallest value. The largest.')
+e.edit('A.amax(1)', 'A.argmax(1)', 'These are the *numbers* of the strongest channels. Their values: `amax`.')
+e.edit('A.amax(1)', 'A.median(1).values', 'This is the median over channels. The largest value.')
+e.edit('return A.mean(1)', 'A = A.relu()\n    return A.mean(1)',
+       'You cut negatives first. The mean over channels takes them as they are.')
+e.edit('A.mean(1)', 'A.norm(dim=1)', 'This is the length over channels. The mean.')
+e.edit('A.mean(1)', 'A.square().mean(1).sqrt()', 'This is the root of the mean square. The mean itself.')
 
-def logged(*steps):
-    def run(answer):
-        notes = Notes()
-        for step in steps: answer(notes, 'stage', A_[step], step)
-        return {k: notes.images[k] for k in sorted(notes.images)}
-    return run
-
-e = exercise('6.4', 'Into TensorBoard',
-    'Write `log_features(writer, tag, A, step=0)`: two pictures with `writer.add_image(name, picture, step)`. The '
-    'grid of the channels of `A` (C,h,w) goes under `tag/channels`; their mean, drawn as a grid of one, under '
-    '`tag/mean`. `feature_grid` may be imported from `camtutor.features`. Your function is given a writer that only '
-    'notes what it gets.',
-    library='camtutor.features',
-    trials=(Trial('One step, under the tag "stage"', logged(0)),
-            Trial('Steps 2 and 5', logged(2, 5))),
-    hints=('Two calls of `add_image`, each with a name, a picture and the step.',
-           'An f-string makes the names.',
-           '`A.mean(0, keepdim=True)` is a layer of one channel: (1,h,w).'),
-    why='Watch a layer through training and you see channels being born, and sometimes dying.')
-
-@e.reference
-def log_features(writer, # a `torch.utils.tensorboard.SummaryWriter`
-                 tag:str, # the name to show them under
-                 A:Tensor, # activations (C,h,w) of one picture
-                 step:int=0 # the training step
-                ):
-    "Write the grid of channels and their mean, as `tag/channels` and `tag/mean`."
-    writer.add_image(f'{tag}/channels', feature_grid(A), step)
-    writer.add_image(f'{tag}/mean', feature_grid(fuse_channels(A[None])), step)
-
-e.edit('feature_grid(A), step)', 'feature_grid(A))', '(fuse_channels(A[None])), step)', '(fuse_channels(A[None])))',
-       'The step is not handed on. TensorBoard needs it for its slider: without one, all pictures lie on top of each '
-       'other.')
-e.edit("f'{tag}/channels'", 'tag', "f'{tag}/mean'", 'tag',
-       "Both pictures have one name, so the second takes the first one's place. Add `/channels` and `/mean` to the "
-       "tag.")
-e.edit("f'{tag}/channels'", "'channels'", "f'{tag}/mean'", "'mean'",
-       "The tag is missing from the names: the pictures of two layers would get in each other's way.")
-e.edit('feature_grid(fuse_channels(A[None]))', 'fuse_channels(A[None])',
-       'The mean goes in as bare numbers. A picture wants values from 0 to 1 and three colours: draw it with '
-       '`feature_grid`, as a layer of one channel.')
-e.edit('feature_grid(fuse_channels(A[None]))', 'A.mean(0)',
-       'The mean goes in as (h,w), and TensorBoard wants (3,H,W) from 0 to 1. Keep the axis of channels, which makes '
-       'it a layer of one channel, and draw that with `feature_grid`.')
-e.edit('feature_grid(fuse_channels(A[None]))', 'feature_grid(A).mean(0, True)',
-       'This is the mean of the *colours* of the grid. Take the mean of the channels, and draw that.')
-e.edit("writer.add_image(f'{tag}/mean', feature_grid(fuse_channels(A[None])), step)", 'pass',
-       'The mean is missing: there are two pictures for each step.')
-e.edit('fuse_channels(A[None])', 'A.amax(0, True)', 'You take the largest value at each place. The mean was asked for.')
-
-# 6.5 Kernels as pictures
+# 6.3 Kernels as pictures
 
 IN_A_ROW = torch.ones(3, 5, 11)
 IN_A_ROW[:, 2, [2, 5, 8]] = torch.tensor([0., .5, .75])
@@ -207,11 +123,12 @@ IN_A_ROW[:, 2, [2, 5, 8]] = torch.tensor([0., .5, .75])
 DOUBLED = torch.ones(3, 6, 14)
 DOUBLED[:, 2:4, 2:6], DOUBLED[:, 2:4, 8:12] = torch.tensor([.5, .5, 1., 1.]), torch.tensor([.25, .25, .5, .5])
 
-e = exercise('6.5', 'Kernels as pictures',
-    "Write `kernel_grid(w, ncol=8, zoom=8)`: kernels (K,3,kh,kw), or (K,1,kh,kw) in grey, side by side in one picture "
-    "(3,H,W). A weight of 0 becomes 0.5; the largest absolute value of *all* kernels becomes 1 if it is positive and "
-    "0 if it is negative; kernels of zeros are grey. Each weight becomes `zoom` × `zoom` equal pixels. Then lay the "
-    "kernels out with torchvision's `make_grid`, `ncol` in a row, with white lines 2 pixels thick.",
+e = exercise('6.3', 'Kernels as pictures',
+    "Write `kernel_grid(w, ncol=8, zoom=8)`: kernels (K,3,kh,kw), or (K,1,kh,kw) in grey, side by side. 0 "
+    "becomes 0.5, the "
+    "largest absolute value of *all* kernels 1, or 0 if it is negative; zeros are grey. Each weight becomes "
+    "`zoom` × `zoom` "
+    "pixels; torchvision's `make_grid` lays out, `ncol` in a row, white lines 2 pixels thick.",
     library='camtutor.features',
     trials=(gives('By hand: kernels of one weight, −4, 0 and 2', torch.tensor([-4., 0., 2.]).view(3, 1, 1, 1), 3, 1,
                   want=IN_A_ROW),
@@ -219,8 +136,7 @@ e = exercise('6.5', 'Kernels as pictures',
                   torch.tensor([0., 2., -1., 0.]).view(2, 1, 1, 2), 8, 2, want=DOUBLED),
             gives('Kernels of zeros', torch.zeros(2, 3, 2, 2), 2, 2),
             gives('Twelve kernels in colour', rand(12, 3, 3, 5)),
-            gives('Seven in rows of three, enlarged four times', rand(7, 3, 5, 3, seed=1), 3, 4),
-            keeps(rand(4, 3, 3, 3))),
+            gives('Seven in rows of three, enlarged four times', rand(7, 3, 5, 3, seed=1), 3, 4)),
     hints=('Three steps: weights to [0,1], enlarge, lay out.',
            'Divide by one number for all kernels, then take half of it and add a half. Keep that number from being 0.',
            '`repeat_interleave` enlarges along one axis; `make_grid` takes `nrow`, `padding` and `pad_value`, and '
@@ -264,11 +180,23 @@ e.edit('nrow=ncol', 'nrow=-(-len(tiles)//ncol)',
 e.edit(', pad_value=1.', '', 'The lines are black, which is a strong negative weight. `pad_value` sets their colour.')
 e.edit(', nrow=ncol', '', '`ncol` is not used: there are always eight in a row.')
 
-# 6.6 What a kernel lets through
+
+e.edit('.5 + .5*w/w.abs().max().clamp(min=1e-12)', 'w.abs()/w.abs().max().clamp(min=1e-12)',
+       'You take sizes without signs. A negative weight is as much a part of the pattern: it belongs below the grey.')
+e.edit('.5 + .5*w', '.5 - .5*w', 'The signs are turned round: positive weights are bright.')
+e.edit(', padding=2', ', padding=1', 'The lines are one pixel thick. Two.')
+e.edit('w.abs().max()', 'w.abs().mean()',
+       'You divide by the mean. Then strong weights leave [0,1]: by the largest absolute value.')
+e.edit('w.abs().max()', 'w.abs().amax((0, 2, 3), keepdim=True)',
+       'Each colour has its own scale, so that grey kernels get colours. One number for all.')
+e.edit('w/w.abs().max().clamp(min=1e-12)', 'w.clamp(-1, 1)',
+       'Nothing is scaled, and weights beyond 1 are cut. Divide by the largest absolute value of all kernels.')
+
+# 6.4 What a kernel lets through
 
 BLUR = torch.tensor([[[[1., 1.]]], [[[1., -1.]]]])
 
-e = exercise('6.6', 'What a kernel lets through',
+e = exercise('6.4', 'What a kernel lets through',
     'Write `kernel_spectrum(w, size=16)`: for each kernel of (K,C,kh,kw), padded with zeros to size × size, the '
     'amplitude of its Fourier transform, summed over the input channels: (K,size,size), frequency zero in the middle.',
     library='camtutor.features',
@@ -303,25 +231,43 @@ e.edit(', (size, size)', '', 'The kernel is not padded: a 3 × 3 kernel gives 3 
 e.edit('.abs()', '.abs().pow(2)', 'This is the power, the square of the amplitude.')
 e.edit('.abs()', '', 'The result is complex. Take the amplitudes with `abs`.')
 
-# 6.7 Dead channels
+
+e.edit('.sum(1)', '.mean(1)', 'You average over input channels. Add up.')
+e.edit('.sum(1)', '.amax(1)', 'You take the strongest input channel alone. Add up over all of them.')
+e.edit('torch.fft.fftshift', 'torch.fft.ifftshift',
+       '`ifftshift` undoes a shift: for an odd size it is off by one. `fftshift`.')
+e.edit('dim=(-2, -1))', 'dim=-1)', 'Only the columns are shifted. Rows as well: both of the last two axes.')
+e.edit('.abs()', '.angle()', 'These are the phases, which say where the waves stand. Their amplitudes: `abs`.')
+e.edit('.abs().sum(1)', '.abs().log1p().sum(1)', 'You take logarithms. The amplitudes themselves.')
+e.edit('torch.fft.fft2(w, (size, size)).abs()', "torch.fft.fft2(w, (size, size), norm='ortho').abs()",
+       'You divide by the size. Without `norm` frequency zero is the sum of the weights.')
+e.edit('torch.fft.fft2(w, (size, size)).abs()', 'torch.fft.fft2(w - w.mean((2, 3), keepdim=True), (size, size)).abs()',
+       'You take the mean off each kernel, and so nothing answers to a flat picture any more. Leave it in.')
+e.edit('fft2(w,', 'fft2(w[:, :1],', 'You take the first input channel alone. Add up over all of them.')
+e.edit('torch.fft.fft2(w, (size, size))', 'torch.fft.fft(w, size)',
+       'You transform the rows only: `fft`. A kernel has two axes: `fft2`.')
+
+# 6.5 Dead channels
 
 def some_dead():
     A = rand(4, 5, 3, 3).relu()
-    A[:, 1] = 0
+    A[:, 1] = 1e-9
     A[:3, 2] = 0
     A[:, 4] = -1
     A[:, 3] -= 3
     A[0, 3, 0, 0] = .01
     return A
 
-e = exercise('6.7', 'Dead channels',
+e = exercise('6.5', 'Dead channels',
     'Write `dead_channels(A, eps)`: which channels of (N,C,h,w) are never above `eps`, at any place of any picture? A '
-    'bool each.',
+    'bool each; one that only just reaches `eps` is dead.',
     library='camtutor.features',
     trials=(gives('Five channels, two of them dead, one nearly', some_dead(),
                   want=torch.tensor([False, True, False, False, True])),
             gives('A larger eps', some_dead(), .02),
-            gives('Random activations', A_)),
+            gives('Random activations', A_),
+            gives('With eps = 0, two channels that are 0 everywhere are dead',
+                  rand(3, 4, 2, 5).relu()*torch.tensor([0., 1., 0., 2.])[:, None, None], 0.)),
     hints=('What is the highest value a channel ever reaches?',
            '`amax` takes several axes.',
            'All axes but that of the channels; compare with `eps`.'),
@@ -341,14 +287,33 @@ e.edit('A.amax((0, 2, 3))', 'A.amax((2, 3))', 'There is an answer for each pictu
 e.edit('<= eps', '> eps', 'These are the living channels: turn the comparison round.')
 e.edit('amax', 'amin', 'You look at the lowest value. The highest decides.')
 
-# 6.8 Doubles
+
+e.edit('<= eps', '< eps',
+       'A channel that just reaches `eps` is alive in yours. Never *above* it is dead: with eps = 0 no channel '
+       'behind a ReLU could be dead otherwise.')
+e.edit('<= eps', '== 0', '`eps` is not used: compare with it, since tiny values are as good as nothing.')
+e.edit('A.amax', 'A.abs().amax',
+       'You take sizes without signs. A channel that is always below zero is dead behind a ReLU.')
+e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).sum()',
+       'You count them. Say which: a bool for each channel.')
+e.edit('A.amax((0, 2, 3)) <= eps', '(A.amax((0, 2, 3)) <= eps).nonzero().flatten()',
+       'These are their numbers. A bool for each channel.')
+e.edit('A.amax((0, 2, 3))', 'A[0].amax((1, 2))', 'You look at the first picture alone. At all of them.')
+e.edit('A.amax((0, 2, 3))', 'A.std((0, 2, 3))',
+       'You ask whether a channel *changes*. One that is always −1 is dead as well, and one that is always 5 is not.')
+e.edit('A.amax((0, 2, 3))', 'A.amax((1, 2, 3))', 'There is an answer for each *picture*. One for each channel.')
+
+# 6.6 Doubles
 
 DOUBLES = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [-1., -2., -3., 0.], [3., 2., 1., 0.],
                         [0., 0., 0., 0.]]).view(1, 5, 2, 2)
 
+CONSTANT = rand(6, 4, 16, 16, seed=11)
+CONSTANT[:, 1], CONSTANT[:, 3] = .1, .7
+
 UNEVEN = A_*torch.linspace(.2, 3, 6)[:, None, None, None] + rand(6, 5, 1, 1, seed=4)
 
-e = exercise('6.8', 'Doubles',
+e = exercise('6.6', 'Doubles',
     'Write `channel_similarity(A)`: the correlation (C,C) of every two channels of (N,C,h,w), over all places of all '
     'pictures together. A channel that never changes has 0 with all, itself included.',
     library='camtutor.features',
@@ -356,11 +321,11 @@ e = exercise('6.8', 'Doubles',
                   want=[[1., 1., -1., .2, 0.], [1., 1., -1., .2, 0.], [-1., -1., 1., -.2, 0.], [.2, .2, -.2, 1., 0.],
                         [0., 0., 0., 0., 0.]]),
             gives('Random activations, some pictures louder', UNEVEN),
-            keeps(UNEVEN)),
+            gives('One channel is .1 everywhere, one is .7', CONSTANT)),
     hints=('A row for each channel: all its values, from all pictures.',
            '`transpose(0, 1)` or `movedim` first, then `flatten(1)`.',
-           'Centre each row and divide it by its length (not by 0); the product of the table with its transpose is '
-           'the answer.'),
+           'Centre each row and divide it by its length; the product of the table with its transpose is the answer. '
+           'Rounding may leave a constant row a tiny length: look for rows that never change *before* you centre.'),
     why='Two channels with correlation 1 do the work of one: here is where pruning begins.')
 
 @e.reference
@@ -368,11 +333,12 @@ def channel_similarity(A:Tensor # activations (N,C,h,w) of many pictures
                       )->Tensor: # (C,C), from -1 to 1
     "The correlation of every two channels over all places of all pictures; 0 for channels that never change."
     flat = A.transpose(0, 1).flatten(1)
-    flat = flat - flat.mean(1, keepdim=True)
+    changes = flat.amin(1, keepdim=True) < flat.amax(1, keepdim=True)
+    flat = (flat - flat.mean(1, keepdim=True))*changes
     flat = flat/flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return flat @ flat.T
 
-e.edit(' - flat.mean(1, keepdim=True)', '',
+e.edit('(flat - flat.mean(1, keepdim=True))*changes', 'flat*changes',
        "You leave the means in, which gives the cosine. Channels behind a ReLU are all positive and would all look "
        "alike: take each channel's mean off first.")
 e.edit('A.transpose(0, 1).flatten(1)', 'A.reshape(A.shape[1], -1)',
@@ -396,97 +362,116 @@ e.wrong(lambda A: torch.stack([channel_similarity(a[None]) for a in A]).mean(0),
 e.edit('A.transpose(0, 1).flatten(1)', 'A.flatten(1)', 'You compare pictures. Channels are axis 1.')
 e.edit('flat @ flat.T', '(flat @ flat.T).abs()', 'The sign is gone. An opposite is not a double.')
 
-# 6.9 The pictures a channel likes
 
-EXCITED = torch.zeros(3, 2, 2, 3)
-EXCITED[2, 0, 1, 2], EXCITED[0, 0, 0, 1], EXCITED[1, 1, 1, 0], EXCITED[0, 1, 0, 2], EXCITED[1, 0] = 9., 4., 7., 6., 2.
+e.edit('*changes', '',
+       'A channel that never changes has 1 with itself, or worse: rounding leaves its row a tiny length, and you '
+       'blow that up. Compare its smallest with its largest value, and set it to 0.')
+e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(1.)',
+       'A channel that never changes has 1 with itself in yours. 0, itself included.')
+e.edit('return flat @ flat.T', 'C = flat @ flat.T\n    return C.fill_diagonal_(0.)',
+       'The diagonal is 0 in yours. A channel has 1 with itself, unless it never changes.')
+e.edit('flat @ flat.T', '(flat @ flat.T).square()', 'You square the correlations, which hides the sign.')
+e.edit('flat = A.transpose(0, 1).flatten(1)', 'flat = A.transpose(0, 1).flatten(1).relu()',
+       'You cut negatives first. Correlate what is there.')
+e.edit('flat @ flat.T', '(flat @ flat.T)/flat.shape[1]',
+       'You divide by the number of places after the rows have length 1 already.')
+e.edit('flat @ flat.T', '1 - flat @ flat.T', 'This is how *un*like they are. The correlation itself.')
 
-e = exercise('6.9', 'The pictures a channel likes',
-    'Write `top_activations(A, k=9)`: for each channel of (N,C,h,w) the k pictures whose highest activation is '
-    'largest, best first. Return `Top(value, image, place)`, which is in `camtutor.features`; a tuple will do. '
-    '`value` (C,k) are those activations, `image` (C,k) the numbers of the pictures, and `place` (C,k,2) the row and '
-    'the column where each of them is. (Exercise 5.11 does it for one channel.)',
+@e.wrong
+def cosines(A):
+    """This is the cosine: the means are left in. Take each channel's mean off first, or all that is positive looks
+    alike."""
+    flat = F.normalize(A.transpose(0, 1).flatten(1))
+    return flat @ flat.T
+
+# 6.7 Directions
+
+RANK_TWO = torch.tensor([[1., 2., 3., 0.], [2., 4., 6., 0.], [3., 2., 1., 0.], [5., 5., 5., 5.]]).view(1, 4, 2, 2)
+THREE = rand(5, 3, 4, 6, seed=13)*torch.tensor([3., 1., .3])[:, None, None]
+MIXED = torch.einsum('dc,nchw->ndhw', rand(7, 3, seed=12), THREE) + 4.
+
+FADING = rand(5, 6, 4, 8, seed=15)*torch.tensor([4., 2., 1., .5, .25, .1])[:, None, None]
+
+e = exercise('6.7', 'Directions',
+    'Write `n_directions(A, share=.95)`: how many principal components of the channels hold at least `share` of '
+    'what varies '
+    'in (N,C,h,w), over all places of all pictures? A whole number; 0 if nothing varies.',
     library='camtutor.features',
-    trials=(gives('By hand: three pictures, two channels, k = 2', EXCITED, 2,
-                  want=(torch.tensor([[9., 4.], [7., 6.]]), torch.tensor([[2, 0], [1, 0]]),
-                        torch.tensor([[[1, 2], [0, 1]], [[1, 0], [0, 2]]]))),
-            gives('Random activations of 6 pictures, k = 3', A_, 3),
-            gives('k = 1', A_, 1),
-            gives('Nine of 20 pictures, negative ones too', rand(20, 3, 3, 5, seed=6) - 2),
-            keeps(A_, 2)),
-    hints=('First one number for each picture and channel: `flatten(2).max(2)` gives it, and where it was.',
-           '`topk` along the axis of the pictures. What it returns as indices also says which of the places you '
-           'need: `gather` takes them.',
-           'Turn pictures and channels round, and split each place by the width: whole part and remainder.'),
-    why='The quickest way to guess what a channel is for. The guess is then tested with masks.')
+    trials=(Trial('By hand: a channel, its double, a reversal, a constant', lambda f: f(RANK_TWO.clone(), .999), 2,
+                  'The double adds no direction, and the constant varies in none.'),
+            Trial('Seven blends of three patterns, far from zero', lambda f: f(MIXED.clone(), .9999), 3),
+            Trial('The same, 95 %', lambda f: f(MIXED.clone())),
+            Trial('The same, 50 %', lambda f: f(MIXED.clone(), .5)),
+            Trial('Random activations, 80 %', lambda f: f(rand(5, 9, 6, 4, seed=14), .8)),
+            Trial('Six patterns, each half as strong as the one before, 90 %', lambda f: f(FADING.clone(), .9)),
+            Trial('A layer that never changes', lambda f: f(torch.full((2, 3, 4, 5), 2.)), 0)),
+    hints=('Each place is a point with C coordinates; centre the cloud of points.',
+           'The eigenvalues of the (C,C) matrix of products say how much varies along each component: '
+           '`torch.linalg.eigvalsh`, smallest first.',
+           'Largest first, `cumsum`, and count how many sums are still short of the share; one more reaches it.'),
+    why='Channels are a set of axes that training happened upon. How many directions are in use does not depend '
+        'on them.')
 
 @e.reference
-def top_activations(A:Tensor, # activations (N,C,h,w) of many pictures
-                    k:int=9 # how many pictures for each channel
-                   )->Top: # value (C,k), image (C,k), place (C,k,2) as row and column
-    "For each channel the `k` pictures that excite it most, best first, and the place in each."
-    value, place = A.flatten(2).max(2)
-    value, image = value.topk(k, dim=0)
-    place = place.gather(0, image).T
-    return Top(value.T, image.T, torch.stack([place//A.shape[3], place % A.shape[3]], -1))
+def n_directions(A:Tensor, # activations (N,C,h,w) of many pictures
+                 share:float=.95 # of the variance over all places
+                )->int: # 0 to C
+    "How many principal components of the channels hold `share` of what varies in a layer."
+    flat = A.movedim(1, -1).flatten(0, -2).double()
+    flat = flat - flat.mean(0)
+    held = torch.linalg.eigvalsh(flat.T @ flat).flip(0).clamp(min=0).cumsum(0)
+    return int((held < share*held[-1]).sum()) + int(held[-1] > 0)
 
-e.edit('value, place = A.flatten(2).max(2)', 'value, place = A.mean((2, 3)), A.flatten(2).argmax(2)',
-       'You rank by the mean over places. A small strong spot, such as an eye, would be lost: rank by the highest '
-       'place.')
-e.edit('Top(value.T, image.T, torch.stack([place//A.shape[3], place % A.shape[3]], -1))',
-       'Top(value, image, torch.stack([place//A.shape[3], place % A.shape[3]], -1).transpose(0, 1))',
-       'The pictures are the first axis. A row for each channel: (C,k).')
+e.edit('flat = flat - flat.mean(0)\n    ', '',
+       "The cloud of points is not centred: its distance from zero counts as a direction. Take each channel's mean "
+       'off first.')
+e.edit('flat - flat.mean(0)', 'flat - flat.mean(1, keepdim=True)',
+       "You take each *place*'s mean over channels off. Each channel's mean over places.")
+e.edit('.flip(0)', '', 'You add up from the smallest component. The largest come first: `eigvalsh` gives them last.')
+e.edit(' + int(held[-1] > 0)', '',
+       'It is one too few: so many are still *short* of the share. The next one reaches it.')
+e.edit(' + int(held[-1] > 0)', ' + 1', 'A layer that never changes has no direction, and yours gives it one.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.mean((2, 3))',
+       'You average over places first. Each place of each picture is a point.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(1)',
+       'Each picture is one point in yours, with C·h·w coordinates. Each place is one, with C.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.flatten(0, 1).flatten(1)',
+       'Your points are maps, with places for coordinates. A point is a place, with channels for coordinates.')
+e.edit('A.movedim(1, -1).flatten(0, -2)', 'A.reshape(-1, A.shape[1])',
+       '`reshape(-1, C)` has the right shape and the wrong contents: it cuts the memory into rows of C numbers, '
+       'which belong to one channel. Bring the channels to the end first.')
+e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).sqrt().cumsum(0)',
+       'You add up lengths (singular values). What varies is counted in squares: eigenvalues, or squared singular '
+       'values.')
+e.edit('.clamp(min=0).cumsum(0)', '.clamp(min=0).square().cumsum(0)',
+       'You square the eigenvalues, which are squares already.')
+e.edit('share*held[-1]', 'share', 'You compare with the share itself. With the share *of the whole*.')
+e.edit('int((held < share*held[-1]).sum()) + int(held[-1] > 0)', 'int((held <= share*held[-1]).sum())',
+       'You count the components that stay below the share. One more is needed to reach it.')
+e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)', 'return int(torch.linalg.matrix_rank(flat))',
+       'This is the rank: every direction counts, however little varies along it. Count until the share is reached.')
+e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)',
+       'own = held.diff(prepend=held[:1]*0)\n    return int((own > (1 - share)*held[-1]).sum())',
+       'You count components that are large each by themselves. Add them up, largest first, until the share is '
+       'reached.')
+e.edit('int((held < share*held[-1]).sum()) + int(held[-1] > 0)', '(held/held[-1].clamp(min=1e-12))',
+       'These are the shares themselves. How many components does it take?')
+e.edit('flat = flat - flat.mean(0)', 'flat = (flat - flat.mean(0))/flat.std(0).clamp(min=1e-12)',
+       'You give each channel the same spread first. Then a quiet channel counts as much as a loud one, and other '
+       'directions come out.')
+e.wrong(lambda A, share=.95: A.shape[1], 'This is the number of channels. Several may share a direction.')
+e.edit('return int((held < share*held[-1]).sum()) + int(held[-1] > 0)',
+       'return A.shape[1] - int((held < share*held[-1]).sum()) - int(held[-1] > 0)',
+       'These are the directions that are *left over*. How many hold the share?')
 
 @e.wrong
-def top_channels(A, k=9):
-    "These are each picture's best channels. Asked are each channel's best pictures."
-    value, place = A.flatten(2).max(2)
-    value, channel = value.topk(k, dim=1)
-    place = place.gather(1, channel)
-    return value, channel, torch.stack([place//A.shape[3], place % A.shape[3]], -1)
+def by_channel(A, share=.95):
+    """You count *channels*, by how much each varies alone. Doubles count twice so: take the eigenvalues of the matrix
+    of products."""
+    v = A.double().var((0, 2, 3)).sort(descending=True).values
+    return int((v.cumsum(0) < share*v.sum()).sum()) + int(v.sum() > 0)
 
-e.edit('k, dim=0', 'k, dim=0, largest=False', 'These are the pictures that a channel likes *least*.')
-
-@e.wrong
-def shared(A, k=9):
-    "All channels have the same pictures. Each has its own favourites."
-    image = A.amax((1, 2, 3)).topk(k).indices
-    value, place = A[image].flatten(2).max(2)
-    return value.T, image.expand(A.shape[1], k), torch.stack([place.T//A.shape[3], place.T % A.shape[3]], -1)
-
-@e.wrong
-def top_places(A, k=9):
-    """Several places come from the same picture, since you look for the best places of all. First the best place of
-    each picture, then the best pictures."""
-    value, at = A.transpose(0, 1).flatten(1).topk(k, dim=1)
-    h, w = A.shape[2:]
-    return value, at//(h*w), torch.stack([at % (h*w)//w, at % w], -1)
-
-e.edit('place//A.shape[3], place % A.shape[3]', 'place % A.shape[3], place//A.shape[3]',
-       'Rows and columns are exchanged: the row comes first.')
-e.edit('place//A.shape[3], place % A.shape[3]', 'place//A.shape[2], place % A.shape[2]',
-       'A flat index is row · width + column: divide by the *width*.')
-e.edit('torch.stack([place//A.shape[3], place % A.shape[3]], -1)', 'place',
-       'The place is still one number, counted along the rows. Split it into row and column.')
-e.edit('place.gather(0, image).T', 'place[:k].T',
-       'The places are those of the first k pictures. Pick them with the pictures that you found, for each channel '
-       'its own.')
-e.edit('place.gather(0, image).T', 'place.T',
-       'There is a place for each of all N pictures: (C,N,2). Keep those of the k pictures that you found, for each '
-       'channel its own: `gather` takes them by the numbers in `image`.')
-e.edit('place.gather(0, image).T', 'place',
-       'There is a place for each of all N pictures, and the pictures come first: (N,C,2). Keep those of the k '
-       'pictures that you found, for each channel its own, and turn pictures and channels round.')
-e.edit('place.gather(0, image).T', 'place[image.T]',
-       'There is one axis too many, (C,k,C,2): with each picture that you found come the places of *all* channels. A '
-       'channel needs its own alone: `gather` along the axis of the pictures picks it.')
-e.edit('place.gather(0, image).T', 'place[image]',
-       'There is one axis too many, and the pictures come first, (k,C,C,2): with each picture that you found come the '
-       'places of *all* channels. A channel needs its own alone: `gather` along the axis of the pictures picks it.')
-e.edit(', -1)', ')',
-       'All rows come first, and then all columns: (2,C,k). Each place is a pair: stack along the last axis.')
-
-# 6.10 Is it an ear detector?
+# 6.8 Is it an ear detector?
 
 MASKS = rand(6, 12, 12, seed=3) > .4
 HAND_A, HAND_MASK = torch.tensor([[[[3., 1.], [-5., 0.]], [[0., 0.], [2., 2.]]]]), torch.tensor([[[1, 1, 0, 0],
@@ -494,14 +479,14 @@ HAND_A, HAND_MASK = torch.tensor([[[[3., 1.], [-5., 0.]], [[0., 0.], [2., 2.]]]]
                                                                                                   [0, 0, 1, 1],
                                                                                                   [0, 0, 0, 0]]]).bool()
 
-e = exercise('6.10', 'Is it an ear detector?',
+e = exercise('6.8', 'Is it an ear detector?',
     'Write `part_energy(A, mask)`: for each channel, over all pictures together, the share of its positive activation '
     'that lies on the part. Average the masks (N,H,W) onto the grid of `A`.',
     library='camtutor.features',
     trials=(gives('Worked by hand: 3.25 of 4; 1 of 4', HAND_A, HAND_MASK, want=[3.25/4, 1/4]),
             gives('Random activations and masks', A_, MASKS),
             gives('A silent channel', torch.zeros(1, 1, 2, 2), HAND_MASK, want=[0.]),
-            keeps(A_, MASKS)),
+            gives('Masks that are not square', A_, rand(6, 16, 30, seed=5) > .3)),
     hints=('`F.adaptive_avg_pool2d` brings the masks onto the grid.',
            'Both sums go over pictures and places; the channel stays.',
            'Inside over total; take care of a silent channel.'),
@@ -529,45 +514,28 @@ e.edit('(0, 2, 3))/A.sum((0, 2, 3))', '(2, 3))/A.sum((2, 3))',
 e.edit('F.adaptive_avg_pool2d', 'F.adaptive_max_pool2d',
        'A cell that is just touched counts as full. Average over the cell.')
 
-# 6.11 Rank the channels
 
-e = exercise('6.11', 'Rank the channels',
-    'Write `rank_channels(A, mask, k)`: a list of the k best (channel, energy) for a part, best first. `part_energy` '
-    'may be imported from `camtutor.features`.',
-    trials=(Trial('Random activations and masks', lambda f: [(int(c), float(e)) for c, e in f(A_.clone(), MASKS, 3)]),),
-    hints=('`argsort(descending=True)`, or `topk`.',
-           'You need both, the channel and its energy.',
-           '`topk` returns values and places: zip them the other way round.'),
-    why="A small network dissection. Set a uniform map's energy beside it, or the largest part always wins.")
+e.edit('A = A.clamp(min=0)\n    ', 'A = A.abs()\n    ',
+       'You take sizes without signs. Only what is above zero counts as activation.')
+e.edit('.clamp(min=1e-12)', '', 'A silent channel gives 0 / 0. It should get 0.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)',
+       '(A*share).sum((0, 2, 3))/A.sum().clamp(min=1e-12)',
+       'You divide by the total of all channels. Each by its own.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).sum((0, 2, 3))',
+       "This is how much lies on the part. Divide by the channel's own total.")
+e.edit('(A*share).sum((0, 2, 3))', '(A*(1 - share)).sum((0, 2, 3))', 'This is the share *beside* the part.')
+e.edit('(A*share).sum((0, 2, 3))', '(A*(share > .5)).sum((0, 2, 3))',
+       'You make the averaged mask a yes or no. A cell half covered counts half.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)',
+       '(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)/share.mean()',
+       'You divide by the even share as well: that is the lift. The share alone was asked for.')
+e.edit('(A*share).sum((0, 2, 3))/A.sum((0, 2, 3)).clamp(min=1e-12)', '(A*share).mean((0, 2, 3))',
+       'This is the mean over places. Divide by what the channel has in all.')
+e.wrong(lambda A, mask: part_energy(A[:1], mask[:1]), 'You look at the first picture alone. Add up over all of them.')
 
-@e.reference
-def rank_channels(A:Tensor, # activations (N,C,h,w)
-                  mask:Tensor, # the part's mask in each picture (N,H,W), bool
-                  k:int # how many
-                 )->list: # of (channel, energy), best first
-    "The `k` channels whose positive activation lies most on the part. (`part_energy` may be imported.)"
-    e = part_energy(A, mask)
-    return [(int(c), e[c].item()) for c in e.argsort(descending=True)[:k]]
+# 6.9 A number without a baseline
 
-e.edit('descending=True', '', 'The lowest energies come first.')
-
-@e.wrong
-def strongest(A, mask, k):
-    "You rank by how much a channel fires. A loud channel need not look at the part."
-    e = part_energy(A, mask)
-    return [(int(c), e[c].item()) for c in A.clamp(min=0).sum((0, 2, 3)).argsort(descending=True)[:k]]
-
-e.edit('(int(c), e[c].item())', '(e[c].item(), int(c))', 'The pairs are the wrong way round: channel first.')
-
-@e.wrong
-def ranks(A, mask, k):
-    "`argsort` of an `argsort` gives ranks. One gives the channels in order."
-    e = part_energy(A, mask)
-    return [(int(c), e[i].item()) for i, c in enumerate(e.argsort(descending=True).argsort()[:k])]
-
-# 6.12 A number without a baseline
-
-e = exercise('6.12', 'A number without a baseline',
+e = exercise('6.9', 'A number without a baseline',
     'A channel has 0.42 of its energy on the body. Is it a body detector? Two sentences.',
     reference='That depends on how large the body is: a map that is the same everywhere has as much energy on it as '
               'the body has area. Compare with that share, with other channels, and with what happens when the '
@@ -575,28 +543,44 @@ e = exercise('6.12', 'A number without a baseline',
     kind='written',
     why='The body is the largest part of our animals: without the baseline it would win every ranking.')
 
-# 6.13 Switch a channel off
+# 6.10 Switch a channel off
 
-def ablated(answer):
-    net, x = tiny(), pictures(2)
-    before = net(x).detach()
-    with answer(net, '0.3', [0, 3]) as same: inside = net(x).detach()
-    return {'scores inside': inside, 'scores afterwards are as before': torch.equal(net(x), before),
-            'hooks left': hooks_left(net), 'the with gives the model': same is net}
+def ablated(layer, channels):
+    def run(answer):
+        net = uneven()
+        x = differing(net, 3)
+        before = net(x).detach()
+        with answer(net, layer, channels) as same: inside = net(x).detach()
+        return {'scores inside': inside, 'scores afterwards are as before': torch.equal(net(x), before),
+                'hooks left': hooks_left(net), 'the with gives the model': same is net}
+    return run
+
+def with_gradient(answer):
+    net = uneven()
+    x = differing(net, 3).requires_grad_()
+    with answer(net, '0.1', [0, 3]): out = net(x).sum()
+    return {'the gradient at the pixels': torch.autograd.grad(out, x)[0]}
 
 def ablated_error(answer):
-    net = tiny()
+    net = uneven()
     try:
         with answer(net, '0.3', [1]): raise KeyError('as planned')
-    except KeyError: pass
-    return {'hooks left after an error': hooks_left(net)}
+    except KeyError: arrives = True
+    else: arrives = False
+    return {'the error arrives': arrives, 'hooks left after an error': hooks_left(net)}
 
-e = exercise('6.13', 'Switch a channel off',
+def within(answer, net):
+    with answer(net, '0.0.3', [1]): net(torch.zeros(2, 3, 16, 12))
+
+e = exercise('6.10', 'Switch a channel off',
     "Write the context manager `ablate_channels(model, layer, channels)`: inside the `with`, these channels of the "
     "layer's output are zero. `as` gives the model; afterwards all is as before, also after an error.",
     library='camtutor.features',
-    trials=(Trial('Two channels of the second convolution', ablated),
-            Trial('An error inside the with', ablated_error)),
+    trials=(Trial('Two channels of the second convolution', ablated('0.3', [0, 3])),
+            Trial('One channel, behind a ReLU', ablated('0.1', [2])),
+            Trial('A gradient through it', with_gradient),
+            Trial('An error inside the with', ablated_error),
+            error_arrives(uneven(), within)),
     hints=('A forward hook may return a changed output.',
            'Work on a copy: `clone()`, or `index_fill` without `_`.',
            '`@contextmanager`, register, `try: yield model`, `finally:` remove.'),
@@ -636,7 +620,86 @@ def ablate_weights(model, layer, channels):
         model.get_submodule(layer).bias[channels] = 0
     yield model
 
-# 6.14 What is left without it
+
+e.edit('out = out.clone()\n        ', 'out = out.detach().clone()\n        ',
+       'You detach what goes on, and no gradient comes through any more. A clone, or `index_fill`, keeps the graph.')
+e.edit('out[:, channels] = 0', 'out[:, channels] = out[:, channels].mean((2, 3), keepdim=True)',
+       'You flatten the channels to their means. Zero.')
+e.edit('out[:, channels] = 0', 'out[:, channels] = -1', 'You set the channels to −1. Zero.')
+e.edit('out[:, channels] = 0', 'out[:, channels[0]] = 0', 'Only the first of the channels is off. All of them.')
+e.edit('yield model', 'yield', '`as` gives nothing. `yield model` hands the network on.')
+e.edit('out[:, channels] = 0', 'out[:] = 0', 'The whole layer is zero. Only these channels.')
+e.edit("register_forward_hook(zero)", "register_forward_pre_hook(lambda m, args: (zero(m, args, args[0]),))",
+       "You change what the layer *reads*. Its output was asked for.")
+e.edit('finally: handle.remove()', 'except Exception: pass\n    finally: handle.remove()',
+       'You swallow the error of whoever stands inside the `with`. `try … finally` lets it pass.')
+e.edit('finally: handle.remove()', 'finally: model.get_submodule(layer)._forward_hooks.clear()',
+       "All hooks of the layer are gone, other people's included. Remove your own, by its handle.")
+
+# 6.11 What a channel is worth
+
+WEIGHT = torch.tensor([[1., -2.], [0., 4.], [3., 1.]])
+TOPS = torch.tensor([[[[2., 4.]], [[0., 6.]]], [[[1., 1.]], [[8., 0.]]]])
+W_, WORTH = rand(7, 5, seed=20), rand(4, 5, 8, 6, seed=21)
+
+e = exercise('6.11', 'What a channel is worth',
+    'The head is a mean over places and a linear layer `weight` (K,C). Write `score_drops(weight, A, classes)`: '
+    'by how much '
+    'the score of class `classes[n]` of picture n falls when channel c alone is zero, for all n and c: (N,C). No '
+    'network '
+    'runs.',
+    trials=(gives('By hand: means 3, 3 and 1, 4; classes 0 and 2', WEIGHT, TOPS, torch.tensor([0, 2]),
+                  want=[[3., -6.], [3., 4.]]),
+            gives('Four pictures, five channels, seven classes', W_, WORTH, torch.tensor([6, 0, 3, 3]))),
+    hints=('Write the score down as a sum over channels: one term goes.',
+           "The term is a weight times the mean of a map. Which row of `weight` is a picture's?",
+           '`weight[classes]` is (N,C), a row for each picture.'),
+    why='Grad-CAM weight times summed activation: the whole of Ablation-CAM on such a head, without a second pass.')
+
+@e.reference
+def score_drops(weight:Tensor, # of the linear layer (K,C)
+                A:Tensor, # the activations it reads, before the mean (N,C,h,w)
+                classes:Tensor # a class for each picture (N,)
+               )->Tensor: # (N,C)
+    "How much each picture's score falls without each channel."
+    return weight[classes]*A.mean((2, 3))
+
+e.edit('A.mean((2, 3))', 'A.sum((2, 3))', 'You add over places. The head takes the *mean* of each map.')
+e.edit('A.mean((2, 3))', 'A.amax((2, 3))', 'You take the largest place. The head takes the mean of each map.')
+e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3))',
+       'The weights are missing: a channel counts by its weight in the score.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]',
+       'The activations are missing: a channel that is silent in a picture is worth nothing there.')
+e.edit('weight[classes]*A.mean((2, 3))', '-weight[classes]*A.mean((2, 3))',
+       'The sign is turned: this is by how much the score *rises*.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).sum(1)',
+       'You add up over channels, which gives the score itself (but for the bias). A number for each channel.')
+e.edit('weight[classes]*A.mean((2, 3))', 'A.mean((2, 3)) @ weight.T',
+       'These are the scores (N,K). Asked is what each *channel* adds to one of them.')
+e.edit('weight[classes]', 'weight[0]', 'Every picture gets the weights of class 0. Each has a class of its own.')
+e.edit('weight[classes]', 'weight[classes[0]]',
+       "Every picture gets the weights of the first picture's class. Each has a class of its own.")
+e.edit('weight[classes]', 'weight.mean(0)', 'You average the weights over classes. Each picture has one class.')
+e.edit('weight[classes]', 'weight[(weight @ A.mean((2, 3)).T).argmax(0)]',
+       '`classes` is not used: you take the top class of each picture.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).relu()',
+       'You cut what is negative. Some channels speak *against* a class: without them its score rises.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes].abs()*A.mean((2, 3))',
+       'You take the weights without their sign. Some channels speak against a class.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes]*A.mean((0, 2, 3))',
+       'You average over the pictures. Each picture has activations of its own.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes]*A.mean((2, 3))).mean(0)',
+       'You average over the pictures. A row for each of them.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[classes][..., None, None]*A',
+       'These are maps: what each place of each channel adds. Take the mean over places, as the head does.')
+e.edit('weight[classes]*A.mean((2, 3))', 'weight[None]*A.mean((2, 3))[:, None]',
+       'This is the drop of *every* class, (N,K,C). Pick the one of each picture.')
+e.edit('A.mean((2, 3))', 'A.relu().mean((2, 3))',
+       'You cut negatives of the activations. The head averages what is there.')
+e.edit('weight[classes]*A.mean((2, 3))', '(weight[classes] @ A.mean((2, 3)).T)',
+       'This is every picture with the weights of every other, (N,N). Multiply row by row.')
+
+# 6.12 What is left without it
 
 FOUR = torch.tensor([[3., 1., 0., 0.], [2., 3., 1., 0.], [1., 5., 6., 0.], [4., 2., 5., 0.]])[..., None, None]
 def pooled(): return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -646,15 +709,13 @@ def costs(answer):
     A = rand(40, 5, 2, 2, seed=8) + 2*rand(40, 5, 1, 1, seed=9)
     y = tail(A).argmax(1)
     y[:6] = (y[:6] + 1) % 3
-    before = A.clone()
-    found = answer(tail, A, y, 3)
-    return {'the accuracies': found.detach() if isinstance(found, Tensor) else found,
-            'the activations are as before': torch.equal(A, before)}
+    return answer(tail, A, y, 3)
 
-e = exercise('6.14', 'What is left without it',
-    'Write `accuracy_without(tail, A, y, n_classes)`: a table (C,K). In row c, channel c alone is zero; in column k '
-    'stands the share of the pictures *of* class k that are then still right. `tail` is the network behind the layer: '
-    'it makes scores (N,K) of activations (N,C,h,w). A class without pictures gets 0, and `A` stays as it is.',
+e = exercise('6.12', 'What is left without it',
+    'Write `accuracy_without(tail, A, y, n_classes)`: a table (C,K). In row c, channel c alone is zero; in '
+    'column k stands '
+    'the share of the pictures *of* class k that are then still right. `tail` makes scores (N,K) of activations '
+    '(N,C,h,w). A class without pictures gets 0.',
     library='camtutor.features',
     trials=(Trial('By hand: four pictures, four channels, each of them the score of a class; no picture of class 3',
                   lambda f: f(pooled(), FOUR.clone(), torch.tensor([0, 1, 1, 2]), 4),
@@ -667,7 +728,7 @@ e = exercise('6.14', 'What is left without it',
            'and wrong.',
            'From pictures to classes: `F.one_hot(y, n_classes)` is (N,K) and says whose picture it is. A product of '
            'two tables counts; then divide, and not by 0.'),
-    why='Most channels turn out to be spare: others stand in. Importance is no property of a channel alone.')
+    why='No channel is needed where others stand in. Importance is no property of a channel alone.')
 
 @e.reference
 def accuracy_without(tail:nn.Module, # the network behind the layer, in eval mode
@@ -723,11 +784,9 @@ e.edit('A.index_fill(1', 'A.index_fill(0', 'You switch off *picture* c. Channels
 e.edit('A.index_fill(1, torch.tensor([c]), 0.)', 'A.index_fill(1, torch.tensor([c]), A[:, c].mean())',
        'You set the channel to its mean. That is done, too, and is gentler; here it is zero.')
 
-# 6.15 Per channel or per layer
 
-e = exercise('6.15', 'Per channel or per layer',
-    'You draw all channels of a layer, each scaled by its own largest value. What can you *not* see?',
-    reference='Which channels fire strongly and which hardly at all',
-    kind='choice')
-e.wrong('Where in the picture a channel fires', 'That is just what such a picture shows.')
-e.wrong('How many channels there are', 'You can: each tile is one channel.')
+e.edit('torch.tensor([c])', 'torch.tensor([0])', 'It is always channel 0 that is off. Row c: channel c.')
+e.edit('.argmax(1) == y', '.argmax(1) == tail(A).argmax(1)',
+       'You ask whether the answer *stays the same*. Whether it is right: compare with `y`.')
+e.edit('.argmax(1) == y).float()', '.softmax(1).gather(1, y[:, None])[:, 0])',
+       'This is the mean probability of the right class. Count right answers.')

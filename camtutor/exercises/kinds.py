@@ -90,7 +90,9 @@ def within(few, many): return all(any(same_part(a, b) for b in many) for a in fe
 
 def same_part(a, b):
     if isinstance(a, Tensor) and isinstance(b, Tensor): return close(a, b)
-    return type(a) is type(b) and not isinstance(a, Tensor) and bool(a == b)
+    if type(a) is not type(b) or isinstance(a, (Tensor, dict)): return False
+    if isinstance(a, (list, tuple)): return len(a) == len(b) and all(map(same_part, a, b))
+    return bool(a == b)
 
 def keyed(got, want)->str:
     if set(got) != set(want):

@@ -48,7 +48,9 @@ def extent(species, pose):
 # ---- limbs
 def paw(a, x, y, w):
     "A foot with toes at (x, y)."
-    if a.species in HOOFED: return hoof(a, x, y, w)
+    with a.c.piece('legs'): (hoof if a.species in HOOFED else soft_paw)(a, x, y, w)
+
+def soft_paw(a, x, y, w):
     a.part(ellipse(x, y - .13, w * 1.30, .23), 'legs', a.look.paw, fluff=.3, rim=.5)
     a.c.fill([quad((x + w * k, y - .14), (x + w * k * 1.1, y - .04), (x + w * k, y + .05), 4) for k in (-.4, .4)],
              (.05, .03, .04), alpha=.5, width=.04)
@@ -137,8 +139,9 @@ def shadow(a, x0, x1, y):
     "Soft shadow on the floor."
     m, r = (x0 + x1) / 2, (x1 - x0) / 2
     away = -a.c.light[0] * (1 if a.c.a[0, 0] > 0 else -1)
-    a.c.soft(m + away * .5, y + .0, r * 1.5, .62, (.04, .03, .05), .50)
-    a.c.soft(m + away * .1, y + .02, r * 1.15, .26, (.03, .02, .03), .62)
+    with a.c.piece('animal'):
+        a.c.soft(m + away * .5, y + .0, r * 1.5, .62, (.04, .03, .05), .50)
+        a.c.soft(m + away * .1, y + .02, r * 1.15, .26, (.03, .02, .03), .62)
 
 def trunk(a, outline, chest=None, turns=0):
     "The body with its markings and the head's shadow."
@@ -147,7 +150,8 @@ def trunk(a, outline, chest=None, turns=0):
         if chest and a.look.pattern == 'bib': a.c.soft(*chest, a.look.pale, 1., edge=.35)
     a.part(outline, 'body', a.look.base, decor, turns=turns, rim=.38)
 
-def chin_shadow(a, x, y): a.c.soft(x, y, 1.15, .72, (.05, .03, .05), .55, inside=True)
+def chin_shadow(a, x, y):
+    with a.c.piece('head'): a.c.soft(x, y, 1.15, .72, (.05, .03, .05), .55, inside=True)
 
 def collar(a, x, y, w):
     if a.look.collar is None: return

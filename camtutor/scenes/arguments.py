@@ -100,6 +100,18 @@ def _must(v, table):
     if v is None: _fail('paint', v, 'is no colour. Give three ints from 0 to 255, or a name.')
     return rgb('paint', v, table)
 
+def left_out(value, options, counts, n):
+    "What `without` names: name to the numbers that are meant, None for all. `counts`: of what is no part of n animals."
+    if value is None: return {}
+    if not isinstance(value, dict): return {name: None for name in several('without', value, options)}
+    return {word('without', k, options): _numbers(k, v, counts.get(k, n)) for k, v in value.items()}
+
+def _numbers(name, value, n):
+    many = value if isinstance(value, (list, tuple)) else [value]
+    if name is None or not many: _fail('without', {name: value}, "Give a name and numbers, such as {'ears': 2}.")
+    if n == 0: _fail('without', {name: value}, f"there is no {name} with a number. Give its name alone.")
+    return {whole('without', v, 1, n) for v in many}
+
 # ---- a set of scenes to learn from
 
 def expect_classes(species, n, n_valid, bs):

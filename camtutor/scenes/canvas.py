@@ -53,13 +53,13 @@ def soften(a, r):
 
 class Canvas:
     "Colours (3, S, S) float32, parts and instances (S, S) uint8, and the current move, turn and scale."
-    def __init__(self, size, towards_light, paint=None):
-        self.size, self.light, self.paint = size, towards_light, paint or {}
+    def __init__(self, size, towards_light, paint=None, without=None):
+        self.size, self.light, self.paint, self.without = size, towards_light, paint or {}, without or {}
         self.rgb = np.zeros((3, size, size), np.float32)
         self.coat = np.empty_like(self.rgb)
         self.target = self.rgb
         self.parts, self.instances = np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8)
-        self.instance, self.clip = 0, (0, size, 0, size)
+        self.instance, self.number, self.off, self.clip = 0, 0, False, (0, size, 0, size)
         self.a, self.t = np.eye(2), np.zeros(2)
         self.agg = RendererAgg(size, size, 72)
         self.buffer = np.asarray(self.agg.buffer_rgba())
@@ -77,12 +77,26 @@ class Canvas:
         yield
         self.a, self.t = keep
 
+    # ---- what is left out
+    def left_out(self, part):
+        "Is this part, of the animal or object that is being drawn, not to be seen?"
+        names = (part,) if part == 'object' else (part, 'animal')
+        return any(n in self.without and (self.without[n] is None or self.number in self.without[n]) for n in names)
+
+    @contextmanager
+    def piece(self, part):
+        "All that is drawn inside the `with` goes with `part`: its highlights, its lines, the shade it throws."
+        keep, self.off = self.off, self.left_out(part)
+        yield
+        self.off = keep
+
     @property
     def scale(self): return math.sqrt(abs(self.a[0, 0] * self.a[1, 1] - self.a[0, 1] * self.a[1, 0]))
 
     # ---- coverage
     def _crop(self, x0, x1, y0, y1):
         "The pixel box (y0, y1, x0, x1) inside the clip, or None."
+        if self.off: return None
         cy0, cy1, cx0, cx1 = self.clip
         box = max(int(y0), cy0), min(int(y1) + 2, cy1), max(int(x0), cx0), min(int(x1) + 2, cx1)
         return box if box[0] < box[1] and box[2] < box[3] else None
@@ -115,6 +129,7 @@ class Canvas:
     # ---- flat things
     def fill(self, shape, colour, part=None, alpha=1., width=0.):
         "A flat shape or stroke; with a `part` it is labelled."
+        if part and self.left_out(part): return
         box, cov = self.coverage(shape, width)
         if box is None: return
         if part: self._label(box, cov, part)
@@ -171,6 +186,7 @@ class Canvas:
 
     def body(self, outline, part, colour, decor=None, fluff=0., hair=.0, phase=0., turns=0, depth=.25, rim=.55):
         "A shaded part; `decor()` paints markings on its coat, `hair` is the fur's contrast, `fluff` its ragged edge."
+        if self.left_out(part): return
         if fluff: outline = furry(outline, fluff, phase)
         box, cov = self.coverage(outline, pad=1)
         if box is None: return

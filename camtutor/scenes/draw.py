@@ -3,6 +3,7 @@ import io, math, random
 from dataclasses import dataclass
 import numpy as np
 from . import arguments as check, textures
+from ..errors import CamError
 from .animals import POSES, SPECIES, draw_animal, extent
 from .backgrounds import BACKGROUNDS, PLAIN, draw_background
 from .canvas import Canvas, PARTS, soften
@@ -28,6 +29,7 @@ class Scene:
     poses: tuple                      # and poses
     background: str                   # name of the place
     seed: int                         # what it was made from
+    recipe: dict = None               # the arguments of `scene` that draw it; None of a kept picture
 
     def mask(self,
         part='animal',                # 'animal', a name of PARTS, or several names
@@ -40,6 +42,11 @@ class Scene:
         if instance is None: return out
         return out & (self.instances == check.whole('instance', instance, 1, len(self.species)))
 
+    def again(self, **changes): # arguments of `scene`, such as without='ears'
+        "The same scene, drawn again with some arguments changed. `CamError` for a kept picture."
+        if self.recipe is None: raise CamError('a kept picture cannot be drawn again. Use scene(…).', 'again')
+        return scene(**{**self.recipe, **changes})
+
     def _repr_png_(self):
         from PIL import Image
         f = io.BytesIO()
@@ -49,7 +56,8 @@ class Scene:
     def __repr__(self):
         h, w = self.parts.shape
         animals = ', '.join(f'{p} {s}' for p, s in zip(self.poses, self.species))
-        return f'Scene({self.seed}: {animals}; {self.background}; {w}x{h})'
+        gone = (self.recipe or {}).get('without')
+        return f'Scene({self.seed}: {animals}; {self.background}; {w}x{h}' + f'; without {gone!r}' * bool(gone) + ')'
 
 def _stream(seed, *aspect):
     "A random stream for one aspect of one scene: the same in every process."
@@ -184,22 +192,28 @@ def scene(
     light=None,                       # where light comes from, in degrees: 0 right, 90 above, 180 left
     blur=None,                        # how far out of focus the background is, 0 to 1
     paint=None,                       # {'tail': (255,0,0)}: a part in one flat colour
+    without=None,                     # a part, 'animal', 'background', or a list of them; {'ears': 2}: animal 2's
 ): # Scene
-    "A photo-like picture of pets with exact part masks, drawn from a seed."
+    """A photo-like picture of pets with exact part masks, drawn from a seed.
+
+    What is left out takes the shade it throws with it; all the rest is drawn as it was. A background that is left
+    out is grey. Objects are numbered from far to near."""
+    recipe = {k: v for k, v in locals().items() if v is not None}
     seed, size = check.whole('seed', seed, 0, 2**63 - 1), check.whole('size', size, *check.SIZES)
     names = check.names(species, SPECIES) or (_stream(seed, 'species').choice(SPECIES),)
     places = _places(seed, names, pose, turn, mirror, area)
     looks = _looks(seed, len(names), pattern, colour, collar)
     things = _objects(seed, None if objects is None else check.whole('objects', objects, 0, check.MOST_OBJECTS), places)
     camera, own = _stream(seed, 'camera'), check.word('background', background, (*BACKGROUNDS, *PLAIN))
+    gone = check.left_out(without, ('animal', *PARTS), dict(object=len(things), background=0), len(names))
     angle, depth = camera.uniform(35, 145), camera.choice((0, .3, .5, .8))
     angle = math.radians(angle if light is None else check.number('light', light, 0, 360))
-    c = Canvas(size, (math.cos(angle), -math.sin(angle)), check.painted(paint, PARTS, COLOURS))
-    chosen = _stream(seed, 'place').choice(BACKGROUNDS)
-    draw_background(c, own or chosen, _stream(seed, 'background'))
+    c = Canvas(size, (math.cos(angle), -math.sin(angle)), check.painted(paint, PARTS, COLOURS), gone)
+    place = 'grey' if 'background' in gone else own or _stream(seed, 'place').choice(BACKGROUNDS)
+    draw_background(c, place, _stream(seed, 'background'))
     _blur_background(c, int(round((depth if blur is None else check.number('blur', blur, 0, 1)) * .016 * size)))
     _populate(c, seed, names, places, looks, things)
-    return Scene(_develop(c, camera), c.parts, c.instances, names, tuple(p.pose for p in places), own or chosen, seed)
+    return Scene(_develop(c, camera), c.parts, c.instances, names, tuple(p.pose for p in places), place, seed, recipe)
 
 def _places(seed, names, pose, turn, mirror, area):
     "Places of all animals, with what the arguments fix."
@@ -222,9 +236,10 @@ def _populate(c, seed, names, places, looks, things):
     "Far objects, animals, near objects."
     def put(front):
         for i, (name, x, y, r, near) in enumerate(things):
+            c.number = i + 1
             if near == front: draw_object(c, name, x * c.size, y * c.size, r * c.size, _stream(seed, 'object', i))
     put(False)
     for i, (name, place, look) in enumerate(zip(names, places, looks)):
-        c.instance = i + 1
+        c.instance = c.number = i + 1
         draw_one(c, name, place, look, _stream(seed, 'animal', i))
     put(True)

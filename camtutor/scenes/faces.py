@@ -1,4 +1,4 @@
-"Faces: eyes, nose, mouth and muzzle of every species."
+"Faces of every species: eyes, nose, mouth, muzzle. What is not said to be the eyes' or the head's is the muzzle's."
 from .canvas import dark, light, lum, mix
 from .shapes import bezier, blob, curve, ellipse, mirror, quad, rounded, straight, tube
 
@@ -14,9 +14,10 @@ MUZZLES = {  # right half, top to bottom, round the nose
 # ---- pieces of a face
 def eyes(h, x, y, rx, ry, colour, pupil='round', slant=0.):
     "Two eyes with rim, iris, pupil, lid and highlights."
-    for s in SIDES:
-        cx, cy = h.at(s * x, y)
-        _eye(h, cx, cy, rx * h.fore(s * x), ry, colour, pupil, s * slant)
+    with h.c.piece('eyes'):
+        for s in SIDES:
+            cx, cy = h.at(s * x, y)
+            _eye(h, cx, cy, rx * h.fore(s * x), ry, colour, pupil, s * slant)
 
 def _eye(h, x, y, w, t, colour, pupil, slant):
     c = h.c
@@ -88,7 +89,8 @@ def face_dog(h):
     x, y = h.at(0, .36, 1.35)
     eyes(h, .36, -.14, .16, .165, mix(h.look.iris, (.30, .17, .08), .4))
     brow = light(h.look.base, .45) if lum(h.look.base) < .6 else dark(h.look.base, .4)
-    for s in SIDES: h.c.soft(*h.at(s * .34, -.44), .17, .09, brow, .6, s * 12)
+    with h.c.piece('head'):
+        for s in SIDES: h.c.soft(*h.at(s * .34, -.44), .17, .09, brow, .6, s * 12)
     if h.k[4] < .4: tongue(h, x + .02, y + .40, .16, .34 + .2 * h.k[5])
     snout(h, muzzle(h, x, y), h.look.cheek, .025)
     nose(h, x, y - .06, .23, .16, h.look.nose)

@@ -46,12 +46,14 @@ class Head:
 
     def draw(self):
         "Ears behind, head, ears in front, face."
-        if self.species in EARS_BEHIND: EARS_BEHIND[self.species](self)
+        with self.c.piece('ears'): EARS_BEHIND.get(self.species, nothing)(self)
         k, shift = 1 - .04 * abs(self.yaw), self.yaw * .10
         outline = blob([(x*k + shift*(1 - y*y*.3), y - self.pitch*.06) for x, y in mirror(OUTLINES[self.species])])
         self.part(outline, 'head', self.look.base, lambda: markings(self, outline), rim=.42)
-        if self.species in EARS_BEFORE: EARS_BEFORE[self.species](self)
-        FACES[self.species](self)
+        with self.c.piece('ears'): EARS_BEFORE.get(self.species, nothing)(self)
+        with self.c.piece('muzzle'): FACES[self.species](self)
+
+def nothing(h): pass
 
 # ---- markings
 def markings(h, outline):

@@ -72,6 +72,6 @@ OBJECTS = {'ball': ball, 'block': block, 'bowl': bowl, 'cushion': cushion, 'plan
 def draw_object(c, name, x, y, r, rng):
     "An object of radius r pixels standing at pixel (x, y), with its shadow."
     c.instance = 0
-    with c.moved(x, y, 0, r):
+    with c.moved(x, y, 0, r), c.piece('object'):
         c.soft(-c.light[0] * .3, .0, 1.6, .35, (.03, .02, .03), .55)
         OBJECTS[name](c, rng)

@@ -1,12 +1,14 @@
 "Work that takes long, on a thread of its own."
 import asyncio, threading
 
+from torch import Tensor
+
 from camtutor.errors import CamError
 
 class Stopped(Exception): "Raised inside a network's forward pass to end it."
 
 class Job:
-    "Counts a network's forward passes while it works, and can be stopped between two of them."
+    "Counts the pictures that go through a network while it works, and can be stopped between two passes."
     def __init__(self, net, work, total, then): # work, and what comes then: functions without arguments
         self.net, self.work, self.total, self.then = net, work, total, then
         self.done, self.stopped, self.error = 0, False, None
@@ -22,7 +24,7 @@ class Job:
     def tick(self, module, args):
         if threading.current_thread() is not self.thread: return
         if self.stopped: raise Stopped
-        self.done += 1
+        self.done += next((len(a) for a in args if isinstance(a, Tensor) and a.ndim), 1)
 
     def stop(self): self.stopped = True
 

@@ -11,9 +11,10 @@ from camtutor.engine.inputs import network, probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError, describe, doing, nearest
+from camtutor.gradcam import capture
 from camtutor.explanation import Explanation, readable
 from camtutor.images import open_image
-from camtutor.methods import METHODS, apply
+from camtutor.methods import FORMULAS, METHODS, apply, by_formula
 from camtutor.networks import load_pets
 from camtutor.show import colorize, normalize, overlay, to_jpeg, to_png, upsample
 from camtutor.ui import html
@@ -63,9 +64,10 @@ def fitting_methods(
     x:Tensor, # a batch it takes
 )->list: # keys of METHODS
     "The methods that can explain this network: each cheap one is tried once on its top class."
+    pair = capture(net, x[:1])[1:]
     def fits(row):
-        if row.needs == 'gradients' or row.passes > DEAR: return True
-        try: apply(row, net, x[:1])
+        if row.passes > DEAR: return True
+        try: by_formula(row, *pair) if row.needs in FORMULAS else apply(row, net, x[:1])
         except CamError: return False
         return True
     return [name for name in METHODS if fits(METHODS[name])]
@@ -154,7 +156,7 @@ class Study:
 
     def raw(self, method, class_:int, layer)->Tensor: # (1,h,w) at the layer, or (1,H,W)
         "The map of one class, not scaled; of pixels the largest absolute value over colours."
-        if METHODS[method].needs == 'gradients': return METHODS[method].fn(*self.cache.get(layer, class_))
+        if METHODS[method].needs in FORMULAS: return by_formula(METHODS[method], *self.cache.get(layer, class_))
         key = self.key(method, class_, layer)
         if key not in self.results: self.results[key] = self.compute(*key)
         self.results.move_to_end(key)

@@ -2,20 +2,11 @@
 import torch, torch.nn.functional as F
 from torch import nn
 
-from camtutor.deconvnet import BACK, DeconvNet as Machine, SWITCHES, in_sequence, look
+from camtutor.engine.sequence import in_sequence
 from camtutor.engine.targets import At
 from camtutor.exercises.ch05 import MachineByGradient, filter_back, unpool
 from camtutor.gradcam import capture
-from camtutor.guided import ReLURule, pixel_grad, signed_image, unit_mask
-
-def pool_unfold(x):
-    H, W = x.shape[2:]
-    place = torch.arange(H*W).view(H, W)
-    def windows(t): return t.unflatten(-1, (W//2, 2)).unflatten(-3, (H//2, 2)).transpose(-3, -2).flatten(-2)
-    best, at = windows(x).max(-1)
-    return best, windows(place).expand(*best.shape, 4).gather(-1, at[..., None])[..., 0]
-
-def pool_module(x): return nn.MaxPool2d(2, return_indices=True)(x)
+from camtutor.guided import ReLURule, pixel_grad
 
 def unpool_loop(y, idx, shape):
     out = torch.zeros(shape)
@@ -44,21 +35,13 @@ def filter_back_paint(y, conv, shape):
             out[:, :, i*sh:i*sh+kh, j*sw:j*sw+kw] += torch.einsum('nd,dcij->ncij', y[:, :, i, j], conv.weight)
     return out[:, :, ph:ph+shape[2], pw:pw+shape[3]]
 
-def inner_grad(conv, x, y):
-    x = x.detach().clone().requires_grad_()
-    ahead = conv(x) - conv(torch.zeros_like(x))
-    back, = torch.autograd.grad(ahead, x, y, retain_graph=True)
-    return torch.dot(ahead.flatten(), y.flatten()), torch.dot(x.flatten(), back.flatten())
+def inner_dot(there, back, x, y):
+    constant = there(x - x)
+    return torch.dot((there(x) - constant).flatten(), y.flatten()), torch.dot(x.flatten(), back(y).flatten())
 
-def inner_einsum(conv, x, y):
-    ahead = conv(x) - conv.bias[:, None, None]
-    return torch.einsum('ncij,ncij->', ahead, y), torch.einsum('ncij,ncij->', x, filter_back_input(y, conv, x.shape))
-
-def layer_back_torch(y, conv, idx, pooled, read):
-    up = F.max_unpool2d(y, idx, 2, output_size=tuple(pooled[2:]))
-    return filter_back_input(up.clamp(min=0), conv, read)
-
-def layer_back_early(y, conv, idx, pooled, read): return filter_back_grad(unpool(F.relu(y), idx, pooled), conv, read)
+def inner_python(there, back, x, y):
+    pairs = (there(x) - there(0*x), y), (x, back(y))
+    return [sum(a*b for a, b in zip(p.flatten().tolist(), q.flatten().tolist())) for p, q in pairs]
 
 class MachineOfClosures:
     def __init__(self, model): self.model, self.back = model, []
@@ -90,25 +73,14 @@ def weigh(A, target):
     mask, = torch.autograd.grad(target.fn(A).sum(), A, retain_graph=True)
     return (A*(A*mask).detach()).sum((1, 2, 3))
 
+def deconvnet_mask(model, x, target=None):
+    if not isinstance(target, At): return pixel_grad(model, x, target, 'deconvnet')
+    return pixel_grad(model, x, At(target.layer, lambda A: target.fn(A, weigh=True), target.title), 'deconvnet')
+
 def deconvnet_capture(model, x, target=None):
     with ReLURule('deconvnet'):
         if not isinstance(target, At): return capture(model, x, 'input', target).grads
-        upto = nn.Sequential(*[m for _, m in steps_to(model, target.layer)])
-        return capture(upto, x, 'input', lambda A: weigh(A, target)).grads
-
-def steps_to(model, layer):
-    pairs = in_sequence(model)
-    return pairs[:[n for n, _ in pairs].index(layer) + 1]
-
-def field_backwards(layers):
-    size, step = 1, 1
-    for k, s in reversed(layers): size, step = (size - 1)*s + k, step*s
-    return size, step
-
-def field_recursive(layers):
-    if not layers: return 1, 1
-    size, step = field_recursive(layers[:-1])
-    return size + (layers[-1][0] - 1)*step, step*layers[-1][1]
+        return capture(model, x, 'input', At(target.layer, lambda A: weigh(A, target), target.title)).grads
 
 def windows_up_to(model, layer):
     "(kernel, stride, padding) of each layer with windows, as far as `layer`."
@@ -143,68 +115,41 @@ def strongest_unravel(A, channel, k=9):
     r, c = torch.unravel_index(A[best, channel].flatten(1).argmax(1), A.shape[2:])
     return best, r, c
 
-def crop_by_pixel(x, field, rows, cols, fill=0.):
-    N, C, H, W = x.shape
-    out = torch.full((N, C, field.size, field.size), float(fill))
-    for n in range(N):
-        for i in range(field.size):
-            for j in range(field.size):
-                r, c = int(rows[n])*field.step + field.start + i, int(cols[n])*field.step + field.start + j
-                if 0 <= r < H and 0 <= c < W: out[n, :, i, j] = x[n, :, r, c]
-    return out
+def contrast_threshold(x, soft, d, k):
+    change = (soft - x).abs().max(1).values.masked_fill(d <= 0, -1)
+    return (change.flatten(1) >= change.flatten(1).topk(k).values[:, -1:]).view(len(x), 1, *x.shape[2:])
 
-def crop_indexed(x, field, rows, cols, fill=0.):
-    span, n = torch.arange(field.size), torch.arange(len(x))[:, None, None, None]
-    r, c = [(at[:, None]*field.step + field.start + span + 50) for at in (rows, cols)]
-    return F.pad(x, [50]*4, value=fill)[n, torch.arange(x.shape[1])[:, None, None], r[:, None, :, None],
-                                        c[:, None, None, :]]
+def contrast_loop(x, soft, d, k):
+    mask = torch.zeros(len(x), 1, *x.shape[2:], dtype=torch.bool)
+    for n in range(len(x)):
+        change = torch.where(d[n] > 0, (x[n] - soft[n]).abs().amax(0), 0.)
+        for at in change.flatten().argsort(descending=True)[:k].tolist():
+            mask[n, 0, at//x.shape[3], at % x.shape[3]] = True
+    return mask
 
-def swap_in_place(machine, how):
-    for i, (m, (shape, idx)) in enumerate(machine.seen):
-        if isinstance(m, nn.MaxPool2d):
-            machine.seen[i] = m, type(machine.seen[i][1])(shape, SWITCHES[how](idx, shape[-1]))
-    return machine
+def first_place_parity(idx, w): return idx - idx//w % 2*w - idx % w % 2
 
-def swap_by_hand(machine, how):
-    def changed(idx, w):
-        if how == 'other': return torch.cat([idx[-1:], idx[:-1]])
-        return idx - idx//w % 2*w - idx % w % 2 if how == 'first' else idx
-    machine.seen = [(m, s if s.idx is None else s._replace(idx=changed(s.idx, s.shape[3]))) for m, s in machine.seen]
-    return machine
+def first_place_windows(idx, w):
+    row, col = torch.div(idx, 2*w, rounding_mode='floor'), (idx % w)//2
+    return 2*w*row + 2*col
 
-def project_loop(model, x, layer, channel=None, whole=True, switches='own', clip=99.5):
-    kept = []
-    with torch.no_grad():
-        for name, m in in_sequence(model):
-            before = tuple(x.shape)
-            x, memory = look(m, x)
-            if memory.idx is not None: memory = type(memory)(before, SWITCHES[switches](memory.idx, before[3]))
-            kept.insert(0, (m, memory))
-            if name == layer: break
-        y = torch.where(unit_mask(x, channel, whole) > 0, x, 0.)
-        for m, memory in kept: y = BACK[type(m)](y, m, memory)
-    return signed_image(y, clip=clip)
+def message_loop(model, x, target, rule):
+    d = [pixel_grad(model, p[None], target, rule).flatten() for p in x]
+    return sum(float(d[i] @ d[i-1]/(d[i].norm()*d[i-1].norm())) for i in range(len(d)))/len(d)
 
-def project_draws(model, x, layer, channel=None, whole=True, switches='own', clip=99.5):
-    machine = Machine(model)
-    y = machine(x, layer=layer)
-    y = y*unit_mask(y, channel=channel, whole=whole)
-    y = swap_by_hand(machine, switches).project(y)
-    top = torch.stack([p.abs().flatten().sort().values[-(-round(p.numel()*clip*10)//1000) - 1] for p in y])
-    return (y/top[:, None, None, None]/2 + .5).clamp(0, 1)
+def message_normed(model, x, target, rule):
+    d = F.normalize(pixel_grad(model, x, target, rule).flatten(1))
+    return torch.einsum('ni,ni->n', d, torch.cat([d[-1:], d[:-1]])).mean()
 
 ANSWERS = {
-    '5.1': (pool_unfold, pool_module),
-    '5.2': (unpool_loop, unpool_one_hot),
-    '5.3': (filter_back_grad, filter_back_input, filter_back_paint),
-    '5.4': (inner_grad, inner_einsum),
-    '5.5': (layer_back_torch, layer_back_early),
-    '5.6': (MachineOfClosures, MachineByGradient),
-    '5.7': (deconvnet_one_line, deconvnet_capture),
-    '5.8': (field_backwards, field_recursive),
-    '5.10': (field_of_two_units, field_from_windows),
-    '5.11': (strongest_sort, strongest_unravel),
-    '5.12': (crop_by_pixel, crop_indexed),
-    '5.13': (swap_in_place, swap_by_hand),
-    '5.14': (project_loop, project_draws),
+    '5.1': (unpool_loop, unpool_one_hot),
+    '5.2': (filter_back_grad, filter_back_input, filter_back_paint),
+    '5.3': (inner_dot, inner_python),
+    '5.4': (MachineOfClosures, MachineByGradient),
+    '5.5': (deconvnet_one_line, deconvnet_mask, deconvnet_capture),
+    '5.7': (field_of_two_units, field_from_windows),
+    '5.8': (strongest_sort, strongest_unravel),
+    '5.9': (contrast_threshold, contrast_loop),
+    '5.10': (first_place_parity, first_place_windows),
+    '5.11': (message_loop, message_normed),
 }

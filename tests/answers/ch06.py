@@ -3,8 +3,6 @@ from contextlib import contextmanager
 import torch, torch.nn.functional as F
 from torchvision.utils import make_grid
 
-from camtutor.exercises.ch06 import channel_maps, feature_grid, part_energy
-from camtutor.show import colorize
 
 def channel_maps_where(A, per='channel'):
     A = A.relu()
@@ -15,33 +13,11 @@ def channel_maps_loop(A, per='channel'):
     every = A.relu().max()
     return torch.stack([c.relu()/m if (m := c.relu().max() if per == 'channel' else every) > 0 else c*0 for c in A])
 
-def grid_by_hand(A, per='channel', ncol=8, cmap=None):
-    C, h, w = A.shape
-    gap = max(1, w//16)
-    n = min(ncol, C)
-    out = torch.ones(3, -(-C//n)*(h + gap) + gap, n*(w + gap) + gap)
-    for i, t in enumerate(colorize(channel_maps(A, per), cmap)):
-        r, c = divmod(i, n)
-        out[:, gap + r*(h + gap):][:, :h, gap + c*(w + gap):][..., :w] = t
-    return out
-
-def grid_one_by_one(A, per='channel', ncol=8, cmap=None):
-    maps = channel_maps(A, per=per)
-    return make_grid([colorize(m[None], cmap)[0] for m in maps], ncol, A.shape[2]//16 or 1, pad_value=1)
-
 def fuse_einsum(A, how='mean'): return torch.einsum('nchw->nhw', A)/A.shape[1] if how == 'mean' else A.max(dim=1).values
 
 def fuse_stack(A, how='mean'):
     parts = torch.stack(A.unbind(1))
     return parts.mean(0) if how == 'mean' else parts.max(0)[0]
-
-def log_loop(writer, tag, A, step=0):
-    for name, maps in {'mean': A.mean(0, keepdim=True), 'channels': A}.items():
-        writer.add_image(tag=tag + '/' + name, img_tensor=feature_grid(maps), global_step=step)
-
-def log_batch(writer, tag, A, step=0):
-    grids = [feature_grid(A), feature_grid(torch.stack([A.sum(0)/len(A)]))]
-    for name, grid in zip(['channels', 'mean'], grids): writer.add_images(f'{tag}/{name}', grid[None], step)
 
 def kernels_interpolated(w, ncol=8, zoom=8):
     top = max(w.max().item(), -w.min().item()) or 1.
@@ -70,7 +46,10 @@ def spectrum_waves(w, size=16):
 
 def dead_all(A, eps=1e-6): return (A <= eps).all(3).all(2).all(0)
 def dead_flat(A, eps=1e-6): return ~(A.transpose(0, 1).flatten(1) > eps).any(1)
-def similarity_corrcoef(A): return torch.corrcoef(A.movedim(1, 0).reshape(A.shape[1], -1)).nan_to_num(0.)
+def similarity_corrcoef(A):
+    flat = A.movedim(1, 0).reshape(A.shape[1], -1)
+    still = (flat == flat[:, :1]).all(1)
+    return torch.corrcoef(flat).masked_fill(still[:, None] | still, 0.)
 
 def similarity_pairs(A):
     C = A.shape[1]
@@ -78,29 +57,27 @@ def similarity_pairs(A):
     for i in range(C):
         for j in range(C):
             a, b = A[:, i] - A[:, i].mean(), A[:, j] - A[:, j].mean()
-            if a.any() and b.any(): out[i, j] = (a*b).sum()/(a.norm()*b.norm())
+            if A[:, i].unique().numel() > 1 < A[:, j].unique().numel(): out[i, j] = (a*b).sum()/(a.norm()*b.norm())
     return out
 
 def similarity_einsum(A):
-    A = A - A.mean((0, 2, 3), keepdim=True)
+    still = A.amax((0, 2, 3), keepdim=True) == A.amin((0, 2, 3), keepdim=True)
+    A = (A - A.mean((0, 2, 3), keepdim=True)).masked_fill(still, 0.)
     c = torch.einsum('nchw,ndhw->cd', A, A)
     s = c.diagonal().sqrt().clamp(min=1e-12)
     return c/s/s[:, None]
 
-def top_sort(A, k=9):
-    best = A.amax((2, 3)).T.sort(1, descending=True)
-    image, each = best.indices[:, :k], torch.arange(A.shape[1])[:, None]
-    row, col = torch.unravel_index(A.flatten(2).argmax(2).T[each, image], A.shape[2:])
-    return best.values[:, :k], image, torch.stack((row, col), 2)
+def directions_svd(A, share=.95):
+    points = A.permute(0, 2, 3, 1).reshape(-1, A.shape[1]).double()
+    held = torch.linalg.svdvals(points - points.mean(0, keepdim=True)).square()
+    k, so_far = 0, 0.
+    while held.sum() > 0 and so_far < share*held.sum(): so_far, k = so_far + held[k], k + 1
+    return k
 
-def top_loop(A, k=9):
-    values, images, places = [], [], []
-    for c in range(A.shape[1]):
-        v, i = A[:, c].amax((1, 2)).topk(k)
-        values.append(v)
-        images.append(i)
-        places.append(torch.tensor([divmod(A[n, c].argmax().item(), A.shape[3]) for n in i]))
-    return torch.stack(values), torch.stack(images), torch.stack(places)
+def directions_cov(A, share=.95):
+    values = torch.linalg.eigvalsh(torch.cov(A.transpose(0, 1).flatten(1).double())).flip(0).clamp(min=0)
+    if values.sum() == 0: return 0
+    return int(torch.searchsorted(values.cumsum(0)/values.sum(), torch.tensor(share, dtype=torch.float64))) + 1
 
 def part_einsum(A, mask):
     A, share = A.relu(), F.adaptive_avg_pool2d(mask.to(A.dtype), A.shape[-2:])
@@ -116,11 +93,9 @@ def part_loop(A, mask):
         found.append(inside/total if total > 0 else total*0)
     return torch.stack(found)
 
-def rank_topk(A, mask, k):
-    values, channels = part_einsum(A, mask).topk(k)
-    return list(zip(channels.tolist(), values.tolist()))
-
-def rank_sorted(A, mask, k): return sorted(enumerate(part_energy(A, mask).tolist()), key=lambda p: -p[1])[:k]
+def part_upsampled(A, mask):
+    big = F.interpolate(A.clamp(min=0), mask.shape[1:]) # each place of the map covers whole pixels here
+    return (big*mask[:, None]).sum((0, 2, 3))/big.sum((0, 2, 3)).clamp(min=1e-12)
 
 @contextmanager
 def ablate_mask(model, layer, channels):
@@ -160,18 +135,23 @@ def without_batched(tail, A, y, n_classes):
         hit = (tail(off.flatten(0, 1)).argmax(1).view(C, N) == y).float()
     return torch.stack([hit[:, y == k].mean(1) for k in range(n_classes)], 1).nan_to_num(0.)
 
+def drops_loop(weight, A, classes):
+    return torch.stack([torch.stack([weight[k, c]*A[n, c].mean() for c in range(A.shape[1])])
+                        for n, k in enumerate(classes.tolist())])
+
+def drops_einsum(weight, A, classes):
+    return torch.einsum('nc,nchw->nc', weight.index_select(0, classes), A)/(A.shape[2]*A.shape[3])
+
 ANSWERS = {
     '6.1': (channel_maps_where, channel_maps_loop),
-    '6.2': (grid_by_hand, grid_one_by_one),
-    '6.3': (fuse_einsum, fuse_stack),
-    '6.4': (log_loop, log_batch),
-    '6.5': (kernels_interpolated, kernels_by_hand),
-    '6.6': (spectrum_roll, spectrum_waves),
-    '6.7': (dead_all, dead_flat),
-    '6.8': (similarity_corrcoef, similarity_pairs, similarity_einsum),
-    '6.9': (top_sort, top_loop),
-    '6.10': (part_einsum, part_loop),
-    '6.11': (rank_topk, rank_sorted),
-    '6.13': (ablate_mask, ablate_class),
-    '6.14': (without_mask, without_batched),
+    '6.2': (fuse_einsum, fuse_stack),
+    '6.3': (kernels_interpolated, kernels_by_hand),
+    '6.4': (spectrum_roll, spectrum_waves),
+    '6.5': (dead_all, dead_flat),
+    '6.6': (similarity_corrcoef, similarity_pairs, similarity_einsum),
+    '6.7': (directions_svd, directions_cov),
+    '6.8': (part_einsum, part_loop, part_upsampled),
+    '6.10': (ablate_mask, ablate_class),
+    '6.11': (drops_loop, drops_einsum),
+    '6.12': (without_mask, without_batched),
 }

@@ -1,0 +1,498 @@
+"Chapter 07: the CAM family."
+import torch
+from torch import Tensor, nn
+
+from camtutor.exercises.common import gives, keeps, one_by_one, rand
+from camtutor.exercises.core import Trial
+from camtutor.exercises.declare import exercise
+
+A = torch.tensor([[[[1., 0.], [0., 2.]], [[0., 4.], [1., 0.]]]])
+G = torch.tensor([[[[1., 1.], [1., 1.]], [[2., 1.], [-2., -1.]]]])
+A_, G_ = rand(3, 5, 6, 7).abs(), rand(3, 5, 6, 7, seed=1)
+S_, SG = rand(2, 4, 3, 5, seed=3), rand(2, 4, 3, 5, seed=4)   # activations of both signs
+HAND = 'By hand: two channels of 2 × 2 places'
+
+# 7.1 HiResCAM
+
+e = exercise('7.1', 'HiResCAM',
+    'Write `hires_cam(A, g, signed=False)`: activations times gradients, place by place, summed over channels. What is '
+    'negative is cut, unless `signed`. (N,C,h,w) twice gives (N,h,w).',
+    library='camtutor.family',
+    trials=(gives(HAND, A, G, want=[[[1., 4.], [0., 2.]]]),
+            gives('The same, signed', A, G, True, want=[[[1., 4.], [-2., 2.]]]),
+            gives('Random, not square', A_, G_),
+            gives('Activations of both signs, signed', S_, SG, True),
+            one_by_one(A_, G_),
+            keeps(A_, G_)),
+    hints=('Nothing is averaged here.',
+           'Which axis holds the channels?',
+           'Keep the sum; a ReLU follows only where it is wanted.'),
+    why='The signed map of a straight tail sums to the score without its bias. With the ReLU that rule is gone.')
+
+@e.reference
+def hires_cam(A:Tensor, # activations (N,C,h,w)
+              g:Tensor, # gradients of the score, same shape
+              signed:bool=False # keep negative numbers?
+             )->Tensor: # maps (N,h,w)
+    "Activations times gradients, place by place, summed over channels."
+    m = (g*A).sum(1)
+    return m if signed else m.relu()
+
+e.edit('(g*A).sum(1)', '(g.mean((2, 3), keepdim=True)*A).sum(1)',
+       'You average the gradient over places first. That is Grad-CAM; here each place keeps its own gradient.')
+e.edit('(g*A).sum(1)', '(g*A).mean(1)',
+       'You take the mean over channels. Then the map no longer sums to the score: add the channels up.')
+e.edit('(g*A).sum(1)', '(g*A).relu().sum(1)',
+       'The ReLU comes too early: each channel is cut before the sum, so none can outweigh another. Add first, cut '
+       'last.')
+e.edit('m if signed else m.relu()', 'm.relu()',
+       'You cut what is negative although `signed` asks for it. Return the sum as it is there.')
+e.edit('m if signed else m.relu()', 'm.relu() if signed else m',
+       '`signed` works the wrong way round: True keeps what is negative.')
+e.edit('(g*A)', '(g.relu()*A)',
+       'You cut the gradient. That is LayerCAM; here a negative gradient counts against a place.')
+e.edit('(g*A)', '(g.abs()*A)', 'The gradient has lost its sign. What speaks against a place must count against it.')
+
+# 7.2 XGrad-CAM
+
+OFF = torch.cat([A, 0*A[:, :1]], 1)
+e = exercise('7.2', 'XGrad-CAM',
+    'Write `xgrad_cam(A, g)`: as Grad-CAM, but a weight is Σ g·A / ΣA over the places of the channel. A channel whose '
+    'sum is 0 has the weight 0. Add no small number to the denominator.',
+    library='camtutor.family',
+    trials=(gives(HAND + ': weights 1 and 0.4', A, G, want=[[[1., 1.6], [.4, 2.]]]),
+            gives('A third channel, which is off', OFF, torch.cat([G, G[:, :1]], 1), want=[[[1., 1.6], [.4, 2.]]]),
+            gives('Random, not square', A_, G_),
+            gives('Tiny activations and large gradients', 1e-8*A_, G_*1e8),
+            one_by_one(A_, G_)),
+    hints=('One weight for each channel, (N,C).',
+           'Where the sum is 0, divide by something else: `torch.where`, or the method `where`.',
+           'The weighted sum is that of Grad-CAM, and so is the ReLU.'),
+    why='The weight is a mean of the gradient in which a place counts by its activation; so the map has the sum of '
+        "HiResCAM's.")
+
+@e.reference
+def xgrad_cam(A:Tensor, # activations (N,C,h,w)
+              g:Tensor # gradients of the score, same shape
+             )->Tensor: # maps (N,h,w), nothing below 0
+    "Grad-CAM with a mean gradient in which a place counts by its activation."
+    total = A.sum((2, 3))
+    w = (g*A).sum((2, 3))/total.where(total != 0, 1)
+    return torch.einsum('nc,nchw->nhw', w, A).relu()
+
+e.edit('total.where(total != 0, 1)', '(total + 1e-7)',
+       'You add a small number to the denominator. Beside activations as small as that it takes most of the weight '
+       'away.')
+e.edit('/total.where(total != 0, 1)', '/total',
+       'A channel that is off is 0 divided by 0: NaN everywhere. Give it the weight 0.')
+e.edit('/total.where(total != 0, 1)', '/(A.shape[2]*A.shape[3])',
+       'You divide by the number of places. Divide by the sum of the activations.')
+e.edit('/total.where(total != 0, 1)', '',
+       'The division by ΣA is missing, so strong channels count twice.')
+e.edit('(g*A).sum((2, 3))', 'g.sum((2, 3))',
+       'The gradients are summed without their activations. A place counts by its activation: sum g·A.')
+e.edit('.relu()', '', 'What is negative must be cut at the end.')
+
+# 7.3 Cut first
+
+e = exercise('7.3', 'Cut, then add',
+    'Write `elementwise_cam(A, g)`: what each channel adds at each place, where it adds something. Products that are '
+    'negative are cut before the channels are summed.',
+    library='camtutor.family',
+    trials=(gives(HAND, A, G, want=[[[1., 4.], [0., 2.]]]),
+            gives('By hand, activations of both signs', A - 1, G, want=[[[0., 3.], [0., 2.]]]),
+            gives('Random, not square', A_, G_),
+            gives('Activations of both signs', S_, SG),
+            one_by_one(S_, SG)),
+    hints=('What is cut here is the product.',
+           'The channels come together last.',
+           'One ReLU is enough: a sum of numbers that are not negative is not negative.'),
+    why='At every place this map is at least the cut map of HiResCAM: nothing was subtracted.')
+
+@e.reference
+def elementwise_cam(A:Tensor, # activations (N,C,h,w)
+                    g:Tensor # gradients of the score, same shape
+                   )->Tensor: # maps (N,h,w), nothing below 0
+    "What each channel adds at each place, where it adds something."
+    return (g*A).relu().sum(1)
+
+e.edit('.relu().sum(1)', '.sum(1).relu()',
+       'You add first and cut afterwards. That is HiResCAM; here the products are cut.')
+e.edit('(g*A).relu()', '(g.relu()*A)',
+       'You cut the gradient, not the product. They differ where an activation is negative.')
+e.edit('(g*A).relu()', '(g.relu()*A.relu())',
+       'Gradient and activation are cut each. Where both are negative their product is positive, and counts.')
+e.edit('.sum(1)', '.mean(1)', 'You take the mean over channels. They are added up.')
+e.edit('(g*A).relu()', '(g*A).abs()', 'You take the absolute value, so what speaks against a place counts for it.')
+
+# 7.4 LayerCAM
+
+e = exercise('7.4', 'LayerCAM',
+    'Write `layer_cam(A, g)`: activations times positive gradients, place by place, summed over channels, and what is '
+    'negative then is cut.',
+    library='camtutor.family',
+    trials=(gives(HAND, A, G, want=[[[1., 4.], [0., 2.]]]),
+            gives('By hand, activations of both signs', A - 1, G, want=[[[0., 2.], [0., 1.]]]),
+            gives('Random, not square', A_, G_),
+            gives('Activations of both signs', S_, SG),
+            one_by_one(S_, SG)),
+    hints=('There are two ReLUs.',
+           'The first is on the gradient alone.',
+           'The second matters only where activations can be negative.'),
+    why='For activations that are never negative it is the element-wise map. So behind a ReLU you know two methods for '
+        'one.')
+
+@e.reference
+def layer_cam(A:Tensor, # activations (N,C,h,w)
+              g:Tensor # gradients of the score, same shape
+             )->Tensor: # maps (N,h,w), nothing below 0
+    "Activations times positive gradients, place by place."
+    return (g.relu()*A).sum(1).relu()
+
+e.edit('(g.relu()*A).sum(1).relu()', '(g*A).relu().sum(1)',
+       'You cut the product. They differ where gradient and activation are both negative.')
+e.edit('g.relu()', 'g', 'The gradient is not cut. That is HiResCAM.')
+e.edit('.sum(1).relu()', '.sum(1)', 'Negative activations make the sum negative; cut it at the end.')
+e.edit('g.relu()', 'g.mean((2, 3), keepdim=True).relu()',
+       'You average the gradient over places. In LayerCAM each place keeps its own.')
+e.edit('.sum(1).relu()', '.relu().sum(1)',
+       'The last ReLU stands before the sum. Negative activations may be outweighed: '
+       'add, then cut.')
+
+# 7.5 Several layers in one
+
+SHALLOW, DEEP = torch.tensor([[[0., 1.], [2., 4.]]]), torch.tensor([[[0., 3.], [1.5, 0.]]])
+M1, M2, M3 = (rand(2, 4, 5, seed=s).abs() for s in (5, 6, 7))
+
+def flat_to_0(m):
+    "Maps (N,h,w) over their largest value."
+    return m/m.amax((1, 2), keepdim=True)
+
+e = exercise('7.5', 'Several layers in one',
+    'Write `fuse(maps)`: a list of maps (N,h,w) of one size, the deepest last. Divide each by its largest value, lift '
+    'all but the last by tanh(2·m), and take the largest at each place.',
+    trials=(gives('By hand: a shallow and a deep map', [SHALLOW, DEEP],
+                  want=torch.stack([torch.tanh(SHALLOW/2), DEEP/3]).amax(0)),
+            gives('Three maps', [M1, M2, M3]),
+            gives('One map alone', [M1]),
+            gives('The first ten times as strong', [10*M1, M2, M3])),
+    hints=('Each *image* of a map has a largest value of its own.',
+           '`torch.stack` makes one tensor of a list.',
+           'The maximum is over the layers, not over places.'),
+    why='The fine maps are weak, so each is first brought to its own scale. A maximum keeps what any layer shows, a '
+        'product what all of them show.')
+
+@e.reference
+def fuse(maps:list # of maps (N,h,w), the deepest last
+        )->Tensor: # (N,h,w), 0 to 1
+    "Maps of several layers as one."
+    *shallow, deep = [m/m.amax((1, 2), keepdim=True) for m in maps]
+    return torch.stack([*(torch.tanh(2*m) for m in shallow), deep]).amax(0)
+
+e.edit('for m in shallow), deep]', 'for m in [*shallow, deep])]',
+       'The deepest map goes through the tanh as well. It is lifted already: only the shallow ones are.')
+e.edit('.amax(0)', '.mean(0)', 'You take the mean of the layers. The largest value counts at each place.')
+e.edit('.amax(0)', '.prod(0)', 'You multiply the layers. That is RefineCAM; here the largest value counts.')
+e.edit('m/m.amax((1, 2), keepdim=True)', 'm',
+       'The maps are not brought to one scale, so the strongest layer drowns the others.')
+e.edit('m.amax((1, 2), keepdim=True)', 'm.amax()',
+       'You divide by the largest value of the whole batch. Each image has its own.')
+e.edit('torch.tanh(2*m)', 'torch.tanh(m)', 'The factor 2 in front of the tanh is missing.')
+
+# 7.6 Grad-CAM++
+
+a = torch.tensor([[[[1., 0.], [0., 2.]], [[0., 4.], [1., 0.]]]])
+W0, W1 = 4/5, 2/12 + 1/7
+e = exercise('7.6', 'Grad-CAM++',
+    'Write `grad_cam_pp(A, g)` for activations that are not negative: weights Σ α·ReLU(g), α = 1/(2 + ReLU(g)·ΣA), ΣA '
+    'over all places of the channel; then the weighted sum.',
+    library='camtutor.family',
+    trials=(gives(HAND, a, G, want=[[[W0, 4*W1], [W1, 2*W0]]]),
+            gives('Random, not square', A_, G_),
+            gives('Small gradients', A_, 1e-3*G_),
+            gives('Gradients that are never positive', A_, -G_.abs()),
+            one_by_one(A_, G_),
+            keeps(A_, G_)),
+    hints=('α has the shape of g: a number for each place.',
+           '`keepdim=True` lets ΣA meet every place of its channel.',
+           'Nothing has to be added to the denominator: it is at least 2.'),
+    why='The closed form needs no squares, no cubes and no small number. Others write g²/(2g² + ΣA·g³ + 1e-6), which '
+        'turns cubic where g² is small.')
+
+@e.reference
+def grad_cam_pp(A:Tensor, # activations (N,C,h,w), none below 0
+                g:Tensor # gradients of the score, same shape
+               )->Tensor: # maps (N,h,w), nothing below 0
+    "Grad-CAM++, in the closed form for a tail of ReLUs, means and linear layers."
+    up = g.relu()
+    alpha = 1/(2 + up*A.sum((2, 3), keepdim=True))
+    return torch.einsum('nc,nchw->nhw', (alpha*up).sum((2, 3)), A).relu()
+
+e.edit('alpha = 1/(2 + up*A.sum((2, 3), keepdim=True))',
+       'alpha = up**2/(2*up**2 + up**3*A.sum((2, 3), keepdim=True) + 1e-6)',
+       'You add a small number to a denominator of squares and cubes. Where g² is no larger than it, weights turn '
+       'cubic; '
+       'cancel g² and there is nothing to add.')
+e.edit('alpha = 1/(2 + up*A.sum((2, 3), keepdim=True))', 'alpha = up**2',
+       'The division is lost: α is g², and each weight Σ ReLU(g)³.')
+e.edit('up*A.sum((2, 3), keepdim=True)', '(up*A).sum((2, 3), keepdim=True)',
+       'The gradient is inside the sum over places. ΣA comes from the sum of the activations alone, and is '
+       'multiplied by '
+       'the gradient of each place.')
+e.edit('up*A.sum((2, 3), keepdim=True)', 'up*A',
+       'You multiply by the activation of the place. ΣA is over all places of the channel.')
+e.edit('A.sum((2, 3), keepdim=True)', 'A.mean((2, 3), keepdim=True)',
+       'You take the mean of the activations. It is their sum.')
+e.edit('(alpha*up).sum((2, 3))', '(alpha*up).mean((2, 3))',
+       'The weights are means over places. Here they are sums; α does the sharing out.')
+e.edit('(alpha*up).sum', '(alpha*g).sum', 'Gradients below 0 are in the weights. Grad-CAM++ takes ReLU(g).')
+e.edit('1/(2 + ', '1/(1 + ', 'The 2 of the denominator has become a 1. It comes from differentiating twice.')
+
+# 7.7 Eigen-CAM
+
+PATTERN = torch.tensor([1., 3., 2.])[None, :, None, None]*A[:, :1]
+def scaled(m): return m/m.amax((1, 2), keepdim=True).clamp(min=1e-12)
+
+def drawn(title, acts):
+    "A trial: what is drawn, since a first direction has no length of its own."
+    def run(answer):
+        m = answer(acts.clone())
+        return scaled(m) if isinstance(m, Tensor) and m.ndim == 3 else m
+    return Trial(title, run)
+
+e = exercise('7.7', 'Eigen-CAM',
+    'Write `eigen_cam(A)`: each place is a row of C numbers; project the rows on their first right singular vector, '
+    'without centring. Choose the sign in which the map agrees with the sum of the channels, and cut below 0.',
+    library='camtutor.family',
+    trials=(drawn('Every channel a multiple of one pattern', PATTERN),
+            *(drawn(f'Random activations, {n}', rand(2, 5, 4, 3, seed=10 + n).relu()) for n in range(4)),
+            drawn('Activations of both signs', S_)),
+    hints=('Rows are places: (N, h·w, C).',
+           '`torch.linalg.svd(X, full_matrices=False)` gives right singular vectors as the rows of its third part.',
+           'Sum the product of your map and the sum of the channels; where that is negative, turn the map round.'),
+    why='Without a rule the sign is an accident of the linear algebra library, and a ReLU behind the wrong one leaves '
+        'nothing.')
+
+@e.reference
+def eigen_cam(A:Tensor # activations (N,C,h,w)
+             )->Tensor: # maps (N,h,w), nothing below 0
+    "How far each place goes in the direction in which the layer varies most."
+    X = A.flatten(2).mT
+    v = torch.linalg.svd(X, full_matrices=False)[2][:, 0]
+    m = torch.einsum('npc,nc->np', X, v)
+    sign = torch.where((m*X.sum(2)).sum(1) < 0, -1., 1.)
+    return (m*sign[:, None]).view(len(A), *A.shape[2:]).relu()
+
+e.edit('(m*sign[:, None])', 'm',
+       'The sign is left as it comes. Then the map of one picture shows the object and that of the next nothing; '
+       'turn it '
+       'to agree with the sum of the channels.')
+e.edit('X = A.flatten(2).mT', 'X = A.flatten(2).mT; X = X - X.mean(1, keepdim=True)',
+       'You centre the columns. Then the map has both signs, and what is below the mean is cut.')
+e.edit('(m*sign[:, None])', 'm.abs()',
+       'You take the absolute value. For activations of both signs that mixes the two sides; choose a sign.')
+e.edit('(m*sign[:, None]).view(len(A), *A.shape[2:]).relu()', '(m*sign[:, None]).view(len(A), *A.shape[2:])',
+       'What is below 0 must be cut.')
+e.edit('[2][:, 0]', '[2][:, 1]',
+       'That is the second direction. Singular values come in falling order: the first is row 0.')
+
+# 7.8 Finer
+
+OUT = torch.tensor([[5., 4., 1., -9.], [0., 2., 3., 10.]])
+e = exercise('7.8', 'A finer target',
+    'Write `finer_score(out, k, n=3, gamma=.6)`: from scores (N,K), the score of class k less `gamma` times the mean '
+    'of '
+    'the n other scores nearest to it.',
+    trials=(gives('By hand: class 0, two neighbours', OUT, 0, 2, .5, want=[3.75, -1.25]),
+            gives('Class 2', OUT, 2, 2, 1.),
+            gives('Random scores', rand(4, 9, seed=8), 3),
+            gives('gamma 0: the class itself', OUT, 1, 2, 0., want=[4., 2.])),
+    hints=('How far is each score from that of class k?',
+           'Its own distance is 0: that one must not be among the nearest.',
+           '`topk(n, largest=False)` gives the places of the smallest; `gather` takes the scores there.'),
+    why='It is a target and no method, so every method of the table can draw it. gamma=0 is the class itself, and that '
+        'is its test.')
+
+@e.reference
+def finer_score(out:Tensor, # scores (N,K)
+                k:int, # the class
+                n:int=3, # how many others
+                gamma:float=.6 # how much of their mean is taken off
+               )->Tensor: # (N,)
+    "A class's score, less `gamma` times the mean of the `n` scores nearest to it."
+    far = (out - out[:, k:k+1]).abs()
+    far[:, k] = float('inf')
+    near = far.topk(n, largest=False).indices
+    return out[:, k] - gamma*out.gather(1, near).mean(1)
+
+e.edit("    far[:, k] = float('inf')\n", '',
+       'The class is its own nearest neighbour, so part of it is taken off. Leave it out.')
+e.edit('.mean(1)', '.sum(1)', 'You take off the sum of the neighbours where their mean belongs.')
+e.edit('.abs()', '', 'Without the absolute value the nearest are the lowest scores. Near means on either side.')
+e.edit('out[:, k] - gamma', 'out[:, k] + gamma',
+       'The neighbours are added. They are taken off: what has this class that they have not?')
+e.edit('(out - out[:, k:k+1]).abs()', '-out.clone()',
+       'You take the highest scores. Nearest to class k is another thing, when k is not the top class.')
+
+# 7.9 Smooth
+
+D_ = rand(4, 2, 5, 3, 4, seed=12)
+P_ = rand(2, 5, 3, 4, seed=13).abs()
+e = exercise('7.9', 'The mean of derivatives',
+    'Write `smooth_weights(A, grads)`: weights (N,C) as in Grad-CAM++, from gradients (n,N,C,h,w) of n noisy copies. '
+    'With D1, D2, D3 the means of g, g², g³ over copies: Σ α·ReLU(D1), α = D2/(2·D2 + ΣA·ReLU(D3)), 0 where D2 is 0.',
+    library='camtutor.family',
+    trials=(gives('One copy is Grad-CAM++', a, G[None], want=[[4/5, 2/12 + 1/7]]),
+            gives('Four copies', P_, D_),
+            gives('A channel without gradient', P_, D_*torch.tensor([1., 0., 1., 1., 1.])[:, None, None])),
+    hints=('Axis 0 counts the copies.',
+           'A power is taken before its mean.',
+           'Where D2 is 0, divide by 1, and let the numerator be 0.'),
+    why='The mean of powers is not the power of the mean, and the last copy is not the mean.')
+
+@e.reference
+def smooth_weights(A:Tensor, # activations of the clean picture (N,C,h,w)
+                   grads:Tensor # gradients of n copies (n,N,C,h,w)
+                  )->Tensor: # (N,C)
+    "Weights of Grad-CAM++ from the mean of g, g² and g³."
+    d1, d2, d3 = grads.mean(0), (grads**2).mean(0), (grads**3).mean(0)
+    below = 2*d2 + A.sum((2, 3), keepdim=True)*d3.relu()
+    return (d2/below.where(d2 > 0, 1)*d1.relu()).sum((2, 3))
+
+e.edit('grads.mean(0), ', 'grads[-1], ', 'D1 is the gradient of the last copy alone. All copies have a say.')
+e.edit('(grads**2).mean(0), (grads**3).mean(0)', 'grads.mean(0)**2, grads.mean(0)**3',
+       'You take powers of the mean. The mean of powers is wanted.')
+e.edit('d2/below', 'd1/below', 'The numerator of α is D1. It is D2: only then is α that of Grad-CAM++ without noise.')
+e.edit('below.where(d2 > 0, 1)', 'below', 'Where a channel has no gradient that is 0 divided by 0: NaN.')
+e.edit('A.sum((2, 3), keepdim=True)*d3.relu()', '(A*d3.relu()).sum((2, 3), keepdim=True)',
+       'The third derivative is inside the sum over places. ΣA is the sum of the activations alone.')
+
+# 7.10 What all layers show
+
+e = exercise('7.10', 'What all layers show',
+    'Write `refine(maps, geometric=False)`: a list of maps (N,h,w) of one size, nothing below 0. Each image by its '
+    'largest value, then the product of the layers; its root if `geometric`; then by its largest value again. An empty '
+    'map stays 0.',
+    trials=(gives('Two maps', [M1, M2]),
+            gives('Three maps, geometric', [M1, M2, M3], True),
+            gives('Three times the same, geometric: itself', [M1]*3, True, want=flat_to_0(M1)),
+            gives('One layer is empty', [M1, 0*M2, M3], want=torch.zeros(2, 4, 5)),
+            gives('One layer', [M1], want=flat_to_0(M1))),
+    hints=('Write the scaling once, as a function.',
+           '`prod(0)` multiplies along the axis of the layers.',
+           'The root of three layers is the power 1/3.'),
+    why='A product lets any layer veto. The root leaves equal maps as they are; without it they are sharpened.')
+
+@e.reference
+def refine(maps:list, # of maps (N,h,w)
+           geometric:bool=False # the root of the product?
+          )->Tensor: # (N,h,w), 0 to 1
+    "The product of the maps of several layers."
+    def unit(m):
+        top = m.amax((1, 2), keepdim=True)
+        return m/top.where(top > 0, 1)
+    m = torch.stack([unit(m) for m in maps]).prod(0)
+    return unit(m**(1/len(maps)) if geometric else m)
+
+e.edit('m/top.where(top > 0, 1)', 'm/top', 'An empty map is 0 divided by 0: NaN. It should stay empty.')
+e.edit('.prod(0)', '.mean(0)',
+       'You take the mean of the layers, so one can make up for another. In a product each has a veto.')
+e.edit('.prod(0)',
+       '.amax(0)', "You take the largest. That is LayerCAM's fusion; here only what all layers show remains.")
+e.edit('m**(1/len(maps)) if geometric else m', 'm', '`geometric` does nothing: equal maps are sharpened.')
+e.edit('return unit(m**(1/len(maps)) if geometric else m)', 'return m**(1/len(maps)) if geometric else m',
+       'The product is not scaled again, so the more layers, the darker.')
+e.edit('1/len(maps)', '1/2', 'You always take the square root. With three layers it is the third root.')
+
+# 7.11 A batch norm's bias
+
+def norm(seed=0):
+    "A batch norm that has seen data."
+    gen, m = torch.Generator().manual_seed(seed), nn.BatchNorm2d(4)
+    with torch.no_grad():
+        for t in (m.weight, m.bias, m.running_mean): t.copy_(torch.randn(4, generator=gen))
+        m.running_var.copy_(torch.rand(4, generator=gen) + .5)
+    return m.eval()
+
+def as_it_is(title, seed):
+    "A trial: the bias against what the batch norm gives for zeros."
+    return Trial(title, lambda answer: answer(norm(seed)), norm(seed)(torch.zeros(1, 4, 1, 1))[0, :, 0, 0].detach())
+
+e = exercise('7.11', "A batch norm's bias",
+    'Write `norm_bias(m)`: in eval mode a batch norm is one factor and one number for each channel. Return that number '
+    '(C,): what it gives for an input of zeros.',
+    trials=(as_it_is('A batch norm that has seen data', 0), as_it_is('Another', 1)),
+    hints=('It takes off `running_mean` and divides by the root of `running_var + eps`.',
+           'Then it multiplies by `weight` and adds `bias`.',
+           'Put in 0.'),
+    why='FullGrad is complete only with this number. The parameter called `bias` is a part of it.')
+
+@e.reference
+def norm_bias(m:nn.BatchNorm2d # in eval mode
+             )->Tensor: # (C,)
+    "What a batch norm adds to each channel."
+    return (m.bias - m.running_mean*m.weight/(m.running_var + m.eps).sqrt()).detach()
+
+e.edit('m.bias - m.running_mean*m.weight/(m.running_var + m.eps).sqrt()', 'm.bias',
+       'That is the parameter. The mean that is taken off adds to it.')
+e.edit('m.bias - ', 'm.bias + ', 'The running mean is taken off, not added.')
+e.edit('*m.weight/', '/', 'The factor `weight` is missing: it multiplies what the mean has been taken off from.')
+e.edit('.sqrt()', '', 'You divide by the variance. It is the standard deviation, its root.')
+
+# 7.12 By hand
+
+e = exercise('7.12', 'By hand',
+    'Behind a mean over 2×2 places and a Linear, a channel has the head weight 2 and the activations 1, 0, 0 and 2. '
+    'Its '
+    'weight in Grad-CAM++?',
+    reference=2/3.5,
+    kind='value',
+    hints=('The gradient is the same at all four places.',
+           'It is the head weight over four.',
+           'Four times α times the gradient.'),
+    why='ReLU(w)/(2 + w·mean(A)) = 2/(2 + 2·0.75).')
+e.wrong(.5, "That is Grad-CAM's weight, the mean gradient. α is missing.")
+e.wrong(1.0, 'You have left out g·ΣA, so α is ½ everywhere.')
+e.wrong(.5/3.5, 'That is the part of one place. The weight is the sum over four.')
+e.wrong(.25, 'The head weight stands where the gradient belongs in the denominator: 2 + 2·3. The gradient is 2/4.')
+
+# 7.13 Two studies
+
+e = exercise('7.13', 'A comparison',
+    'A study compares Grad-CAM, HiResCAM and XGrad-CAM at the last layer of a ResNet, and finds no difference. What '
+    'does '
+    'it show?',
+    reference='Nothing about the methods: behind a mean and a Linear the three are one map',
+    kind='choice')
+e.wrong('That the three are equally good',
+       'They are one map there. At another layer, or with another head, they differ.')
+e.wrong('That the study has a mistake', 'A ResNet ends in a mean and a Linear, so it is what must come out.')
+
+# 7.14 Against
+
+e = exercise('7.14', 'What speaks against',
+    'You want to see what speaks against a class. Which of these can show it?',
+    reference='HiResCAM, signed',
+    kind='choice')
+e.wrong('Grad-CAM++', 'Its weights are never negative where A ≥ 0.')
+e.wrong('LayerCAM', 'It cuts the gradient, so nothing that speaks against is left.')
+e.wrong('Eigen-CAM', 'It knows no class, so nothing in it speaks for or against one.')
+
+# 7.15 Why exp
+
+e = exercise('7.15', 'Why an exponential',
+    'Why is Grad-CAM++ derived from exp(S) and not from S?',
+    reference='A network of ReLUs is straight almost everywhere: the second and third derivatives of S are 0, and α '
+    'is 0/0',
+    kind='choice')
+e.wrong('Because scores may be negative', 'The sign of S does no harm; that it does not bend does.')
+e.wrong('To turn scores into probabilities', 'That would take a softmax, which holds the gradients of all classes.')
+
+# 7.16 The sign
+
+e = exercise('7.16', 'A black map',
+    'An Eigen-CAM is black for every second picture. What is the likely reason?',
+    reference='The first direction came out with the other sign, and the ReLU cut everything',
+    kind='choice')
+e.wrong('The network does not know those pictures', 'Eigen-CAM does not ask what the network says.')
+e.wrong('The gradient vanished', 'There is no gradient in Eigen-CAM.')
