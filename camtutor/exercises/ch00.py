@@ -68,7 +68,8 @@ def both(pair):
     return {'the edges on the animals': a, 'the animals in the picture': b}
 
 e = exercise('0.2', 'Score the fake',
-    'Write `fake_shares(s)`, two shares as floats. First: of all edges in the picture, how much lies on the animals? An '
+    'Write `fake_shares(s)`, two shares as floats. First: of all edges in the picture, how much lies on the animals? '
+    'An '
     'edge is as strong as `np.hypot` of the two `np.gradient`s of the grey picture, which is the mean of its colours. '
     'Second: which share would a map get that is the same everywhere?',
     trials=(Trial('A cat', lambda f: both(f(one()))),
@@ -94,10 +95,12 @@ e.edit('edges[s.mask()].sum()/edges.sum()', 'edges[s.mask()].sum()',
 e.edit('edges[s.mask()].sum()/edges.sum()', 'edges[s.mask()].sum()/edges[~s.mask()].sum()',
        'The first compares the animals with the rest. A share is of the whole: divide by the sum over the picture.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'sum(np.gradient(s.image.mean(2)))',
-       'The two gradients are added with their signs, so that dark-to-bright and bright-to-dark cancel. `np.hypot` takes '
+       'The two gradients are added with their signs, so that dark-to-bright and bright-to-dark cancel. `np.hypot` '
+       'takes '
        'the length of the two.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'abs(sum(np.gradient(s.image.mean(2))))',
-       'The two gradients are added before their size is taken, so that some of them cancel. `np.hypot` takes the length '
+       'The two gradients are added before their size is taken, so that some of them cancel. `np.hypot` takes the '
+       'length '
        'of the two.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'sum(map(abs, np.gradient(s.image.mean(2))))',
        'You add the sizes of the two gradients. `np.hypot` is asked for: the length of the two together.')
@@ -106,10 +109,14 @@ e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'abs(np.gradient(s.image.mean(
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'abs(np.gradient(s.image.mean(2))[1])',
        'Only changes from left to right count here. `np.hypot` takes both directions.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'sum(g**2 for g in np.gradient(s.image.mean(2)))',
-       'The root is missing: these are squares of edges, so that the strongest count for too much. `np.hypot` takes it.')
-e.edit('s.image.mean(2)', 's.image.max(2).astype(float)', 'This is the brightest of the three colours. Grey is their *mean*.')
-e.edit('s.image.mean(2)', 's.image.mean(2).round()', 'The grey picture is rounded to whole numbers. Leave it in floats.')
-e.edit('s.image.mean(2)', 's.image.mean(2).astype(int)', 'The grey picture is cut to whole numbers. Leave it in floats.')
+       'The root is missing: these are squares of edges, so that the strongest count for too much. `np.hypot` takes '
+       'it.')
+e.edit('s.image.mean(2)', 's.image.max(2).astype(float)', 'This is the brightest of the three colours. Grey is their '
+       '*mean*.')
+e.edit('s.image.mean(2)', 's.image.mean(2).round()', 'The grey picture is rounded to whole numbers. Leave it in '
+       'floats.')
+e.edit('s.image.mean(2)', 's.image.mean(2).astype(int)', 'The grey picture is cut to whole numbers. Leave it in '
+       'floats.')
 e.edit('float(s.mask().mean())', 'float(edges[s.mask()].sum()/edges.sum())',
        'Both numbers are those of the edges. The second is of a map that is the same everywhere.')
 e.edit('s.image.mean(2)', 's.image[..., 0]*1.',
@@ -118,9 +125,11 @@ e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 's.image.mean(2)',
        'This is the share of the brightness. Edges are where it *changes*: take the gradients first.')
 e.edit('np.hypot(*np.gradient(s.image.mean(2)))', 'np.hypot(*np.gradient(s.mask()*1.))',
        "These are the edges of the mask. The fake knows no mask: take the picture's.")
-e.edit('s.mask().mean()', '.5', 'A uniform map does not have half of itself on the animals, unless they fill half of the '
+e.edit('s.mask().mean()', '.5', 'A uniform map does not have half of itself on the animals, unless they fill half of '
+       'the '
        'picture.')
-e.edit('s.mask().mean()', '1/s.mask().size', 'This is the share of one pixel. Of a uniform map the animals have as large a '
+e.edit('s.mask().mean()', '1/s.mask().size', 'This is the share of one pixel. Of a uniform map the animals have as '
+       'large a '
        'share as of the picture.')
 e.edit('s.mask().mean()', 's.mask().sum()', 'The second is a number of pixels. Divide by the number of all.')
 e.wrong(lambda s: fake_shares(s)[::-1], 'The two numbers are the right ones, in the wrong order: the edges come first.')
@@ -213,11 +222,14 @@ def min_max(x, mean, std):
     return (x - low)/(high - low)
 
 e.edit('[:, None, None]', '', 'Three numbers line up with the last axis, the width. Give them the shape (3,1,1).')
-e.edit('for v in (mean, std)', 'for v in (mean[::-1], std[::-1])', 'The colours are in the wrong order: the first number belongs '
+e.edit('for v in (mean, std)', 'for v in (mean[::-1], std[::-1])', 'The colours are in the wrong order: the first '
+       'number belongs '
        'to the first channel.')
-e.edit('for v in (mean, std)', 'for v in ([mean[0]]*3, [std[0]]*3)', "All channels get the first one's numbers. Each has its "
+e.edit('for v in (mean, std)', 'for v in ([mean[0]]*3, [std[0]]*3)', "All channels get the first one's numbers. Each "
+       "has its "
        'own.')
-e.edit('(x*std + mean).clamp(0, 1)', '(x*std + mean).sigmoid()', 'A sigmoid squeezes *all* values. Only those outside of [0,1] '
+e.edit('(x*std + mean).clamp(0, 1)', '(x*std + mean).sigmoid()', 'A sigmoid squeezes *all* values. Only those '
+       'outside of [0,1] '
        'are to be cut off: `clamp`.')
 e.edit('x*std + mean', 'x*std', 'The mean is missing. It was taken off, so add it again.')
 e.edit('x*std + mean', 'x + mean', 'The deviation is missing: multiply by it first.')
@@ -229,7 +241,8 @@ e.edit('(x*std + mean).clamp(0, 1)', 'x.mul_(std).add_(mean).clamp_(0, 1)',
 # 0.5 Where does it live?
 
 e = exercise('0.5', 'Where does it live?',
-    "A machine has an NVIDIA card. You run `net = load_pets().to('cuda')`, then `x = net.transform(photo('cat'))[None]`, "
+    "A machine has an NVIDIA card. You run `net = load_pets().to('cuda')`, then `x = "
+    "net.transform(photo('cat'))[None]`, "
     "then `net(x)`. What happens?",
     reference='an error: the weights are on the card and the picture is not',
     kind='choice')
@@ -246,7 +259,8 @@ def same_lists(answer): return [list(names) for names in answer(YES.clone(), ['f
 def four(answer): return [list(names) for names in answer(rand(2, 4, seed=3)*2, ['pig', 'bear', 'mouse', 'rabbit'])]
 
 e = exercise('0.6', 'Yes or no',
-    'A network was trained with a yes-or-no question for each name. Write `says_yes(out, vocab)`: for scores (N,K) a list '
+    'A network was trained with a yes-or-no question for each name. Write `says_yes(out, vocab)`: for scores (N,K) a '
+    'list '
     'with one list for each picture, of the names whose probability is above ½, the most probable first. Some of these '
     'lists may be empty.',
     trials=(Trial('Five pictures, three names', same_lists,
@@ -265,24 +279,29 @@ def says_yes(out:torch.Tensor, # scores (N,K)
     return [[vocab[i] for i in p.argsort(descending=True).tolist() if p[i] > .5] for p in out.sigmoid()]
 
 e.edit('out.sigmoid()', 'out.softmax(1)',
-       'Softmax shares out 100 % among the names, so that at most one of them can be above ½. Each name has a question of '
+       'Softmax shares out 100 % among the names, so that at most one of them can be above ½. Each name has a '
+       'question of '
        'its own here: `sigmoid`.')
 e.edit('out.sigmoid()', 'out.softmax(0)',
-       'Softmax over the batch: each picture depends on its neighbours. A question of its own for each score: `sigmoid`.')
-e.edit('out.sigmoid()', 'out - .5', 'These are scores above 1. A probability of ½ is a score of 0: take the `sigmoid` first.')
+       'Softmax over the batch: each picture depends on its neighbours. A question of its own for each score: '
+       '`sigmoid`.')
+e.edit('out.sigmoid()', 'out - .5', 'These are scores above 1. A probability of ½ is a score of 0: take the '
+       '`sigmoid` first.')
 e.edit('out.sigmoid()', '(out - out.min())/(out.max() - out.min())',
        'The scores are stretched from 0 to 1 over the batch. That makes no probabilities, and a picture depends on its '
        'neighbours: `sigmoid`.')
 e.edit('out.sigmoid()', 'out[:1].sigmoid()', 'Only the first picture gets a list.')
 e.edit('vocab[i]', 'vocab[-1 - i]', 'The vocab is read from its end.')
-e.edit('out.sigmoid()', 'out', 'These are scores above ½. A probability of ½ is a score of 0: take the `sigmoid` first.')
+e.edit('out.sigmoid()', 'out', 'These are scores above ½. A probability of ½ is a score of 0: take the `sigmoid` '
+       'first.')
 e.edit('p.argsort(descending=True).tolist()', 'range(len(p))',
        'The names come in the order of the vocab. The most probable is to come first.')
 e.edit('descending=True', '', 'The least probable comes first. Turn the order round.')
 e.edit('if p[i] > .5', '', 'All names are there. Keep those whose probability is above ½.')
 e.edit('p.argsort(descending=True).tolist()', 'p.topk(1).indices.tolist()',
        'One name at the most. Of a picture with two animals both can be above ½.')
-e.edit('p.argsort(descending=True).tolist()', 'p.topk(2).indices.tolist()', 'Two names at the most. Look at all of them.')
+e.edit('p.argsort(descending=True).tolist()', 'p.topk(2).indices.tolist()', 'Two names at the most. Look at all of '
+       'them.')
 e.edit(' if p[i] > .5', '', 'argsort(descending=True)', 'topk(1).indices',
        'This is the top class of each picture, whether the network says yes to it or not.')
 e.edit('vocab[i]', 'i', 'These are numbers of columns. The vocab turns them into names.')
@@ -338,7 +357,8 @@ def in_place(s, colour):
 
 e.edit('[..., None]', '',
        'The mask is (H,W) and the picture (H,W,3). An empty axis at the end, `[..., None]`, makes them fit.')
-e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(255)', 'The background is always white. Use the argument `colour`.')
+e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(255)', 'The background is always white. Use the argument '
+       '`colour`.')
 e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(0)', 'The background is always black. Use the argument `colour`.')
 e.edit('mask()', 'mask(instance=1)', 'Only the first animal is left.')
 e.edit('mask()', "mask('head')", 'Only heads are left. `s.mask()` is the whole animal.')
@@ -350,7 +370,8 @@ e.edit('np.array(colour, dtype=np.uint8)', 'np.uint8(colour[0])', "All three cha
 PLACES = torch.tensor([[2, 2, 1, 1, 0, 1], [2, 1, 1, 1, 3, 1], [2, 1, 1, 1, 4, 2], [2, 1, 2, 1, 0, 2]])
 
 e = exercise('0.8', 'Does the place matter?',
-    'N animals were drawn on each of B backgrounds, and `answers` (B,N) holds the class numbers that a network gave. Write '
+    'N animals were drawn on each of B backgrounds, and `answers` (B,N) holds the class numbers that a network gave. '
+    'Write '
     '`changed(answers)`: the share of the *animals* that do not get the same name on all backgrounds, as a float.',
     trials=(gives('Four backgrounds, six animals, four of which change', PLACES, want=4/6),
             gives('The same, three backgrounds', PLACES[:3], want=.5),
@@ -368,19 +389,22 @@ def changed(answers:torch.Tensor # class numbers (B,N)
     "The share of the animals whose name is not the same on all backgrounds."
     return (answers != answers[0]).any(0).float().mean().item()
 
-e.edit('.any(0)', '', 'This is the share of answers that differ from the first row. One animal may differ in several rows, '
+e.edit('.any(0)', '', 'This is the share of answers that differ from the first row. One animal may differ in several '
+       'rows, '
        'and counts once: `any(0)`.')
 e.edit('.any(0)', '.all(0)', 'An animal counts here only if it differs in *all* rows, and in the first it never does. '
        'One other row is enough: `any(0)`.')
 e.edit('answers[0]).any(0)', 'answers[0])[1:].all(0)',
        'An animal counts here only if it differs in all other rows. One is enough: `any(0)`.')
-e.edit('.any(0)', '.any(1)', 'This is the share of the *backgrounds* on which something changes. Animals are the columns: '
+e.edit('.any(0)', '.any(1)', 'This is the share of the *backgrounds* on which something changes. Animals are the '
+       'columns: '
        '`any(0)`.')
 e.edit('!=', '==', 'These are answers that agree. Count those that do not.')
 e.edit('(answers != answers[0]).any(0)', '(answers == answers[0]).all(0)',
        'This is the share of animals that keep their name. The others are asked for.')
 e.edit('.float().mean()', '.sum()', 'This is how many animals change. The share is wanted.')
-e.edit('answers[0]', 'answers[:, :1]', 'You compare each row with its own first animal. An animal is a column: compare with '
+e.edit('answers[0]', 'answers[:, :1]', 'You compare each row with its own first animal. An animal is a column: '
+       'compare with '
        'the first row, `answers[0]`.')
 e.edit('(answers != answers[0]).any(0)', '(answers[0] != answers[-1])',
        'Only the first and the last background are compared. Every row counts.')
@@ -392,7 +416,8 @@ e.wrong(lambda answers: (answers[1:] != answers[:-1]).any(1).float().mean().item
 e.wrong(lambda answers: len(answers.unique())/answers.shape[1],
         'You count the different class numbers in the whole table. Ask it of each animal, each column.')
 e.wrong(lambda answers: (answers != answers.mode(0).values).float().mean().item(),
-        "This is the share of *answers* that differ from the animal's most frequent one. An animal counts once: `any(0)`.")
+        "This is the share of *answers* that differ from the animal's most frequent one. An animal counts once: "
+        "`any(0)`.")
 e.wrong(lambda answers: (answers != answers.float().mean(0)).any(0).float().mean().item()*100, 'This is in per cent.')
 e.wrong(lambda answers: (answers != 0).any(0).float().mean().item(),
         'You ask who is not class 0. Compare with what the same animal got on the first background, `answers[0]`.')
@@ -425,7 +450,8 @@ def judged(seeds, *of): return lambda f: f(Judge(*of).eval(), dressed, list(seed
 
 e = exercise('0.9', 'All cats wear a collar', hard=True, task=
     'Suppose that in training every cat wore a collar, and no dog did. What did the network learn? Write '
-    '`collar_flips(net, draw, seeds)`: `draw(seed, collar)` draws the cat of a seed without (`False`) and with (`True`) a '
+    '`collar_flips(net, draw, seeds)`: `draw(seed, collar)` draws the cat of a seed without (`False`) and with '
+    '(`True`) a '
     'collar. Return the share of seeds for which the top class changes.',
     trials=(Trial('A network that looks at collars', judged((6, 20, 2, 3, 5, 13, 10), 1., .9, 1)),
             Trial('One that looks at the fur', judged(range(1, 6), 0., .9, 0), 0.),
@@ -433,7 +459,8 @@ e = exercise('0.9', 'All cats wear a collar', hard=True, task=
     hints=('Two batches: all cats without, all cats with. `net.transform` makes the network\'s input of a scene.',
            '`torch.stack` makes a batch; the top class is `argmax(1)`.',
            'Compare the two rows of class numbers, place by place, and take the mean.'),
-    why='With photographs one would have to find cats that happen to wear none. A drawing changes one thing and keeps the '
+    why='With photographs one would have to find cats that happen to wear none. A drawing changes one thing and '
+        'keeps the '
         'rest. For the real thing: `draw = lambda seed, collar: scene(seed, "cat", collar=collar)`.')
 
 @e.reference
@@ -447,7 +474,8 @@ def collar_flips(net, # with `.transform`
 
 e.edit('top(False)', 'top(True)', 'Both batches wear a collar. One of them must go without.')
 e.edit('.argmax(1)', '', 'Scores nearly always differ a little. Does the *top class* change? `argmax(1)`.')
-e.edit('.argmax(1)', '.argmax(0)', '`argmax(0)` goes down a column: the best picture for each class. `argmax(1)` goes along '
+e.edit('.argmax(1)', '.argmax(0)', '`argmax(0)` goes down a column: the best picture for each class. `argmax(1)` '
+       'goes along '
        'a row.')
 e.edit('!=', '==', 'This is the share that keeps its class. The others are asked for.')
 e.edit('.float().mean()', '.sum()', 'This is how many change. The share is wanted.')
@@ -468,5 +496,7 @@ e.wrong(lambda net, draw, seeds: (net(torch.stack([net.transform(draw(i, True)) 
                                   - net(torch.stack([net.transform(draw(i, False)) for i in seeds])).softmax(1)
                                   ).abs().mean().item(),
         'This is how far the probabilities move. Does the *top class* change? `argmax(1)`.')
-e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds[:1]), 'Only the first cat is tried. Go through all seeds.')
-e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds)*100, 'This is in per cent. A share lies between 0 and 1.')
+e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds[:1]), 'Only the first cat is tried. Go through all '
+       'seeds.')
+e.wrong(lambda net, draw, seeds: collar_flips(net, draw, seeds)*100, 'This is in per cent. A share lies between 0 '
+       'and 1.')

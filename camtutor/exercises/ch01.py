@@ -89,7 +89,8 @@ def within_error(answer):
     return {'the error inside the with comes out': came_out, 'hooks left after the error': hooks_left(net)}
 
 e = exercise('1.2', 'A hook that cleans up after itself',
-    "Write `Hook(module)`: `stored` is a copy of the module's last output, in memory of its own and no part of the graph. "
+    "Write `Hook(module)`: `stored` is a copy of the module's last output, in memory of its own and no part of the "
+    "graph. "
     "It can be used in a `with`: `with Hook(layer) as h: …`. Afterwards the hook is gone, also after an error, and the "
     "error comes out.",
     library='camtutor.hooks',
@@ -115,7 +116,8 @@ class Hook:
     def __exit__(self, *exc): self.remove()
 
 HookView = e.edit('.clone()', '',
-                  "`detach()` gives a view of the same memory. The next layer here is an in-place ReLU: it has overwritten "
+                  "`detach()` gives a view of the same memory. The next layer here is an in-place ReLU: it has "
+                  "overwritten "
                   "your copy. `clone()` it.")
 HookGraph = e.edit('.detach()', '',
                    '`stored` is still part of the graph: it keeps every activation below it alive. `detach()` it.')
@@ -133,7 +135,8 @@ e.edit('self.stored = out.detach().clone()', "self.stored = [*getattr(self, 'sto
 e.edit('out.detach().clone()', 'out.detach().clone().numpy()', '`stored` is an array of NumPy. A tensor is wanted.')
 e.edit('self.remove()', 'self.remove(); self.stored = None',
        'What was stored is thrown away at the end of the `with`. It is needed afterwards.')
-e.edit('out.detach().clone()', 'out.detach().clone().mean((2, 3))' , 'You store a mean over places. The output itself is asked '
+e.edit('out.detach().clone()', 'out.detach().clone().mean((2, 3))' , 'You store a mean over places. The output '
+       'itself is asked '
        'for.')
 e.edit('out.detach().clone()', 'out.detach().clone()[0]', 'This is the first picture. The whole batch is asked for.')
 e.edit('self.handle.remove()', 'self.handle = None',
@@ -141,7 +144,8 @@ e.edit('self.handle.remove()', 'self.handle = None',
        "own `remove()`.")
 e.edit('self.handle.remove()', 'self.module._forward_hooks.clear()', 'self.handle = module',
        'self.module = module; self.handle = module',
-       "This removes everybody's hooks, also those that somebody else put on the layer. Remove your own, by its handle.")
+       "This removes everybody's hooks, also those that somebody else put on the layer. Remove your own, by its "
+       "handle.")
 e.edit('return self', 'self.entered = True',
        '`as h` is what `__enter__` returns, and yours returns nothing, or what is stored, which is nothing yet. Return '
        '`self`.')
@@ -187,13 +191,15 @@ def modes(error=False, train=True):
                 inside = any(m.training for m in net.modules())
                 if error: raise KeyError('as planned')
         except KeyError: came_out = True
-        return {'the error inside the with comes out': came_out == error, 'some module trains inside the with': inside, 'the with gives the model': same is net,
+        return {'the error inside the with comes out': came_out == error,
+            'some module trains inside the with': inside, 'the with gives the model': same is net,
                 'modules that train afterwards': sum(m.training for m in net.modules()),
                 'each module has its own mode back': [m.training for m in net.modules()] == before}
     return run
 
 e = exercise('1.4', 'Evaluation mode, and back',
-    'Write the context manager `eval_mode(model)` as a function with a `yield`; `@contextmanager` goes between `@ex` and '
+    'Write the context manager `eval_mode(model)` as a function with a `yield`; `@contextmanager` goes between `@ex` '
+    'and '
     '`def`. Inside the `with`, the model and all its modules evaluate. Afterwards each module has *its own* mode back, '
     'also after an error. `as` gives the model.',
     library='camtutor.hooks',
@@ -219,7 +225,8 @@ def eval_mode(model:nn.Module):
 e.edit('for m, mode in modes: m.training = mode', 'model.train()',
        'Afterwards everything trains, also the part that was frozen before. Remember how each module was.')
 e.edit('for m, mode in modes: m.training = mode', 'model.train(modes[0][1])',
-       'Every module gets the mode of the whole model: either one mode was remembered, or `train(mode)` of an outer module, '
+       'Every module gets the mode of the whole model: either one mode was remembered, or `train(mode)` of an outer '
+       'module, '
        'which reaches everything inside it, came last. Set the flag `training` of each module for itself.')
 e.edit('finally:\n        for m, mode in modes: m.training = mode', 'except TypeError: raise\n    else: model.train()',
        'Two things. Afterwards all modules train, also those that did not before. And after an error the line below '
@@ -313,12 +320,17 @@ e.edit('Hook(m)', 'HookView(m)',
        "The shallow layer's copy was overwritten by the in-place ReLU behind it: `clone()` it.")
 e.edit('Hook(m)', 'HookGraph(m)',
        "What you store is still part of the graph, and keeps it alive for every layer: `detach()` it.")
-e.edit('return self', 'self.entered = True', '`as h` is what `__enter__` returns, and yours returns nothing. Return `self`.')
-e.edit('@property\n    ', '', '`stored` is a method here. With `@property` above it, it is asked for without parentheses.')
-e.edit('self.remove()', 'return False', 'The hooks are still on after the `with`. `__exit__` is the place to remove them.')
+e.edit('return self', 'self.entered = True', '`as h` is what `__enter__` returns, and yours returns nothing. Return '
+       '`self`.')
+e.edit('@property\n    ', '', '`stored` is a method here. With `@property` above it, it is asked for without '
+       'parentheses.')
+e.edit('self.remove()', 'return False', 'The hooks are still on after the `with`. `__exit__` is the place to remove '
+       'them.')
 e.edit('[Hook(m) for m in modules]', '[Hook(modules[0])]', 'Only the first module is hooked.')
-e.edit('[h.stored for h in self.hooks]', 'self.hooks[-1].stored', 'This is what the last module gave. A list of all is wanted.')
-e.edit('[h.stored for h in self.hooks]', 'self.hooks[0].stored', 'This is what the first module gave. A list of all is wanted.')
+e.edit('[h.stored for h in self.hooks]', 'self.hooks[-1].stored', 'This is what the last module gave. A list of all '
+       'is wanted.')
+e.edit('[h.stored for h in self.hooks]', 'self.hooks[0].stored', 'This is what the first module gave. A list of all '
+       'is wanted.')
 e.edit('[h.stored for h in self.hooks]', '{i: h.stored for i, h in enumerate(self.hooks)}',
        '`stored` is a dict. A list is wanted, in the order of `modules`.')
 e.edit('[h.stored for h in self.hooks]', '[h.stored for h in self.hooks][::-1]',
@@ -330,7 +342,8 @@ A6 = torch.tensor([[[[0., .01], [.05, -3.]], [[0., 0.], [0., .06]], [[-1., -2.],
                    [[[.2, .3], [.1, .4]], [[0., 0.], [0., 0.]], [[1., 0.], [0., 0.]]]])
 
 e = exercise('1.6', 'Maps that are dark',
-    'A map is *dark* if no place of it is above a bound. Write `dark_share(A, bound=.05)`: for activations (N,C,h,w), picture '
+    'A map is *dark* if no place of it is above a bound. Write `dark_share(A, bound=.05)`: for activations '
+    '(N,C,h,w), picture '
     'by picture, which share of the C maps is dark: (N,).',
     trials=(gives('Two pictures, three maps of 2 × 2', A6, want=[2/3, 1/3]),
             gives('Random, four pictures, six maps of 2 × 3', rand(4, 6, 2, 3, seed=2) - .8),
@@ -339,7 +352,8 @@ e = exercise('1.6', 'Maps that are dark',
     hints=('The highest place of each map tells whether all of it is dark.',
            '`A.amax((2, 3))` is (N,C): the highest place of each map.',
            'Compare with the bound, make floats of the truths, and take the mean over the channels.'),
-    why='A share near zero of 90 % can be healthy: many maps, each lit in one place. Maps that never light up pass nothing '
+    why='A share near zero of 90 % can be healthy: many maps, each lit in one place. Maps that never light up pass '
+        'nothing '
         'on and learn nothing.')
 
 @e.reference
@@ -351,26 +365,32 @@ def dark_share(A:Tensor, # activations (N,C,h,w)
 
 e.edit('A.amax((2, 3)) <= bound', 'A.flatten(2) <= bound', '.mean(1)', '.mean((1, 2))',
        'This is the share of dark *places*. A map counts as dark only if all of its places are.')
-e.edit('A.amax((2, 3))', 'A.amin((2, 3))', 'Here a map is dark if *any* place of it is. All must be: look at its highest.')
-e.edit('A.amax((2, 3))', 'A.mean((2, 3))', 'The mean of a map can be low although one place is bright. Look at its highest.')
+e.edit('A.amax((2, 3))', 'A.amin((2, 3))', 'Here a map is dark if *any* place of it is. All must be: look at its '
+       'highest.')
+e.edit('A.amax((2, 3))', 'A.mean((2, 3))', 'The mean of a map can be low although one place is bright. Look at its '
+       'highest.')
 e.edit('A.amax((2, 3))', 'A.abs().amax((2, 3))',
        'Large negative values count as light here. A ReLU would make them 0: leave the sign.')
-e.edit('.float().mean(1)', '.any(1).float()', 'This says whether any map is dark. Which *share* of them is? Take the mean.')
+e.edit('.float().mean(1)', '.any(1).float()', 'This says whether any map is dark. Which *share* of them is? Take the '
+       'mean.')
 e.edit('.mean(1)', '.mean()', 'This is one number for the whole batch. Each picture has its own.')
-e.edit('.mean(1)', '.mean(0)', 'This is a share for each channel, over the pictures. One for each picture is asked for.')
+e.edit('.mean(1)', '.mean(0)', 'This is a share for each channel, over the pictures. One for each picture is asked '
+       'for.')
 e.edit('.float().mean(1)', '.sum(1)', 'These are counts. Divide by the number of maps.')
 e.edit('<=', '>', 'This is the share of maps that are lit.')
 e.edit('<= bound', '<= .05', 'The bound is fixed at 0.05. Use the argument.')
 e.edit('<= bound', '<= 0', 'The bound is 0 here. Use the argument.')
 e.edit('<= bound', '== 0', 'Only maps whose highest place is exactly 0 count. What is not above the bound is dark.')
-e.edit('<= bound', '< bound', 'A place that is just at the bound counts as lit here. Dark is what is *not above* it: `<=`.')
+e.edit('<= bound', '< bound', 'A place that is just at the bound counts as lit here. Dark is what is *not above* it: '
+       '`<=`.')
 e.edit('A.amax((2, 3))', 'A.amax(1).flatten(1)',
        'You take the highest of the *channels*, place by place. Take the highest place of each map: axes 2 and 3.')
 e.edit('A.amax((2, 3))', 'A.amax(3)', '.mean(1)', '.mean((1, 2))',
        'This is the share of dark rows. All rows of a map must be dark: the maximum over both axes of places.')
 e.edit('A.amax((2, 3))', 'A.amax((0, 2, 3))[None].expand(len(A), -1)',
        'You ask which maps are dark in the whole batch. Ask it for each picture.')
-e.edit('A.amax((2, 3))', 'A.relu_().amax((2, 3))', "You have changed the caller's activations: names with `_` at their end "
+e.edit('A.amax((2, 3))', 'A.relu_().amax((2, 3))', "You have changed the caller's activations: names with `_` at "
+       "their end "
        'work in place.')
 e.wrong(lambda A, bound=.05: 100*dark_share(A, bound), 'This is in per cent. A share lies between 0 and 1.')
 e.wrong(lambda A, bound=.05: dark_share(A, bound).tolist(), 'This is a list. A tensor (N,) is wanted.')
@@ -395,7 +415,8 @@ TWICE = ('conv', 'a'), ('relu', 'b'), ('conv2', 'c'), ('relu', 'd'), ('block', '
 
 e = exercise('1.7', 'One name each', hard=True, task=
     '`seen` lists what hooks on all modules collected in one pass: pairs `(name, output)`, in the order in which the '
-    'modules *ended*. Write `one_name_each(seen)`: the names worth a slider, in that order. No name that ran twice; not the '
+    'modules *ended*. Write `one_name_each(seen)`: the names worth a slider, in that order. No name that ran twice; '
+    'not the '
     'model itself, whose name is empty; and where several names have the very same tensor, only the outermost.',
     trials=(Trial('A row of two parts', named(*ROW), ['0.0', '0', '1.0', '1']),
             Trial('Three levels', named(*NESTED), ['stem', 'body.0', 'body']),
@@ -403,9 +424,11 @@ e = exercise('1.7', 'One name each', hard=True, task=
             Trial('Two tensors with equal values', equal_values, ['b', 'c']),
             Trial('Nothing', lambda f: list(f([])), [])),
     hints=('`Counter(name for name, _ in seen)` counts how often each ran.',
-           'The outermost of several modules with one tensor ends last. `is`, or `id(out)`, tells whether it is the same '
+           'The outermost of several modules with one tensor ends last. `is`, or `id(out)`, tells whether it is the '
+           'same '
            'tensor; equal values are not enough.',
-           'Drop the empty name and what ran twice. Then keep a pair only if no later one that is left has its tensor.'),
+           'Drop the empty name and what ran twice. Then keep a pair only if no later one that is left has its '
+           'tensor.'),
     why='With one more rule, which leaves out the insides of blocks, this is the layer slider of the explorer.')
 
 @e.reference
@@ -435,7 +458,8 @@ e.edit('out is later', 'torch.equal(out, later)',
 e.edit('for i, (name, out) in enumerate(once)', 'for i, (name, out) in sorted(enumerate(once), key=lambda p: p[1][0])',
        'The names are sorted. They should come in the order in which the modules ended.')
 e.edit('in once[i+1:]', 'in seen[[n for n, _ in seen].index(name)+1:]',
-       'Names that are dropped still take a tensor from those that stay: the model itself has the tensor of its last part. '
+       'Names that are dropped still take a tensor from those that stay: the model itself has the tensor of its last '
+       'part. '
        'Drop first, then look for the outermost.')
 e.edit('[name for i, (name, out)', '[(name, out) for i, (name, out)', 'These are pairs. Only the names are asked for.')
 e.edit('times[name] == 1', 'times[name] > 1', 'These are the names that ran twice. They are to be dropped.')
@@ -536,16 +560,19 @@ class Replaces(HookBwd):
         return torch.zeros_like(grad)
 
 e.edit('self.remove()', 'return False', 'The forward hook is still on after the `with`.')
-e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over places: the weights of Grad-CAM. Here the gradient '
+e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over places: the weights of Grad-CAM. Here '
+       'the gradient '
        'itself is asked for.')
-e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation speaks against '
+e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation '
+       'speaks against '
        'the class.')
 
 # 1.9 A gradient without a backward pass
 
 W9 = torch.tensor([[1., -2.], [6., 0.], [3., 12.]])
 
-def hand(weight, k, A): return gives(f'{len(A)} pictures, {A.shape[1]} maps of {A.shape[2]} × {A.shape[3]}', weight, k, A)
+def hand(weight, k, A): return gives(f'{len(A)} pictures, {A.shape[1]} maps of {A.shape[2]} × {A.shape[3]}', weight,
+       k, A)
 
 def from_autograd(answer):
     head, A = tiny()[1], rand(2, 5, 3, 4, seed=1).requires_grad_()
@@ -554,7 +581,8 @@ def from_autograd(answer):
 
 e = exercise('1.9', 'A gradient without a backward pass',
     'A head averages each map over its places, and a Linear with `weight` (K,C) makes scores of the averages. Write '
-    '`last_gradient(weight, k, A)`: the gradient of the score of class k with respect to the activations `A` (N,C,h,w), '
+    '`last_gradient(weight, k, A)`: the gradient of the score of class k with respect to the activations `A` '
+    '(N,C,h,w), '
     'in the shape of `A`, without autograd.',
     trials=(gives('By hand: class 1 of three, two maps of 1 × 3', W9, 1, torch.zeros(1, 2, 1, 3),
                   want=[[[[2., 2., 2.]], [[0., 0., 0.]]]]),
@@ -575,13 +603,15 @@ def last_gradient(weight:Tensor, # of the Linear (K,C)
     return (weight[k]/(h*w))[None, :, None, None].expand_as(A)
 
 e.edit('weight[k]/(h*w)', 'weight[k]', 'The average is missing: one place is only one of h·w, so divide by that.')
-e.edit('weight[k]/(h*w)', 'weight[k]*(h*w)', 'You multiply by the number of places. One place moves the average by *one part* '
+e.edit('weight[k]/(h*w)', 'weight[k]*(h*w)', 'You multiply by the number of places. One place moves the average by '
+       '*one part* '
        'of it: divide.')
 e.edit('(h*w)', 'h', 'You divide by the height alone. There are h·w places.')
 e.edit('(h*w)', 'w', 'You divide by the width alone. There are h·w places.')
 e.edit('(h*w)', 'A[0].numel()', 'You divide by the channels too. Each map is averaged for itself: h·w.')
 e.edit('(h*w)', 'A.numel()', 'You divide by the size of the whole batch. Each map is averaged for itself: h·w.')
-e.edit('.expand_as(A)', '*A', 'This is gradient times activation. The gradient of a linear head does not depend on `A`.')
+e.edit('.expand_as(A)', '*A', 'This is gradient times activation. The gradient of a linear head does not depend on '
+       '`A`.')
 e.edit('.expand_as(A)', '*(A > 0)', 'The gradient is cut off where `A` is not positive. There is no ReLU in this head.')
 e.edit('.expand_as(A)', '.relu().expand_as(A)', 'Negative weights are cut off. There is no ReLU in this head.')
 e.edit('.expand_as(A)', '', 'The numbers are right, once for each channel. Give them the shape of `A`: `expand_as(A)`.')
@@ -590,9 +620,12 @@ e.edit('(weight[k]/(h*w))[None, :, None, None]', '(weight.sum(0)/(h*w))[None, :,
 e.edit('(weight[k]/(h*w))[None, :, None, None]', '(weight.mean(0)/(h*w))[None, :, None, None]',
        'This is the gradient of the mean score. Take the row of class k.')
 e.edit('weight[k]', 'weight[0]', 'This is class 0. Take the row of class k.')
-e.edit('weight[k]', '-weight[k]', 'The sign is turned: where the weight is positive, more activation means a higher score.')
-e.edit('weight[k]/(h*w)', 'weight[k].softmax(0)/(h*w)', 'The weights went through a softmax. The score is taken before any.')
-e.edit('weight[k]/(h*w)', 'weight[k].abs()/(h*w)', 'The signs of the weights are lost. A channel may speak against the class.')
+e.edit('weight[k]', '-weight[k]', 'The sign is turned: where the weight is positive, more activation means a higher '
+       'score.')
+e.edit('weight[k]/(h*w)', 'weight[k].softmax(0)/(h*w)', 'The weights went through a softmax. The score is taken '
+       'before any.')
+e.edit('weight[k]/(h*w)', 'weight[k].abs()/(h*w)', 'The signs of the weights are lost. A channel may speak against '
+       'the class.')
 e.wrong(lambda weight, k, A: last_gradient(weight, k, A).mean((2, 3)),
         'This is one number for each channel. The gradient has the shape of `A`.')
 e.wrong(lambda weight, k, A: last_gradient(weight, k, A[:1]), 'This is one picture\'s. Each of the N has the same.')

@@ -5,7 +5,8 @@ from camtutor.exercises.ch00 import accuracy, changed, collar_flips, decode, fak
 from camtutor.scenes import PARTS
 
 # 0.1
-def shares_strict(s): return {p: float(s.mask(p).sum()/s.mask().sum()) for p in PARTS if p not in ('background', 'object')}
+def shares_strict(s):
+    return {p: float(s.mask(p).sum()/s.mask().sum()) for p in PARTS if p not in ('background', 'object')}
 def shares_per_cent(s): return {p: 100*v for p, v in part_shares(s).items()}
 def shares_list(s): return list(part_shares(s).values())
 def shares_numbers(s): return {i: v for i, v in enumerate(part_shares(s).values())}
@@ -32,7 +33,8 @@ def decode_reversed(x, mean, std): return decode(x.flip(1), mean, std)
 def decode_bytes(x, mean, std): return decode(x, mean, std)*255
 def decode_last_axis(x, mean, std): return decode(x, mean, std).permute(0, 2, 3, 1)
 def decode_one_mean(x, mean, std): return (x*std[0] + mean[0]).clamp(0, 1)
-def decode_sigmoid(x, mean, std): return (x*torch.tensor(std)[:, None, None] + torch.tensor(mean)[:, None, None]).sigmoid()
+def decode_sigmoid(x, mean, std):
+    return (x*torch.tensor(std)[:, None, None] + torch.tensor(mean)[:, None, None]).sigmoid()
 def decode_first(x, mean, std): return decode(x, mean, std)[0]
 # 0.6
 def yes_scores(out, vocab): return [[n for s, n in zip(row, vocab) if s > 1] for row in out.tolist()]

@@ -16,7 +16,8 @@ def note_itself(module, args, out): return tuple(out.shape)
 
 # 1.2
 class HookPre(Hook):
-    def __init__(self, module): self.handle = module.register_forward_pre_hook(lambda m, args: self.see(m, args, args[0]))
+    def __init__(self, module):
+        self.handle = module.register_forward_pre_hook(lambda m, args: self.see(m, args, args[0]))
 class HookLater(Hook):
     def __enter__(self): self.handle.remove(); return self
 class HookTwice(Hook):
