@@ -49,6 +49,7 @@ bench: setup      # timings beside other libraries, as ratios; how fast scenes a
 weights: setup    # draw the shipped scenes and train the shipped networks again, from seeds
 	$(BIN)/python tools/make_gallery.py
 	$(BIN)/python tools/make_plain.py
+	$(BIN)/python tools/make_reviews.py
 	$(BIN)/python tools/make_weights.py
 
 pictures: setup   # draw the README's pictures again; needs Chromium

@@ -1,5 +1,10 @@
 "Fixtures of the browser tests: one JupyterLab and one Chromium for the whole run."
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))   # tests of what authors run
 
 @pytest.fixture(scope='session')
 def lab(tmp_path_factory):

@@ -15,7 +15,7 @@ from fastai.vision.all import set_seed
 from camtutor.cam import cam, energy, grid_energy, own_share, peak_inside
 from camtutor.engine.head import find_head
 from camtutor.networks.build import small_resnet
-from camtutor.networks.shipped import SHIPPED, load_shipped, load_weights
+from camtutor.networks.shipped import WEIGHTS, load_shipped, load_weights
 from camtutor.pets import pets_dls, pets_learner
 from camtutor.scenes import PARTS, SPECIES
 from camtutor.scenes.bulk import Pictures, pictures
@@ -232,7 +232,7 @@ def markdown(r):
 
 def shipped(folder):
     "What each file of weights in the folder says of itself."
-    paths = {name: folder/f'{name}.safetensors' for name in SHIPPED}
+    paths = {name: folder/f'{name}.safetensors' for name in WEIGHTS}
     said = {name: load_weights(name, folder)[1] for name, p in paths.items() if p.exists()}
     return {name: {k: meta[k] for k in ('vocab', 'activation', 'made')} | dict(kb=paths[name].stat().st_size // 1024)
             for name, meta in said.items()}

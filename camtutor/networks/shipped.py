@@ -10,7 +10,8 @@ from camtutor.errors import CamError, doing, expect_choice, nearest
 from camtutor.networks.build import plain_net, small_body, small_resnet
 from camtutor.networks.transform import attach, picture_transform
 
-SHIPPED = 'pets', 'coached', 'backbone', 'plain', 'reviews'
+SHIPPED = 'pets', 'coached', 'backbone', 'plain'   # networks for pictures
+WEIGHTS = *SHIPPED, 'reviews'                      # lesson 13 builds the network of the last
 
 def softmax(out): return out.softmax(1)
 
@@ -20,11 +21,11 @@ DATA = files('camtutor')/'data'
 
 @doing('Loading weights')
 def load_weights(
-    name:str, # one of SHIPPED
+    name:str, # one of WEIGHTS
     folder=DATA # where the file is
 )->tuple: # the tensors by name, and what is known of them: vocab, size, mean, std, activation, made
     "Shipped weights and their metadata; half precision becomes float32."
-    if name not in SHIPPED: raise CamError(f'nothing ships under {name!r}. {nearest(name, SHIPPED)}')
+    if name not in WEIGHTS: raise CamError(f'nothing ships under {name!r}. {nearest(name, WEIGHTS)}')
     with safe_open(str(folder/f'{name}.safetensors'), 'pt') as f:
         state = {k: f.get_tensor(k) for k in f.keys()}
         meta = {k: json.loads(v) for k, v in f.metadata().items()}
@@ -37,7 +38,8 @@ def load_shipped(
     name:str, # one of SHIPPED
     folder=DATA # where its weights are
 )->nn.Module: # with `.vocab`, `.transform` and `.activation`
-    "A shipped network, in eval mode."
+    "A shipped network, in eval mode. `CamError` for another name."
+    expect_choice(name, SHIPPED, 'network')
     state, meta = load_weights(name, folder)
     net = BUILD[name](len(meta['vocab']))
     net.load_state_dict(state)

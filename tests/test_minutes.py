@@ -1,0 +1,35 @@
+"How long lessons take: what is counted, and that their fronts and the front page say so."
+import re
+from pathlib import Path
+import nbformat, pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+import minutes
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = {name: (cells, counted, said) for name, cells, counted, said in minutes.lessons()}
+
+def test_minutes_by_hand():
+    words = new_markdown_cell('word ' * 159 + '[word](an_address.ipynb)')          # one minute
+    code = new_code_cell('\n'.join(['#| export', *['x = 1'] * 9, "predict('?', 1, 2)"]))  # one more, and a prediction
+    folded = new_code_cell('import this', metadata=dict(jupyter=dict(source_hidden=True)))
+    picture = new_code_cell('', outputs=[new_output('display_data', {'image/jpeg': ''})] * 2) # two figures
+    assert minutes.counted([words, code, folded, picture]) == pytest.approx(1 + 1 + .5 + .5)
+
+def test_what_the_front_says():
+    assert minutes.said([new_markdown_cell('**Time**: about 50 minutes, exercises apart.')]) == 50
+    assert minutes.said([new_markdown_cell('It takes its time.')]) is None
+
+@pytest.mark.parametrize('name', LESSONS)
+def test_the_front_says_what_is_counted(name):
+    cells, counted, said = LESSONS[name]
+    assert said and abs(said - counted) <= .15 * counted
+
+@pytest.mark.parametrize('name', LESSONS)
+def test_the_front_page_says_it_too(name):
+    page = '\n'.join(c.source for c in nbformat.read(ROOT/'nbs'/'index.ipynb', 4).cells)
+    row = next(l for l in page.splitlines() if f']({name}.ipynb)' in l)
+    assert abs(int(re.search(r'(\d+) \|$', row)[1]) - LESSONS[name][1]) <= .15 * LESSONS[name][1]
+
+@pytest.mark.parametrize('name', LESSONS)
+def test_no_lesson_is_longer_than_it_may_be(name):
+    assert LESSONS[name][0] <= (150 if name[:2] in ('01', '02', '03') else 135)
