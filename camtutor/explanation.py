@@ -38,7 +38,6 @@ from .images import open_image
 from .methods import FORMULAS, METHODS, apply, by_formula, method_name
 from .show import normalize, overlay as lay_over, show_cam, show_grid, upsample
 from .words import show_words
-from .words import show_words
 
 # %% ../nbs/tools/explain.ipynb #0014108f
 @dataclass(frozen=True, repr=False, eq=False)
