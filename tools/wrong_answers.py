@@ -53,4 +53,5 @@ def report(number)->str:
     return '\n'.join([*lines, total])
 
 if __name__ == '__main__':
+    from wrong_answers import lessons, report # the module that the lists import: `Misleading` must be one class
     for number in sys.argv[1:] or lessons(): print(report(number))

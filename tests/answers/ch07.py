@@ -63,6 +63,12 @@ def eigen_each(A):
         maps.append((m if (m*X.sum(1)).sum() >= 0 else -m).relu().view(a.shape[1:]))
     return torch.stack(maps)
 
+def eigen_by_direction(A):
+    "The sum of the direction has the same sign as the map's agreement with the sum of the channels."
+    v = torch.linalg.svd(A.flatten(2).mT, full_matrices=False)[2][:, 0]
+    v = v*torch.where(v.sum(1, keepdim=True) < 0, -1., 1.)
+    return torch.einsum('nc,nchw->nhw', v, A).relu()
+
 def finer_sort(out, k, n=3, gamma=.6):
     others = torch.cat([out[:, :k], out[:, k+1:]], 1)
     order = (others - out[:, [k]]).abs().argsort(1)[:, :n]
@@ -107,6 +113,7 @@ def norm_rsqrt(m):
 
 ANSWERS = {'7.1': [hires_einsum, hires_loop], '7.2': [xgrad_where, xgrad_nan],
          '7.3': [elementwise_clamp, elementwise_two_cases], '7.4': [layer_where, layer_einsum],
-         '7.5': [fuse_loop, fuse_stack], '7.6': [pp_squares, pp_one_line], '7.7': [eigen_gram, eigen_each],
+         '7.5': [fuse_loop, fuse_stack], '7.6': [pp_squares, pp_one_line],
+         '7.7': [eigen_gram, eigen_each, eigen_by_direction],
          '7.8': [finer_sort, finer_loop], '7.9': [smooth_ratio, smooth_loop],
          '7.10': [refine_loop, refine_early_root], '7.11': [norm_by_zeros, norm_rsqrt]}
