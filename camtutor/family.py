@@ -11,6 +11,7 @@ __all__ = ['BELOW_0', 'hires_cam', 'xgrad_cam', 'elementwise_cam', 'layer_cam', 
 # %% ../nbs/07_family.ipynb #be8db5b1
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from .engine.attention import attention_grad, attentions
 from .engine.biases import bias_of, check_complete, times_bias
 from .engine.forward import PIXELS, Forward
@@ -149,7 +150,8 @@ def shapley_cam(
     `CamError` for bad input. Cai, 2025."""
     with doing('Shapley-CAM'):
         if layer is None: layer = last_layer(model, x, target)
-        kept = Forward(model, x, layer, target)
+        with sdpa_kernel(SDPBackend.MATH):   # fused attention cannot be differentiated twice
+            kept = Forward(model, x, layer, target)
         a = kept.acts[kept.names[0]]
         with kept.going_back(): g = second_order(kept.score(target).sum(), a)
         return grad_cam(*kept.pair(kept.names[0], g))

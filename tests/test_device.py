@@ -152,7 +152,7 @@ def test_gradients_come_back_to_where_they_belong(there):
 @pytest.fixture(scope='module')
 def pet(): return scene(15, 'cat')
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', [m for m in METHODS if m != 'le_grad']) # that needs a transformer
 def test_every_method_explains_there(method, pet):
     want = explain(load_pets(), pet, method=method).raw
     with accelerator() as memory:

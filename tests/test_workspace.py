@@ -128,7 +128,7 @@ def test_warm_ups_come_before_what_they_lead_up_to():
     cells = workspace_cells(json.loads(CHAPTERS[1].read_text(encoding='utf8'))['cells'])
     asked = [id for c in cells if c['cell_type'] == 'code'
              for id in re.findall(r'^(?:@ex|ex\.answer|ex\.ask)\("([\d.]+)"', ''.join(c['source']), re.M)]
-    assert asked[:9] == [f'1.{i}' for i in range(1, 10)]
+    assert asked[:5] == [f'1.{i}' for i in range(1, 6)]
     assert len(set(asked)) == len(asked) == sum(e.chapter == '01' for e in exercises().values())
 
 def test_every_exercise_of_the_library_is_blanked_somewhere():
@@ -140,6 +140,7 @@ def test_every_exercise_of_the_library_is_blanked_somewhere():
 TAUGHT = { # lines that earlier steps of a ladder show, and that are not what the exercise asks for
     '1.2': ['def __init__(self, module): self.handle = module.register_forward_hook(self.see)',
             'def see(self, module, args, out): self.stored = out.detach().clone()'],
+    '8.5': ['q = Question(model, x, target, of, **how)'], # every method of the lesson begins so
     '4.3': ['return func(*args, **(kwargs or {}))'], # the mode that only listens does it, too
     '3.5': ['model, keys, names, many = _asked(model, layers)'], # reads the arguments, as its neighbour does
 }

@@ -136,7 +136,7 @@ def common_dtype(weight, A):
 def pooled_features(net, batches):
     "The pooled features (M,C) and labels (M,) of all batches, computed once."
     place = next(net.parameters())
-    with eval_mode(net), torch.no_grad():
+    with evaluating(net), torch.no_grad():
         pairs = [(net[1][:-1](net[0](x.to(place.device))), y.to(place.device)) for x, y in batches]
     if not pairs: raise CamError("there was no batch to learn from.")
     return map(torch.cat, zip(*pairs))

@@ -141,7 +141,7 @@ e.edit('g.mean((2, 3)), A', 'g.mean((2, 3)).softmax(1), A',
 OUT = torch.tensor([[3., 1., 2.], [0., 5., 7.], [4., 6., -1.]])
 
 e = exercise('3.3', 'Which score?',
-    "Write `class_score(out, target=None)`: from scores (N,K) one for each image (N,). `target` is None (each image's "
+    "Write `pick_scores(out, target=None)`: from scores (N,K) one for each image (N,). `target` is None (each image's "
     "top class), an int for all, or a list of N ints.",
     graph=True,
     trials=(gives('A class for each: 0, 2, 1', OUT, [0, 2, 1], want=[3., 7., 6.]),
@@ -154,7 +154,7 @@ e = exercise('3.3', 'Which score?',
     why='Whatever can be computed from the output can be explained; this is where you say what.')
 
 @e.reference
-def class_score(out:Tensor, # scores (N,K), before any softmax
+def pick_scores(out:Tensor, # scores (N,K), before any softmax
                 target=None # None: each image's top class; an int: one class for all; N ints: one each
                )->Tensor: # (N,)
     "The score to explain, one for each image."
@@ -176,20 +176,20 @@ e.edit('target]', 'target].sum()',
        'The pictures are added up. That comes later, just before the backward pass; here one score for each.')
 e.edit('target is None', 'target in (None, 0)',
        'Class 0 is taken for None: `if not target` is true for both. Ask `target is None`.')
-e.wrong(lambda out, target=None: out.argmax(1).float() if target is None else class_score(out, target),
+e.wrong(lambda out, target=None: out.argmax(1).float() if target is None else pick_scores(out, target),
         'This is the *number* of the top class. It has no gradient; its score is wanted.')
-e.wrong(lambda out, target=None: out.max() if target is None else class_score(out, target),
+e.wrong(lambda out, target=None: out.max() if target is None else pick_scores(out, target),
         '`out.max()` is the largest score of all pictures together. Each picture has its own top class: `max(1)`.')
-e.wrong(lambda out, target=None: tuple(out.max(1)) if target is None else class_score(out, target),
+e.wrong(lambda out, target=None: tuple(out.max(1)) if target is None else pick_scores(out, target),
         '`max(1)` gives a pair, the values and where they are. Take `.values`.')
-e.wrong(lambda out, target=None: torch.tensor([s.item() for s in class_score(out, target)]),
+e.wrong(lambda out, target=None: torch.tensor([s.item() for s in pick_scores(out, target)]),
         'The graph is lost, by `item()`, `detach()` or a list of numbers: then there is no way back from the score to '
         'the activations. Stay with tensors.')
 e.edit('return out[torch.arange(len(out)), target]', 'return out[target, torch.arange(len(out))]',
        'Rows and columns are exchanged: `out[picture, class]`.')
 e.edit('return out[', 'return out.log_softmax(1)[',
        'There is a log-softmax in it. It mixes in the other classes; explain the score itself.')
-e.wrong(lambda out, target=None: class_score(out, target) if target is None else out[target],
+e.wrong(lambda out, target=None: pick_scores(out, target) if target is None else out[target],
         '`out[target]` is a *row*, which belongs to a picture. A class is a column: `out[picture, class]`.')
 
 # 3.4 Every class from one pass
@@ -338,7 +338,7 @@ TIDY = {'they are detached': '`detach()` lets go of the graph, which is large.',
 e = exercise('3.5', 'The engine', hard=True, task=
     'Write `capture(model, x, layers, target=None)` for one layer by name: `(out, acts, grads)`, detached, from one '
     'pass. No graph below the layer; right in front of an in-place ReLU; also where the caller has switched gradients '
-    'off. Nothing is left behind, also where the network breaks. (`class_score` is in `camtutor.engine.targets`.)',
+    'off. Nothing is left behind, also where the network breaks. (`pick_scores` is in `camtutor.engine.targets`.)',
     library='camtutor.gradcam',
     trials=(Trial('The second convolution, class 1', captured(False), says=TIDY),
             Trial('In front of an in-place ReLU', captured(True), says=TIDY),
@@ -369,7 +369,7 @@ def capture(model:nn.Module, # any network, in eval mode
     try:
         with torch.no_grad(): out = model(x)
     finally: handle.remove()
-    with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).sum(), kept)
+    with torch.enable_grad(): g, = torch.autograd.grad(pick_scores(out, target).sum(), kept)
     return out.detach(), kept[0].detach(), g
 
 e.edit('finally: handle.remove()', 'finally: pass',
@@ -390,7 +390,7 @@ e.edit('out.detach().requires_grad_()', 'out', 'kept[0].clone()', 'None', 'torch
 e.edit('torch.no_grad()', 'torch.enable_grad()',
        'The graph reaches down to the picture: time and memory for nothing. Run under `no_grad`, and switch grad on '
        'in the hook.')
-e.edit('class_score(out,', 'class_score(out.softmax(1),',
+e.edit('pick_scores(out,', 'pick_scores(out.softmax(1),',
        'You go back from the probability. Take the score before softmax.')
 
 @e.wrong
@@ -403,7 +403,7 @@ def backward(model, x, layers, target=None):
     handle = model.get_submodule(layers).register_forward_hook(see)
     with torch.enable_grad():
         out = model(x)
-        class_score(out, target).sum().backward()
+        pick_scores(out, target).sum().backward()
     handle.remove()
     return out.detach(), kept[0].detach(), kept[0].grad
 
@@ -415,7 +415,7 @@ e.edit('return out.detach(), kept[0].detach(), g', 'return out, kept[0], g',
        'Scores and activations still hang on the graph, which keeps it in memory. Give them `detach()`ed.')
 e.edit('return out.detach(), kept[0].detach(), g', 'return out.detach(), g, kept[0].detach()',
        'Activations and gradient are exchanged: `(out, acts, grads)`.')
-e.edit('class_score(out, target)', 'class_score(out, None)', '`target` is not used: this is always the top class.')
+e.edit('pick_scores(out, target)', 'pick_scores(out, None)', '`target` is not used: this is always the top class.')
 e.wrong(lambda model, x, layers, target=None: capture(model, x, '0', target),
         'You look at one fixed layer, or the last; `layers` says which one is wanted: `model.get_submodule(layers)`.')
 
@@ -485,7 +485,7 @@ ONE_PASS = {'times the network ran': 'One run, with all hooks in place, is enoug
 e = exercise('3.7', 'Several layers, one pass', hard=True, task=
     'Write `grad_cam_maps(model, x, layers, target=None)`: the scores (N,K), and a list of maps (N,h,w), one for each '
     'name in `layers` and in that order, from one pass forward and one back. It must work in front of an in-place '
-    'ReLU and leave no hook. (`class_score` is in `camtutor.engine.targets`, `grad_cam` in `camtutor.gradcam`.)',
+    'ReLU and leave no hook. (`pick_scores` is in `camtutor.engine.targets`, `grad_cam` in `camtutor.gradcam`.)',
     library='camtutor.gradcam',
     trials=(Trial('Three layers, class 2', several(2), says=ONE_PASS),
             Trial('A class for each picture, ReLUs in place', several([0, 2], True), says=ONE_PASS),
@@ -501,7 +501,7 @@ e = exercise('3.7', 'Several layers, one pass', hard=True, task=
 def grad_cam_maps(model:nn.Module, # a network, in eval mode
                   x:Tensor, # batch (N,3,H,W)
                   layers:list, # names
-                  target=None # see `class_score`
+                  target=None # see `pick_scores`
                  )->tuple: # the scores (N,K), and a list of maps (N,h,w), one stack for each layer
     "Grad-CAM at several layers, from one pass forward and one back; no hook stays."
     acts, handles = {}, []
@@ -513,7 +513,7 @@ def grad_cam_maps(model:nn.Module, # a network, in eval mode
     try: out = model(x)
     finally:
         for h in handles: h.remove()
-    grads = torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])
+    grads = torch.autograd.grad(pick_scores(out, target).sum(), [acts[n] for n in layers])
     return out.detach(), [grad_cam(acts[n].detach(), g) for n, g in zip(layers, grads)]
 
 e.edit('return out.detach(), ', 'return ',
@@ -526,8 +526,8 @@ def one_run_each(model, x, layers, target=None):
     found = [grad_cam_maps(model, x, [n], target) for n in layers]
     return found[0][0], [maps[0] for _, maps in found]
 
-e.edit('torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])',
-       '[torch.autograd.grad(class_score(out, target).sum(), acts[n], retain_graph=True)[0] for n in layers]',
+e.edit('torch.autograd.grad(pick_scores(out, target).sum(), [acts[n] for n in layers])',
+       '[torch.autograd.grad(pick_scores(out, target).sum(), acts[n], retain_graph=True)[0] for n in layers]',
        'The maps are right, but you go back once for each layer. `torch.autograd.grad` takes a list of tensors and '
        'gives a gradient for each, from one way back.')
 e.edit('[acts[n] for n in layers]', 'list(acts.values())', 'zip(layers', 'zip(acts',
@@ -536,8 +536,8 @@ e.edit('[acts[n] for n in layers]', 'list(acts.values())', 'zip(layers', 'zip(ac
 e.edit('[acts[n] for n in layers]', 'list(acts.values())', 'zip(layers', 'zip(acts', 'return out.clone()', 'return out',
        'Two things. These maps are in the order in which the layers run; `layers` has another. And an in-place ReLU '
        'behind a layer writes into what you kept: hand a `clone()` on.')
-e.edit('torch.autograd.grad(class_score(out, target).sum(), [acts[n] for n in layers])',
-       '[torch.autograd.grad(class_score(out, target).sum(), a, retain_graph=True)[0] for a in acts.values()]',
+e.edit('torch.autograd.grad(pick_scores(out, target).sum(), [acts[n] for n in layers])',
+       '[torch.autograd.grad(pick_scores(out, target).sum(), a, retain_graph=True)[0] for a in acts.values()]',
        'zip(layers', 'zip(acts',
        'Two things. These maps are in the order in which the layers run; `layers` has another. And you go back once '
        'for each layer: `torch.autograd.grad` takes a list of tensors.')
@@ -556,7 +556,7 @@ def upsampled(model, x, layers, target=None):
     return out, [F.interpolate(m[:, None], x.shape[-2:], mode='bilinear')[:, 0] for m in maps]
 
 e.edit('grad_cam(', 'no_relu(', 'The ReLU at the end is missing.')
-e.edit('class_score(out, target)', 'class_score(out, None)',
+e.edit('pick_scores(out, target)', 'pick_scores(out, None)',
        '`target` is not used: these are always the maps of the top class.')
 
 # 3.8 This rather than that

@@ -325,7 +325,7 @@ e = exercise('6.6', 'Doubles',
     hints=('A row for each channel: all its values, from all pictures.',
            '`transpose(0, 1)` or `movedim` first, then `flatten(1)`.',
            'Centre each row and divide it by its length; the product of the table with its transpose is the answer. '
-           'Rounding may leave a constant row a tiny length: look for rows that never change *before* you centre.'),
+           'Rounding may leave a constant row a tiny length: look for rows that never change before you centre.'),
     why='Two channels with correlation 1 do the work of one: here is where pruning begins.')
 
 @e.reference

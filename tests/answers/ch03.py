@@ -1,7 +1,7 @@
 "Chapter 03: other right answers, in other styles; each must be accepted."
 import torch, torch.nn.functional as F
 
-from camtutor.exercises.ch03 import capture, class_score, grad_cam
+from camtutor.exercises.ch03 import capture, pick_scores, grad_cam
 
 def grad_cam_broadcast(A, g): return F.relu((A*g.mean((2, 3), keepdim=True)).sum(1))
 def grad_cam_matmul(A, g): return (g.flatten(2).mean(2)[:, None] @ A.flatten(2)).view(len(A), *A.shape[2:]).clamp(min=0)
@@ -53,7 +53,7 @@ def capture_mean(model, x, layers, target=None):
     try:
         with torch.no_grad(): out = model(x)
     finally: handle.remove()
-    with torch.enable_grad(): g, = torch.autograd.grad(class_score(out, target).mean()*len(x), kept[0])
+    with torch.enable_grad(): g, = torch.autograd.grad(pick_scores(out, target).mean()*len(x), kept[0])
     return out.detach(), kept[0].detach(), g
 
 def cam_maps_retain(model, x, layers, target=None):

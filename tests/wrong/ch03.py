@@ -1,7 +1,7 @@
 "Chapter 03: plausible wrong answers that are not in the bank."
 import torch, torch.nn.functional as F
 
-from camtutor.exercises.ch03 import alike, cam_from_gradient, capture, class_score, every_class, grad_cam, grad_cam_maps
+from camtutor.exercises.ch03 import alike, cam_from_gradient, capture, pick_scores, every_class, grad_cam, grad_cam_maps
 
 # 3.1
 def exact_cut(A, g): return grad_cam(A, g)*A.shape[2]*A.shape[3]
@@ -22,13 +22,13 @@ def cam_median(A, g): return torch.einsum('nc,nchw->nhw', g.flatten(2).median(2)
 def cam_softmax(A, g): return torch.einsum('nc,nchw->nhw', g.mean((2, 3)).softmax(1), A).relu()
 
 # 3.3
-def score_list(out, target=None): return list(class_score(out, target))
+def score_list(out, target=None): return list(pick_scores(out, target))
 def score_whole(out, target=None): return out if target is None else out[:, target]
-def score_numpy(out, target=None): return class_score(out, target).detach().numpy()
+def score_numpy(out, target=None): return pick_scores(out, target).detach().numpy()
 def score_columns(out, target=None): return out.amax(1) if target is None else out[:, target]
-def score_kept(out, target=None): return class_score(out, target)[:, None]
-def score_log(out, target=None): return class_score(out.log_softmax(1), target)
-def score_row(out, target=None): return class_score(out, target) if target is None else out[target]
+def score_kept(out, target=None): return pick_scores(out, target)[:, None]
+def score_log(out, target=None): return pick_scores(out.log_softmax(1), target)
+def score_row(out, target=None): return pick_scores(out, target) if target is None else out[target]
 
 # 3.4
 def classes_last(head, A): return every_class(head, A).movedim(0, -1)
