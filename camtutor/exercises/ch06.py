@@ -375,7 +375,7 @@ e.edit('flat = A.transpose(0, 1).flatten(1)', 'flat = A.transpose(0, 1).flatten(
        'You cut negatives first. Correlate what is there.')
 e.edit('flat @ flat.T', '(flat @ flat.T)/flat.shape[1]',
        'You divide by the number of places after the rows have length 1 already.')
-e.edit('flat @ flat.T', '1 - flat @ flat.T', 'This is how *un*like they are. The correlation itself.')
+e.edit('flat @ flat.T', '1 - flat @ flat.T', 'This is how unlike they are. The correlation itself.')
 
 @e.wrong
 def cosines(A):
