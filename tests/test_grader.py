@@ -394,3 +394,14 @@ def test_use_of_a_class_that_does_less_is_refused():
     if e.library:
         with pytest.raises(CamError, match="stay with the library's"): ex.use('1.2')
     del exs.given['1.2']
+
+def test_a_decorated_stub_is_one():
+    from camtutor.exercises.stubs import is_stub
+    class Stub:
+        def __init__(self, model): ...
+        @torch.no_grad()
+        def project(self, y): ...
+    class Written(Stub):
+        @torch.no_grad()
+        def project(self, y): return y
+    assert is_stub(Stub) and not is_stub(Written)

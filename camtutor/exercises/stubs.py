@@ -32,7 +32,8 @@ def blanked(f, lines):
 def kept_line(f, kept): return f.lineno + len(kept) - 1
 
 def is_stub(answer)->bool:
-    "Is nothing written in this function, or in any method of this class?"
+    "Is nothing written in this function, or in any method of this class, whatever decorates it?"
+    answer = inspect.unwrap(answer) if inspect.isfunction(answer) else answer
     if inspect.isclass(answer):
         plain = [getattr(m, 'fget', None) or getattr(m, '__func__', m) for m in vars(answer).values()]
         return all(is_stub(m) for m in plain if inspect.isfunction(m))
