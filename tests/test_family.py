@@ -475,7 +475,7 @@ def test_pytorch_grad_cam_1_5_7_keeps_any_sign():
         a = rand(1, 6, 5, 4, seed=s).relu()
         mean = a.mean(1)
         against += (torch.tensor(get_2d_projection(a.numpy())) * (mean - mean.mean())).sum().item() < 0
-        assert (eigen_cam(a) * mean).sum() > 0 and (eigen_cam(a) > 0).float().mean() > .8
+        assert (eigen_cam(a) * mean).sum() > 0 and (eigen_cam(a) > 0).float().mean() > .89
     assert 10 < against < 30
 
 def test_pytorch_grad_cam_1_5_7_scales_each_channel():

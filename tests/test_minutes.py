@@ -32,4 +32,4 @@ def test_the_front_page_says_it_too(name):
 
 @pytest.mark.parametrize('name', LESSONS)
 def test_no_lesson_is_longer_than_it_may_be(name):
-    assert LESSONS[name][0] <= (150 if name[:2] in ('01', '02', '03') else 135)
+    assert LESSONS[name][0] <= (150 if name[:2] in ('01', '02', '03') else 130)
