@@ -1,13 +1,14 @@
 """See what a network looks at: `explain(model, image)` gives a map, `Explorer(model, images)` shows it with sliders,
-`compare(model, image)` sets methods beside each other. `load_pets()` and `scene(seed)` are the shipped network and
-pictures. Each lesson is a module: `camtutor.hooks`, `cam`, `gradcam`, `guided`, `deconvnet`, `features`, `family`;
-`camtutor.methods` is the table of methods, `CamError` the one error."""
+`compare(model, image)` sets methods beside each other, `doctor(model, image)` says why a map may be bad.
+`load_pets()` and `scene(seed)` are the shipped network and pictures. Each lesson is a module: `camtutor.hooks`, `cam`,
+`gradcam`, `guided`, `deconvnet`, `features`, `family`; `camtutor.methods` is the table of methods, `CamError` the one
+error."""
 
 __version__ = "0.1.0"
 
-_lazy = dict(explain='explanation', explain_all='explanation', compare='explanation', Explanation='explanation',
-             METHODS='methods', Explorer='ui.explorer', load_pets='networks', load_imagenet='networks', scene='scenes',
-             photo='images', overlay='show', CamError='errors')
+_lazy = dict(explain='explanation', explain_all='explanation', compare='explanation', doctor='diagnosis',
+             Explanation='explanation', METHODS='methods', Explorer='ui.explorer', load_pets='networks',
+             load_imagenet='networks', scene='scenes', photo='images', overlay='show', CamError='errors')
 
 def __getattr__(name):
     "Import a public name on first use, so that `import camtutor` alone stays light (no torch, no fastai)."

@@ -174,6 +174,17 @@ def unused(path, taken):
     numbered = (path.with_stem(f'{path.stem}-{i}') for i in range(2, len(taken) + 3))
     return next(p for p in [path, *numbered] if p not in taken)
 
+# ---- Doctor
+
+def examine(args):
+    "Try the known causes of a bad map on a network and photos; status 3 if one is found."
+    from camtutor.diagnosis import doctor
+    from camtutor.networks import load_network
+    net = load_network(args.model, args.weights)
+    found = doctor(net, args.photos, wanted(args.target), args.method, args.layer)
+    print(found)
+    return found.status
+
 # ---- Metrics
 
 def evaluate_photos(args):
@@ -231,6 +242,15 @@ COMMANDS = dict(
              arg('--target', default='', help='class name or number; the top class if left out'),
              arg('--out', default='explained', metavar='DIR',
                  help='the folder for the results; %(default)s if left out')),
+    doctor=(examine,
+            arg('photos', nargs='+', metavar='PHOTO', help='the first is explained; more of them help to find out '
+                                                           'how the network wants them prepared'),
+            arg('--model', default='imagenet',
+                help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
+            arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+            arg('--method', default='grad_cam', help='%(default)s if left out'),
+            arg('--layer', help='a name; the last with places if left out'),
+            arg('--target', default='', help='class name or number; the top class if left out')),
     evaluate=(evaluate_photos,
               arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
               arg('--model', default='imagenet',

@@ -295,3 +295,14 @@ def test_every_command_has_help(capsys):
 def test_help_is_quick_and_needs_no_torch():
     code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, '-c', code], text=True).strip() == 'False'
+
+# ---- the doctor
+
+def test_the_doctor(photos, capsys):
+    status, said, err = run(capsys, 'doctor', photos/'cat.png', '--model', 'pets')
+    assert status == 0 and 'No causes found' in said and not err
+    status, said, err = run(capsys, 'doctor', photos/'cat.png', '--model', 'pets', '--method', 'eigen_cam')
+    assert status == 3 and 'ignores the class: cause' in said
+    assert "write  explain(model, image, method='grad_cam')" in said
+    status, said, err = run(capsys, 'doctor', photos/'none.png', '--model', 'pets')
+    assert status == 1 and 'there is no file' in err and not said
