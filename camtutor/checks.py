@@ -310,6 +310,7 @@ NORMALS = {'ImageNet': ((.485, .456, .406), (.229, .224, .225)), '-1 to 1': ((.5
 OFF = 4. # by e to this the first batch norm may see another variance than in training, and no more
 SURE = .6 # so much more probable than for noise the answer must be in another preparation, at least
 MARGIN = .25 # and by so much more than as it is, for one picture
+SWAPPED, SEVERAL = 'red and blue exchanged', 4 # so many pictures it takes to tell
 LITTLE = .04 # for several, by so much and by three standard errors
 
 def across(v, x): return torch.as_tensor(v, dtype=x.dtype, device=x.device)[:, None, None]
@@ -328,7 +329,7 @@ def own_normal(c):
 def preparations(pixels, own)->dict: # name -> the batch
     "The pictures as the network gets them, and as they would be by each of the usual preparations."
     def made(p, normal): return (p - across(normal[0], p)) / across(normal[1], p)
-    return {'as it is': made(pixels, own), 'red and blue exchanged': made(pixels.flip(1), own),
+    return {'as it is': made(pixels, own), SWAPPED: made(pixels.flip(1), own),
             **{name: made(pixels, normal) for name, normal in NORMALS.items() if not same(normal, own)}}
 
 def same(a, b)->bool:
@@ -373,7 +374,8 @@ def normalisation(c):
     has_norm = any(isinstance(m, nn.BatchNorm2d) for m in c.net.modules())
     far = {n: off(c, x) for n, x in ways.items()}
     sure = {n: steady(c, x) for n, x in ways.items() if has_norm or n != '0 to 255'}
-    fits = {n: s.mean().item() for n, s in sure.items() if abs(far[n]) < min(OFF, abs(far['as it is']) + .5)}
+    fits = {n: s.mean().item() for n, s in sure.items() if abs(far[n]) < min(OFF, abs(far['as it is']) + .5)
+            and (n != SWAPPED or len(c.all) >= SEVERAL)}
     best = max(fits, key=fits.get, default='as it is')
     table = ', '.join(f'{n} {percent(s.mean().item())}' for n, s in sure.items())
     if abs(far['as it is']) >= OFF and fits:
@@ -381,7 +383,7 @@ def normalisation(c):
                       f"training; by {best} e^{far[best]:.1f} times")
     if clearly(sure[best], sure['as it is']):
         return mended(c, own, best, f"how much more probable its answer is than for noise: {table}")
-    if not c.knows: return mended(c, own, best if best != 'red and blue exchanged' else 'as it is',
+    if not c.knows: return mended(c, own, best if best != SWAPPED else 'as it is',
                                   "how this network wants its pictures is written nowhere. How much more probable "
                                   f"its answer is than for noise, 'as it is' with ImageNet's mean and std: {table}")
     return well(f"no other way is clearly better. How much more probable its answer is than for noise: {table}")
@@ -389,7 +391,7 @@ def normalisation(c):
 def mended(c, own, best, saw):
     "The cause, and the line that prepares pictures in the better way."
     normal = NORMALS.get(best, own)
-    swapped = best == 'red and blue exchanged'
+    swapped = best == SWAPPED
     say = "Exchange red and blue" if swapped else f"Prepare pictures as for {best if best in NORMALS else 'ImageNet'}"
     if not c.prepared: say += ", and give that as transform="
     if c.prepared: line = of_tensor(own, normal, swapped)
@@ -487,7 +489,10 @@ def blind_spots(c):
                    "Look for a crop or a mask in its forward; do not trust the map there",
                    f"e = {c.line()}; e.map[..., {t}:{b}, {l}:{r}] = 0")
 
-def everything(c, xs): return torch.cat([scores_of(scores(c.net, x, 16)).flatten(1) for x in xs.split(16)])
+def everything(c, xs)->Tensor: # (M,…)
+    "All that the network gives; of probabilities the logarithms, since a sure network's hardly change."
+    out = scores(c.net, xs, 16).flatten(1)
+    return out.clamp(1e-30).log() if c.ending.kind in ('Softmax', 'Sigmoid') else out
 
 def changes(c, boxes, plain, seed)->list: # of bool
     "Does noise in each box change any score?"

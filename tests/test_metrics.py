@@ -364,6 +364,56 @@ def test_quantus_calls_a_constant_map_a_hit():
     lots = torch.stack([P.pointing_game(torch.ones(1, 24, 32), MASK[:1], .1, seed) for seed in range(60)]).mean()
     assert .02 < lots < .4                                                            # its area is .16
 
+def test_quantus_calls_an_empty_mask_a_hit():
+    "quantus 0.6.0: it writes NaN into an array of bools, where NaN is True. Here it stays NaN: nobody can hit nothing."
+    assert version('quantus') == '0.6.0'
+    mask = MASK.clone()
+    mask[0] = False
+    assert quantus_score('PointingGame', MAPS, mask)[0] == True
+    assert P.pointing_game(MAPS, mask)[0].isnan() and P.pointing_game(MAPS, mask)[1:].isfinite().all()
+
+def test_quantus_counts_the_network_as_it_was_among_the_random_ones():
+    """quantus 0.6.0: the average leaves out the key 'orig', but the key is 'original', so a map that is nothing but
+    noise under random weights is called alike all the same. Here the mean is over the random networks alone."""
+    import numpy as np, quantus
+    assert version('quantus') == '0.6.0'
+    net, maps = small(), {}
+    def explain(model, inputs, targets, **how):
+        "A map for each network: its first weight decides which."
+        key = next(model.parameters()).sum().item() + list(model.parameters())[-1].sum().item()
+        g = torch.Generator().manual_seed(maps.setdefault(key, len(maps)))
+        return torch.rand(len(inputs), 1, 24, 32, generator=g).numpy()
+    def score(**how):
+        metric = quantus.MPRT(similarity_func=quantus.similarity_func.correlation_pearson, abs=False, normalise=False,
+                              disable_warnings=True, **how)
+        return metric(model=net, x_batch=X.numpy(), y_batch=np.zeros(4, int), explain_func=explain,
+                      a_batch=explain(net, X, None), device='cpu')
+    layers, average = score(), score(return_average_correlation=True)
+    assert np.allclose(layers['original'], 1)
+    assert np.allclose(average, np.mean(list(layers.values()), 0))
+    without = np.mean([v for k, v in layers.items() if k != 'original'], 0)
+    assert np.abs(without).max() < .1 < np.mean(average)
+
+def test_quantus_takes_pictures_for_places():
+    "quantus 0.6.0: the size of a picture is that of `x_batch[2:]`, all pictures but two, so the weight depends on them."
+    import numpy as np, quantus
+    assert version('quantus') == '0.6.0'
+    def score(n):
+        metric = quantus.AttributionLocalisation(weighted=True, abs=False, normalise=False, disable_warnings=True)
+        return metric(model=small(), x_batch=X[:n].numpy(), y_batch=np.zeros(n, int), a_batch=MAPS[:n, None].numpy(),
+                      s_batch=MASK[:n, None].numpy(), device='cpu')[0]
+    assert np.isclose(score(3), 2 * score(4))   # one and the same map
+    check_tensor(M.energy(MAPS[:3], MASK[:3]), M.energy(MAPS, MASK)[:3])
+
+def test_rows_are_rows():
+    """Some published code reads a box as [x0:x1, y0:y1] of a map whose rows come first. Here what is right of the
+    middle is right of it."""
+    m, mask, turned = torch.zeros(1, 4, 6), torch.zeros(1, 4, 6, dtype=torch.bool), torch.zeros(1, 4, 6).bool()
+    m[0, 1, 4], mask[0, 1, 3:], turned[0, 3, :4] = 1, True, True
+    for metric in (M.energy, M.peak_inside, P.rank_accuracy, lambda m, k: P.pointing_game(m, k, .1)):
+        assert metric(m, mask) > .3 > metric(m, turned)
+    assert P.box_of(mask).tolist() == [[3, 1, 5, 1]]
+
 def test_quantus_road_cannot_take_a_map_of_one_channel():
     "quantus 0.6.0: the map is spread over the picture's channels and sorted with them, but the filling counts places."
     import numpy as np, quantus
