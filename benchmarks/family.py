@@ -130,11 +130,14 @@ FULL = ['resnet18', 'resnet50'], 224, 30, 21
 QUICK = ['resnet18'], 224, 4, 9
 TINY = ['resnet18'], 32, 0, 1
 
+def page(result):
+    return (f"Time over camtutor's.\n\n{table(result['rows'])}\n\n"
+            f"Eight formulas at one layer, time over Grad-CAM alone.\n\n{many_table(result['many'])}")
+
 def main():
     job, out, result, _ = asked(__doc__, FULL, QUICK, TINY)
     result |= dict(rows=rows(*job), many=many(*job))
     result['bars'] = bars(result)
-    tell(result, f"Time over camtutor's.\n\n{table(result['rows'])}\n\n"
-                 f"Eight formulas at one layer, time over Grad-CAM alone.\n\n{many_table(result['many'])}", 'family', out)
+    tell(result, page(result), 'family', out)
 
 if __name__ == '__main__': main()

@@ -294,7 +294,8 @@ def test_loop_card():
     f = written('def changed(answers):\n    while True: n = 1', 'changed')
     v = grade(ALL['0.8'], f, seconds=2)
     text = str(verdict_card(v))
-    assert v.state == 'raised' and 'longer than it may' in text and 'while True: n = 1' in text and v.mistake is None
+    assert v.state == 'raised', (v, text)
+    assert 'longer than it may' in text and 'while True: n = 1' in text and v.mistake is None
 
 def test_after_a_time_limit_no_other_trial_runs():
     tried = []
