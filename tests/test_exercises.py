@@ -290,6 +290,19 @@ def test_limits_leave_nothing_behind():
     while watching() and time.monotonic() < end: time.sleep(.01)
     assert done and watching() == []
 
+def test_a_limit_in_a_thread_spoils_none_in_the_main_one():
+    "Python 3.11 loops at the entry of traced functions while it looks for an exception that was taken back."
+    def work():
+        guarded(lambda: 5)
+        with pytest.raises(TimeLimit): guarded(endless, .1)
+    t = threading.Thread(target=work)
+    t.start()
+    t.join(30)
+    assert not t.is_alive()
+    start = time.monotonic()
+    with pytest.raises(TimeLimit): guarded(endless, .1)
+    assert time.monotonic() - start < 5 and sys.gettrace() is None
+
 def test_loop_card():
     f = written('def changed(answers):\n    while True: n = 1', 'changed')
     v = grade(ALL['0.8'], f, seconds=2)
