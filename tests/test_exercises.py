@@ -299,9 +299,8 @@ def test_a_limit_in_a_thread_spoils_none_in_the_main_one():
     t.start()
     t.join(30)
     assert not t.is_alive()
-    start = time.monotonic()
-    with pytest.raises(TimeLimit): guarded(endless, .1)
-    assert time.monotonic() - start < 5 and sys.gettrace() is None
+    f = written('def changed(answers):\n    while True: n = 1', 'changed')
+    assert grade(ALL['0.8'], f, seconds=.1).state == 'raised'   # and no RecursionError from the grader's own functions
 
 def test_loop_card():
     f = written('def changed(answers):\n    while True: n = 1', 'changed')
