@@ -1,6 +1,6 @@
 "The known causes of bad maps, each as an experiment on one network and one picture."
 from functools import cached_property
-from math import ceil
+from math import ceil, exp
 from typing import NamedTuple
 
 import torch
@@ -188,13 +188,12 @@ def training_mode(c):
     on = [m for m in c.net.modules() if m.training]
     if not on: return well("the whole network is in evaluation mode")
     if is_learner(c.model): return well("it is in training mode now, which fastai's own predictions switch off")
-    far = (as_it_is(c.net, c.x) - scores_of(pure(c))).abs().max() / c.out.std().clamp(min=1e-12)
+    calm = scores(c.net, torch.cat([c.x, c.x.flip(-1)]))
+    far = ((as_it_is(c.net, c.x) - calm).abs().max() / calm.abs().max().clamp(min=1e-12)).item()
     if far < 1e-3: return well(f"{len(on)} modules are in training mode, which changes nothing here")
-    return Finding(CAUSE, f"{len(on)} modules are in training mode, and the scores differ by {far:.2g} of their "
-                   "standard deviation. The map is of the network in evaluation mode, your own predictions are not",
+    return Finding(CAUSE, f"{len(on)} modules are in training mode, and scores differ by up to {percent(far)} "
+                   "of the largest. The map is of the network in evaluation mode, your own predictions are not",
                    "Switch to evaluation mode before you predict", 'model.eval()')
-
-def pure(c): return scores(c.net, torch.cat([c.x, c.x.flip(-1)]))
 
 def as_it_is(net, x):
     "Scores in the mode that the network is in, of a picture and its mirror image; its buffers are spared."
@@ -273,7 +272,7 @@ def signs_of_no_training(c)->str: # '' if there are none
     p = c.likely(torch.cat([c.x, *unlike(c.x)]))
     far = (p[1:] - p[:1]).abs().max()
     if far >= .05: return ''
-    return f"for noise, grey and the picture in pieces no class's probability is another by more than {far:.2g}"
+    return f"noise, grey, its negative and its own pieces change no class's probability by more than {far:.2g}"
 
 def unlike(x)->list:
     "Pictures that are something else: its negative, noise, grey, its own pieces in another order."
@@ -379,8 +378,8 @@ def normalisation(c):
     best = max(fits, key=fits.get, default='as it is')
     table = ', '.join(f'{n} {percent(s.mean().item())}' for n, s in sure.items())
     if abs(far['as it is']) >= OFF and fits:
-        return mended(c, own, best, f"its first batch norm sees e^{far['as it is']:.1f} times the variance of its "
-                      f"training; by {best} e^{far[best]:.1f} times")
+        return mended(c, own, best, f"its first batch norm sees {exp(far['as it is']):.2g} times the variance that it "
+                      f"was trained with; prepared as for {best}, {exp(far[best]):.2g} times")
     if clearly(sure[best], sure['as it is']):
         return mended(c, own, best, f"how much more probable its answer is than for noise: {table}")
     if not c.knows: return mended(c, own, best if best != SWAPPED else 'as it is',

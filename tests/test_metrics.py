@@ -395,7 +395,7 @@ def test_quantus_counts_the_network_as_it_was_among_the_random_ones():
     assert np.abs(without).max() < .1 < np.mean(average)
 
 def test_quantus_takes_pictures_for_places():
-    "quantus 0.6.0: the size of a picture is that of `x_batch[2:]`, all pictures but two, so the weight depends on them."
+    "quantus 0.6.0: the size of a picture is that of `x_batch[2:]`, all pictures but two; the weight depends on it."
     import numpy as np, quantus
     assert version('quantus') == '0.6.0'
     def score(n):
