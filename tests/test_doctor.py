@@ -214,6 +214,12 @@ def test_a_saturated_score(net):
     ends = attach(nn.Sequential(net, Scale(), nn.Softmax(1)).eval(), transform=net.transform)
     planted('saturation', ends)
 
+def test_a_map_that_ignores_the_weights(net):
+    "Behind a layer without weights, a method that asks for no gradient draws the picture, whatever was learned."
+    model = attach(nn.Sequential(nn.AvgPool2d(2, 1), net).eval(), transform=net.transform)
+    found = planted('weights', model, layer='0', method='eigen_cam')
+    assert 'correlations of 1.00, 1.00, 1.00' in found.saw
+
 def test_a_map_that_ignores_the_class(net):
     found = planted('classes', net, method='eigen_cam')
     assert '1.00 with' in found.saw
