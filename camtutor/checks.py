@@ -300,7 +300,7 @@ def names(c):
     k = score_matrix(c.out).shape[1]
     if k == len(c.vocab): return well(f"{k} names for {k} scores")
     return Finding(CAUSE, f"{len(c.vocab)} names for {k} scores: names may be shifted against the scores",
-                   "Give the list in the order in which the network was trained", f'model.vocab = names[:{k}]')
+                   "Give the list in the order in which the network was trained", f'{c.line()[:-1]}, vocab=names[:{k}])')
 
 # ---- how pictures are prepared
 
@@ -516,7 +516,7 @@ def layer_trouble(c)->str: # '' if there is none
 def token_trouble(c)->str:
     "Is it only the class token of a layer that is read behind it?"
     try: next(Forward(c.net, c.x, [c.given]).back(c.target))
-    except CamError as e: return e.reason if 'token' in e.reason else ''
+    except CamError as e: return e.reason if 'class token' in e.reason else ''
     return ''
 
 def places(c):
@@ -526,7 +526,7 @@ def places(c):
     if trouble and 'class token' not in trouble:
         return Finding(CAUSE, f"nothing can be drawn at {c.name_given!r}: {trouble.rstrip('.')}",
                        "Look before the pooling", c.line(layer=c.layer))
-    shape = map_layers(c.net, c.x).get(c.layer, c.explanation.raw.shape)[1:]
+    shape = (map_layers(c.net, c.x).get(c.layer) or c.explanation.raw.shape)[1:]
     if shape[0] * shape[-1] > 4: return well(f"the map at {c.layer!r} has {size_of(shape)} places")
     finer = [n for n, s in map_layers(c.net, c.x).items() if min(s[1:]) >= 4]
     return Finding(CAUSE, f"the map at {c.layer!r} has only {size_of(shape)} places, for a picture of "
@@ -537,7 +537,7 @@ def class_token(c):
     "Is there a patch that is read behind the layer?"
     if c.needs == 'network': return well(f"{METHODS[c.method].title} looks at no layer")
     trouble = layer_trouble(c)
-    if 'token' not in trouble: return well("the score depends on the layer's places")
+    if 'class token' not in trouble: return well("the score depends on the layer's places")
     return Finding(CAUSE, f"at {c.name_given!r} only the class token is read by what follows: no patch has a gradient",
                    "Look before the last attention", c.line(layer=c.layer))
 

@@ -164,6 +164,7 @@ def test_a_region_that_it_cannot_see(net):
 def test_a_layer_without_places(net, layer, told):
     found = planted('places', net, layer=layer)
     assert told in found.saw and "layer='0" in found.write
+    assert look('token', net, layer=layer).verdict == WELL
 
 def test_a_map_of_four_places(net):
     found = planted('places', net, batch_of(net, S)[..., ::4, ::4])
@@ -352,10 +353,10 @@ def test_the_report(net):
     said = str(d)
     assert d.causes == ['names'] and d.status == 3 and d['names'].verdict == CAUSE
     assert said.index('✗ names of classes: cause') < said.index('✓')
-    assert '    write  model.vocab = names[:8]' in said.splitlines() and '1 cause found; 17 checks well.' in said
+    assert '    write  explain(model, image, vocab=names[:8])' in said.splitlines() and '1 cause found; 17 checks well.' in said
     assert max(map(len, said.splitlines())) <= 120 and repr(d) == said
     page = d._repr_html_()
-    assert '<code>model.vocab = names[:8]</code>' in page and '17 checks well' in page and page.count('<tr') == 20
+    assert '<code>explain(model, image, vocab=names[:8])</code>' in page and '17 checks well' in page and page.count('<tr') == 20
 
 def test_what_is_not_known_is_said(net):
     "A network that gives maps: what needs classes is not known, and the reason says what to do."
