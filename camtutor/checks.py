@@ -300,7 +300,7 @@ def names(c):
     k = score_matrix(c.out).shape[1]
     if k == len(c.vocab): return well(f"{k} names for {k} scores")
     return Finding(CAUSE, f"{len(c.vocab)} names for {k} scores: names may be shifted against the scores",
-                   "Give the list in the order in which the network was trained", f'{c.line()[:-1]}, vocab=names[:{k}])')
+                   "Give the list in the order of the network's training", f'{c.line()[:-1]}, vocab=names[:{k}])')
 
 # ---- how pictures are prepared
 

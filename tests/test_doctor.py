@@ -350,13 +350,13 @@ def test_nothing_is_left_behind_after_a_failure(net):
 def test_the_report(net):
     net.vocab = net.vocab[:-1]
     d = camtutor.doctor(net, S)
-    said = str(d)
+    said, line = str(d), 'explain(model, image, vocab=names[:8])'
     assert d.causes == ['names'] and d.status == 3 and d['names'].verdict == CAUSE
     assert said.index('✗ names of classes: cause') < said.index('✓')
-    assert '    write  explain(model, image, vocab=names[:8])' in said.splitlines() and '1 cause found; 17 checks well.' in said
+    assert f'    write  {line}' in said.splitlines() and '1 cause found; 17 checks well.' in said
     assert max(map(len, said.splitlines())) <= 120 and repr(d) == said
     page = d._repr_html_()
-    assert '<code>explain(model, image, vocab=names[:8])</code>' in page and '17 checks well' in page and page.count('<tr') == 20
+    assert f'<code>{line}</code>' in page and '17 checks well' in page and page.count('<tr') == 20
 
 def test_what_is_not_known_is_said(net):
     "A network that gives maps: what needs classes is not known, and the reason says what to do."
