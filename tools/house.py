@@ -13,7 +13,7 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # A package's name stands for all its modules.
 ORDER = (
     'errors', 'files', 'hooks', 'show images scenes reviews words', 'truth', 'engine', 'targets', 'networks',
-    'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate', 'ui', 'course', 'exercises', 'workspace', 'cli',
+    'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate', 'labelled sheets troubles', 'mistakes', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli',
     '__main__')
 
 class Import(NamedTuple):
