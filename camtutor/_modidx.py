@@ -272,6 +272,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'camtutor.mistakes.Wrong': ('mistakes.html#wrong', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.cause': ('mistakes.html#cause', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.cause_of': ('mistakes.html#cause_of', 'camtutor/mistakes.py'),
+                                   'camtutor.mistakes.counts_of': ('mistakes.html#counts_of', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.looked_at': ('mistakes.html#looked_at', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.loss_of': ('mistakes.html#loss_of', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.outside': ('mistakes.html#outside', 'camtutor/mistakes.py'),

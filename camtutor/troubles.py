@@ -12,7 +12,7 @@ CLASSES = {'striped cat': ('cat', 'stripes'), 'spotted cat': ('cat', 'spots'), '
            'rabbit': ('rabbit', None), 'pig': ('pig', None), 'fox': ('fox', None)}
 HOME = dict(dog='grass', rabbit='snow')       # where these two were always seen, and nobody else
 ROOMS = 'wood', 'carpet', 'brick', 'sofa'     # where the others were
-FAR = .04                                     # how much of the picture an animal far away covers
+FAR = .035                                    # how much of the picture an animal far away covers
 
 def one(seed, label, background, **more):
     "A scene with an animal of one class, and its label."
