@@ -263,7 +263,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'camtutor.mistakes': { 'camtutor.mistakes.Mistake': ('mistakes.html#mistake', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.Mistakes': ('mistakes.html#mistakes', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.Mistakes.__getitem__': ('mistakes.html#mistakes.__getitem__', 'camtutor/mistakes.py'),
-                                   'camtutor.mistakes.Mistakes.__iter__': ('mistakes.html#mistakes.__iter__', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.Mistakes.__len__': ('mistakes.html#mistakes.__len__', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.Mistakes.__repr__': ('mistakes.html#mistakes.__repr__', 'camtutor/mistakes.py'),
                                    'camtutor.mistakes.Mistakes._repr_jpeg_': ('mistakes.html#mistakes._repr_jpeg_', 'camtutor/mistakes.py'),

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 import torch, torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 from .engine.ask import scores
 from .engine.inputs import probabilities, vocab_of
@@ -109,21 +110,25 @@ class Mistakes:
     method:str    # of the maps
 
     def __len__(self): return len(self.items)
-    def __iter__(self): return iter(self.items)
     def __getitem__(self, i): return self.items[i]
     def __repr__(self):
         n = int(self.counts.sum())
         return f'Mistakes({n - int(self.counts.trace())} of {n} pictures were wrong; {len(self)} are here)'
-    def _repr_jpeg_(self): return jpeg_of(self.sheet(most=12)) if len(self) else None
 
-    def sheet(self, most=None, **thresholds): # a figure
-        "Picture and both maps of each mistake, and its cause by the rule."
-        some = self.items[:most]
-        return sheet_of(some, top_places, [cause_of(m, **thresholds) for m in some])
+# %% ../nbs/14_mistakes.ipynb #8ff80b29
+@patch
+def causes(self:Mistakes, **thresholds)->Counter: # cause -> how many
+    "How often the rule names each cause; see `cause` for the thresholds."
+    return Counter(cause_of(m, **thresholds) for m in self.items)
 
-    def causes(self, **thresholds)->Counter: # cause -> how many
-        "How often the rule names each cause."
-        return Counter(cause_of(m, **thresholds) for m in self.items)
+@patch
+def sheet(self:Mistakes, most=None, **thresholds): # a figure
+    "Picture and both maps of each mistake, and its cause by the rule."
+    some = self.items[:most]
+    return sheet_of(some, top_places, [cause_of(m, **thresholds) for m in some])
+
+@patch
+def _repr_jpeg_(self:Mistakes): return jpeg_of(self.sheet(most=12)) if len(self) else None
 
 # %% ../nbs/14_mistakes.ipynb #2d46b86f
 def counts_of(
@@ -146,6 +151,7 @@ def wrong_in(b, p, y, first)->list:
                   p[i, said[i]].item(), p[i, y[i]].item(), b.things[i])
             for i in (said != y).nonzero()[:, 0].tolist()]
 
+# %% ../nbs/14_mistakes.ipynb #68df9603
 def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
     "The `n` wrong pictures with the largest loss, and how often each class was called each."
     kept, counts = [], None
@@ -159,13 +165,14 @@ def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
     if counts is None: raise CamError("the data holds no picture.")
     return kept, counts
 
-# %% ../nbs/14_mistakes.ipynb #68df9603
+# %% ../nbs/14_mistakes.ipynb #2bc7709d
 def seen_by(model, x, classes, method, layer, transform):
     "For one class of each picture: the maps, the probability of what they mark alone, pixels of half a cell."
     e = explained(model, x, method, layer, classes, transform)
     cell = x.shape[-1] // e.raw.shape[-1]
     return e.map.cpu(), masked(case(model, x, e.map, classes))[1].cpu(), cell // 2
 
+# %% ../nbs/14_mistakes.ipynb #53722178
 def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
     "Some wrong pictures, looked at."
     x = torch.stack([w.x for w in wrong])

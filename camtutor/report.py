@@ -7,7 +7,7 @@ from camtutor.files import write_whole
 from camtutor.mistakes import Mistakes, cause_of, top_places
 from camtutor.sheets import data_uri, panels_of, small_jpeg
 
-__all__ = ['mistake_report', 'report_of', 'confusion_table', 'confusion_style']
+__all__ = ['mistake_report', 'writable', 'report_of', 'confusion_table', 'confusion_style']
 
 # the browser is told to load nothing, and to run the one script below
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -54,10 +54,15 @@ def mistake_report(
     **thresholds,      # near=, high=, off=; see `cause`
 )->Path:
     "Write one HTML file with everything in it, completely or not at all. `CamError` for another suffix or no folder."
+    path = writable(path)
+    write_whole(path, report_of(mistakes, title, **thresholds))
+    return path
+
+def writable(path)->Path:
+    "Where a report can be written. `CamError` for another suffix or no folder, before any work is done."
     path = Path(path).expanduser()
     if path.suffix.lower() not in ('.html', '.htm'): raise CamError(f"'{path.name}' must end in .html.")
     if not path.parent.is_dir(): raise CamError(f"there is no folder '{path.parent}'. Make it first.")
-    write_whole(path, report_of(mistakes, title, **thresholds))
     return path
 
 def report_of(mistakes, title='Mistakes', **thresholds)->str:

@@ -63,7 +63,8 @@ e.wrong(lambda p, y: -(1 - p.gather(1, y[:, None])[:, 0]).clamp(min=1e-12).log()
 
 e.wrong(lambda p, y: p.amax(1) - p.gather(1, y[:, None])[:, 0],
         'This is how far the truth lies behind what was said. The loss is minus the logarithm of what the truth got.')
-e.wrong(lambda p, y: -p[:, 0].clamp(min=1e-12).log(), 'You take class 0 of every picture. Each has its own class in `y`.')
+e.wrong(lambda p, y: -p[:, 0].clamp(min=1e-12).log(),
+        'You take class 0 of every picture. Each has its own class in `y`.')
 
 # 14.2 The highest places
 
@@ -77,7 +78,8 @@ e = exercise('14.2', 'The highest places',
     library='camtutor.mistakes',
     trials=(gives('Worked by hand: half of six places', M, .5,
                   want=torch.tensor([[[1, 1, 0], [0, 0, 1]], [[0, 0, 0], [0, 1, 0]]]).bool()),
-            gives('Random maps, 15 %', M_, .15), gives('Random maps, 11.5 %', M_, .115), gives('A map that is 7 everywhere', torch.full((2, 5, 8), 7.), .15),
+            gives('Random maps, 15 %', M_, .15), gives('Random maps, 11.5 %', M_, .115),
+            gives('A map that is 7 everywhere', torch.full((2, 5, 8), 7.), .15),
             gives('Nothing above 0', -rand(2, 4, 7).abs(), .4), keeps(M_)),
     hints=('Two conditions on each place.', 'A rank below a number, and a value above 0.',
            'How many places one map has: `m[0].numel()`.'),
@@ -321,7 +323,8 @@ e = exercise('14.6', 'Which was called which',
     trials=(gives('Worked by hand', TRUE, SAID, 3, want=torch.tensor([[1, 0, 0], [0, 1, 2], [1, 0, 1]])),
             gives('More classes than were seen', TRUE, SAID, 5),
             gives('Nothing yet', torch.tensor([], dtype=torch.long), torch.tensor([], dtype=torch.long), 4),
-            gives('Fifty pictures', (rand(50).abs()*3).long().clamp(max=6), (rand(50, seed=1).abs()*3).long().clamp(max=6),
+            gives('Fifty pictures', (rand(50).abs()*3).long().clamp(max=6),
+                  (rand(50, seed=1).abs()*3).long().clamp(max=6),
                   7), keeps(TRUE, SAID, 3)),
     hints=('Each picture adds 1 to one cell.', 'Row and column make one number: y·k + said.',
            '`bincount` counts numbers; `minlength` makes room for all.'),
