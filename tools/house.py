@@ -13,8 +13,8 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # A package's name stands for all its modules.
 ORDER = (
     'errors', 'files', 'hooks', 'show images scenes reviews words', 'truth', 'engine', 'targets', 'networks',
-    'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis', 'ui', 'course', 'exercises',
-    'workspace', 'cli', '__main__')
+    'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis', 'labelled sheets troubles',
+    'mistakes', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli', '__main__')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."
