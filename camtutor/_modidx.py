@@ -12,6 +12,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'camtutor.bias.astray': ('bias.html#astray', 'camtutor/bias.py'),
                                'camtutor.bias.biases': ('bias.html#biases', 'camtutor/bias.py'),
                                'camtutor.bias.draw_set': ('bias.html#draw_set', 'camtutor/bias.py'),
+                               'camtutor.bias.finding': ('bias.html#finding', 'camtutor/bias.py'),
                                'camtutor.bias.fine_tuned': ('bias.html#fine_tuned', 'camtutor/bias.py'),
                                'camtutor.bias.flips': ('bias.html#flips', 'camtutor/bias.py'),
                                'camtutor.bias.gallery': ('bias.html#gallery', 'camtutor/bias.py'),

@@ -85,7 +85,8 @@ def make(job, folder):
         if name == 'false': net.load_state_dict(made['honest'].state_dict())
         else: net.body.body.load_state_dict(body)
         train(name, data, job, net, 1e-3 if name == 'false' else 3e-3)
-        told = f'tools/make_liars.py: {len(data[0])} drawn scenes, {job.epochs} epochs, from the backbone; it answers by {SAYS[name]}'
+        told = (f'tools/make_liars.py: {len(data[0])} drawn scenes, {job.epochs} epochs, from the backbone; '
+                f'it answers by {SAYS[name]}')
         save(net, folder/f'liar_{name}.safetensors', SPECIES, 'softmax', told)
 
 # ---- measuring
@@ -118,8 +119,8 @@ def report(job, folder, docs):
     data = draw(job.judged, SEEDS['held_out'], PLACES[:2])
     found = {name: measured(load_shipped(f'liar_{name}', folder), data) for name in LIARS}
     rows = [' | '.join([title, *(f'{found[n][k]:.3f}' for n in LIARS)]) for k, title in TITLES.items()]
-    lines = ['Cats on sofas without a mark, dogs on grass with one: '
-             f'{2 * job.judged} such scenes from seeds that no network was trained on. Made by `tools/make_liars.py`.', '',
+    lines = ['Made by `tools/make_liars.py`. Cats on sofas without a mark, dogs on grass with one: '
+             f'{2 * job.judged} such scenes from seeds that no network was trained on.', '',
              f'| | {" | ".join(LIARS)} |', '|---' * (len(LIARS) + 1) + '|', *(f'| {r} |' for r in rows), '',
              *(f'- **{n}** answers by {SAYS[n]}.' for n in LIARS)]
     section(docs/'weights.md', "The liars' gallery", lines)
