@@ -40,6 +40,9 @@ e.edit('.min()', '', 'This gives one accuracy for each group. Take the lowest of
 e.edit('.min()', '.median()', 'This is the group in the middle. Take the lowest.')
 e.edit('.min()', '.argmin()', 'This is the *place* of the worst group in the list. Its accuracy is asked for.')
 e.edit('.mean()', '.sum()', 'You count right answers, and small groups have few. Take the share in each group.')
+e.edit('.float().mean()', '.sum()',
+       'You count right answers as whole numbers, and small groups have few. Take the share in each group.')
+e.edit('return ', 'return 100*', 'These are percent. A share from 0 to 1 is asked for.')
 e.edit('right[groups == g]', '(right & (groups == g))',
        'You divide by the number of all pictures. Divide by those of the group.')
 e.edit('right[groups == g]', 'right[groups != g]', 'You leave each group *out*. Take those that are in it.')
@@ -246,6 +249,8 @@ e.edit('m.sum((1, 2)).clamp(min=1e-6)', 'm.sum().clamp(min=1e-6)',
 e.edit('m.sum((1, 2)).clamp(min=1e-6)', '(own*m).sum((1, 2)).clamp(min=1e-6)',
        'You divide by what lies *on* the animal. A share is of the whole.')
 e.edit('cam(weight, A)', 'cam(weight.abs(), A)', 'You take the size of the weights. Their sign says for or against.')
+e.edit('((1 - own)*m).sum((1, 2))/m.sum((1, 2)).clamp(min=1e-6)', '((1 - own)*m).mean((1, 2))',
+       'This is a mean over places. It would shrink with all scores; divide the sum by the whole of the map.')
 e.edit('((1 - own)*m).sum((1, 2))/m.sum((1, 2)).clamp(min=1e-6)',
        '(((1 - own)*m).sum((1, 2))/m.sum((1, 2)).clamp(min=1e-6)).mean()',
        'This is the mean over pictures. One number for each is asked for.')
@@ -288,6 +293,10 @@ e.edit('groups.unique()', 'groups.unique()[1:]', 'The first group is left out.')
 e.edit('(groups == g)', '(groups != g)', 'You take the pictures that are *not* in the group.')
 e.wrong(lambda groups, n: torch.arange(min(len(groups), n*len(groups.unique()))),
         'You take the first pictures, of whatever group. Take `n` of each.')
+e.wrong(lambda groups, n: torch.arange(n), 'You take the first `n` pictures, of whatever group. Take `n` of each.')
+e.wrong(lambda groups, n: torch.isin(torch.arange(len(groups)),
+                                     torch.cat([(groups == g).nonzero()[:n, 0] for g in groups.unique()])),
+        'This says of each picture whether it is taken. The numbers of those that are taken are asked for.')
 e.wrong(lambda groups, n: torch.stack([(groups == g).nonzero()[0, 0] for g in groups.unique()]).sort().values,
         'You take one of each group. Take `n`.')
 e.edit('found = [(groups == g).nonzero()[:n, 0] for g in groups.unique()]',
@@ -319,6 +328,11 @@ def flips(before:Tensor, # scores (N,K)
     "The share of pictures whose answer is another one after a change."
     return (before.argmax(1) != after.argmax(1)).float().mean()
 
+e.edit('.float().mean()', '.sum()', 'This is how many change, as a whole number. The share is asked for.')
+e.wrong(lambda before, after: (before - after).abs().mean(), 'This is how far scores move. Count the answers that '
+        'change.')
+e.wrong(lambda before, after: (before != after).any(1).float().mean(),
+        'You count the pictures of which any score has moved. The answer is the class with the highest.')
 e.edit('!=', '==', 'This is the share of answers that *stay*.')
 e.edit('.mean()', '.sum()', 'This is how many change. The share is asked for.')
 e.edit('.mean()', '', 'This says it of each picture. The share of them is asked for.')

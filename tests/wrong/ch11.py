@@ -15,6 +15,8 @@ def worst_with_axis(right, groups): return worst_group(right, groups)[None]
 def mean_of_groups(right, groups):
     return sum(right[groups == g].float().mean() for g in groups.unique())/len(groups.unique())
 def worst_percent(right, groups): return 100*worst_group(right, groups)
+def worst_two(right, groups):
+    return torch.stack([right[groups == g].float().mean() for g in groups.unique()]).sort().values[:2].mean()
 
 # 11.2
 def margin_with_own(out, y): return out[range(len(y)), y] - out.amax(1)
@@ -63,7 +65,9 @@ def astray_areas(A, weight, own, y):
 def astray_signed(A, weight, own, y):
     m = torch.einsum('nc,nchw->nhw', weight[y], A)
     return ((1 - own)*m).sum((1, 2))/m.sum((1, 2))
-def astray_detached(A, weight, own, y): return astray(A.detach(), weight.detach(), own, y)
+def astray_detached(A, weight, own, y):
+    m = torch.einsum('nc,nchw->nhw', weight[y], A).relu()
+    return (((1 - own)*m).sum((1, 2))/m.sum((1, 2)).clamp(min=1e-6)).detach()
 def astray_nan(A, weight, own, y):
     m = torch.einsum('nc,nchw->nhw', weight[y], A).relu()
     return ((1 - own)*m).sum((1, 2))/m.sum((1, 2))
@@ -86,11 +90,12 @@ def flips_any_score(before, after): return (before != after).any(1).float().mean
 
 WRONG = {
     '11.1': [worst_of_classes, worst_error, worst_as_number, worst_counts, worst_all_numbers, worst_with_axis,
-             mean_of_groups, worst_percent],
+             mean_of_groups, worst_percent, worst_two],
     '11.2': [margin_with_own, margin_mean, margin_turned, margin_probability, margin_log, margin_top, margin_column,
              margin_cut],
     '11.3': [verdict_means, verdict_upper, verdict_bools, verdict_any],
     '11.4': [pasted_own, pasted_with_ghost, pasted_black, pasted_float, pasted_back, pasted_in_place],
     '11.5': [astray_on, astray_mean, astray_areas, astray_signed, astray_detached, astray_nan],
     '11.6': [alike_all, alike_first, alike_mask, alike_by_group, alike_two_axes, alike_list],
-    '11.7': [flips_kept, flips_count, flips_scores, flips_number, flips_axis, flips_any_score]}
+    '11.7': [flips_kept, flips_count, flips_scores, flips_number, flips_axis, flips_any_score],
+    '11.8': [.9*.5, .05, 90, 1.]}
