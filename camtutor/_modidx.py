@@ -10,6 +10,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'camtutor.bias.alike': ('bias.html#alike', 'camtutor/bias.py'),
                                'camtutor.bias.as_drawn': ('bias.html#as_drawn', 'camtutor/bias.py'),
                                'camtutor.bias.astray': ('bias.html#astray', 'camtutor/bias.py'),
+                               'camtutor.bias.batch_of': ('bias.html#batch_of', 'camtutor/bias.py'),
                                'camtutor.bias.biases': ('bias.html#biases', 'camtutor/bias.py'),
                                'camtutor.bias.draw_set': ('bias.html#draw_set', 'camtutor/bias.py'),
                                'camtutor.bias.finding': ('bias.html#finding', 'camtutor/bias.py'),

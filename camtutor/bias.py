@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPECIES', 'PARTS', 'LOOK', 'PLACE', 'DECIDES', 'Set', 'draw_set', 'new_net', 'inputs', 'fine_tuned', 'worst_group',
-           'margin', 'Redrawn', 'redrawn', 'verdict', 'Finding', 'finding', 'as_drawn', 'biases', 'tint', 'pasted',
-           'astray', 'alike', 'stamp', 'stamp_dogs', 'usual', 'gallery', 'in_order', 'flips', 'Judged', 'accuse']
+           'margin', 'Redrawn', 'redrawn', 'verdict', 'Finding', 'finding', 'as_drawn', 'batch_of', 'biases', 'tint',
+           'pasted', 'astray', 'alike', 'stamp', 'stamp_dogs', 'usual', 'gallery', 'in_order', 'flips', 'Judged',
+           'accuse']
 
 # %% ../nbs/11_bias.ipynb #f22c55a0
 import random
@@ -150,6 +151,11 @@ def finding(lost:Tensor, m:Tensor, masks)->Finding: # lost (N,), maps (N,H,W), N
 # %% ../nbs/11_bias.ipynb #8ef08a06
 def as_drawn(image, k): return image
 
+def batch_of(net, scenes, y, finish=as_drawn)->Tensor: # (N,3,H,W)
+    "Scenes as the network takes them, each finished by a function of picture and class number."
+    return torch.stack([net.transform(finish(s.image, int(k))) for s, k in zip(scenes, y)])
+
+# %% ../nbs/11_bias.ipynb #ce094175
 @doing('Looking for biases')
 def biases(
     net,             # a network with `.transform`
@@ -157,20 +163,17 @@ def biases(
     finish=as_drawn, # what is done to each finished picture: (image (H,W,3), class number) -> image
 )->dict:             # part -> Finding; 'finish' if something is done
     "What carries the margin, by the Grad-CAM of the own class and by drawing it away."
-    y, scenes = data.y, data.scenes
-    def shown(drawn, i, f=finish):
-        return torch.stack([net.transform(f(s.image, int(y[j]))) for s, j in zip(drawn, i)])
-    x = shown(scenes, range(len(y)))
+    scenes, y = data.scenes, data.y
+    x = batch_of(net, scenes, y, finish)
     whole, m = margin(scores(net, x), y), upsample(grad_cam_maps(net, x, None, y.tolist())[1], x.shape[2:])
-    def found(i, other, masks):
-        lost = whole[i] - margin(scores(net, other), y[i])
+    def found(i, drawn, masks, f=finish):
+        lost = whole[i] - margin(scores(net, batch_of(net, drawn, y[i], f)), y[i])
         return finding(lost / whole.mean(), m[i], masks)
-    parts = {p: found(i, shown(again, i), [scenes[j].mask(p) for j in i])
-             for p, (i, again) in data.without.items() if i}
+    parts = {p: found(i, again, [scenes[j].mask(p) for j in i]) for p, (i, again) in data.without.items() if i}
     changed = [(finish(s.image, int(k)) != s.image).any(-1) for s, k in zip(scenes, y)]
     i = [j for j, c in enumerate(changed) if c.any()]
-    if not i: return parts
-    return parts | dict(finish=found(i, shown([scenes[j] for j in i], i, as_drawn), [changed[j] for j in i]))
+    if i: parts['finish'] = found(i, [scenes[j] for j in i], [changed[j] for j in i], as_drawn)
+    return parts
 
 # %% ../nbs/11_bias.ipynb #e8345407
 def tint(image, k):

@@ -71,7 +71,8 @@ def test_a_finding_by_hand():
     assert finding(torch.tensor([.05] * 3), m, masks).says == 'map alone'
 
 def test_verdict_needs_the_whole_interval():
-    assert verdict((.2, .1, .3), (.2, .05, .4)) == 'map alone' and verdict((.2, -.1, .3), (.2, .15, .4)) == 'effect alone'
+    assert verdict((.2, .1, .3), (.2, .05, .4)) == 'map alone'
+    assert verdict((.2, -.1, .3), (.2, .15, .4)) == 'effect alone'
 
 # ---- pictures changed
 def test_the_stamp_lies_in_the_corner_alone():
