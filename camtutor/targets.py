@@ -104,7 +104,8 @@ def region(
     if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
         raise CamError(f"the mask is {describe(mask)}, but it must be a tensor (H,W) or (N,H,W).", 'A region')
     weight = mask[None].float() if mask.ndim == 2 else mask.float()
-    if not (weight.flatten(1).amax(1) > 0).all(): raise CamError("a mask is empty. Mark one place at least.", 'A region')
+    if not (weight.flatten(1).amax(1) > 0).all():
+        raise CamError("a mask is empty. Mark one place at least.", 'A region')
     def target(out):
         with doing('A region'):
             maps = dense_scores(out)
@@ -149,7 +150,8 @@ def box(
                 raise CamError(f"there are {len(wanted)} boxes for {len(found)} images. Give one, or one for each.")
             places = wanted.expand(len(found), 4)
             return torch.stack([overlapping(f, w, k, size, least) for f, w in zip(found, places)])
-    if k is not None and (type(k) is not int or k < 0): raise CamError(f"the class is {k!r}, not a number from 0.", 'A box')
+    if k is not None and (type(k) is not int or k < 0):
+        raise CamError(f"the class is {k!r}, not a number from 0.", 'A box')
     target.__name__ = 'a box' if k is None else f'class {k} in a box'
     return target
 
