@@ -51,11 +51,15 @@ def ap_loop(m, mask):
     m, inside = (m/m.amax((1, 2), keepdim=True).clamp(min=1e-12)).flatten(), mask.flatten()
     return sum(inside[m >= v].float().mean().item() for v in m[inside])/inside.sum().item()
 
-def ap_sklearn(m, mask):
-    from sklearn.metrics import average_precision_score
+def ap_by_value(m, mask):
     m = m.relu()
-    m = m/m.amax((1, 2), keepdim=True).clamp(min=1e-12)
-    return float(average_precision_score(mask.flatten().numpy(), m.flatten().numpy()))
+    m, inside = (m/m.amax((1, 2), keepdim=True).clamp(min=1e-12)).flatten(), mask.flatten().float()
+    found = total = area = 0.
+    for v in m.unique().flip(0):   # one value after the other, the highest first
+        new = inside[m == v].sum().item()
+        found, total = found + new, total + (m == v).sum().item()
+        area += new*found/total
+    return area/inside.sum().item()
 
 def seeds_topk(m, high, low):
     flat = m.flatten(1)
@@ -114,6 +118,6 @@ def likeness_target(e, other):
 
 ANSWERS = {'12.1': [segment_loop, segment_flat], '12.2': [box_any, box_torchvision],
            '12.3': [iou_unbound, iou_torchvision], '12.4': [threshold_max, threshold_loop],
-           '12.5': [ap_loop, ap_sklearn], '12.6': [seeds_topk, seeds_loop],
+           '12.5': [ap_loop, ap_by_value], '12.6': [seeds_topk, seeds_loop],
            '12.7': [contrast_einsum, contrast_parts], '12.8': [triplet_loop, triplet_inf],
            '12.9': [matching_pairs, matching_scatter], '12.10': [likeness_einsum, likeness_target]}
