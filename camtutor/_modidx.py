@@ -250,6 +250,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'camtutor.lcam.prepared_for': ('lcam.html#prepared_for', 'camtutor/lcam.py'),
                                'camtutor.lcam.read_lcam': ('lcam.html#read_lcam', 'camtutor/lcam.py'),
                                'camtutor.lcam.reads_layer': ('lcam.html#reads_layer', 'camtutor/lcam.py'),
+                               'camtutor.lcam.same_luck': ('lcam.html#same_luck', 'camtutor/lcam.py'),
                                'camtutor.lcam.save_lcam': ('lcam.html#save_lcam', 'camtutor/lcam.py'),
                                'camtutor.lcam.saves': ('lcam.html#saves', 'camtutor/lcam.py'),
                                'camtutor.lcam.scores_with': ('lcam.html#scores_with', 'camtutor/lcam.py'),

@@ -99,11 +99,11 @@ METHODS = dict(
     group_cam=Method(group_cam, 'map', 'Group-CAM', 2021,
                      'Zhang et al., Group-CAM: Group Score-Weighted Visual Explanations', 30, 'layer'),
     lcam_fm=Method(lcam_fm, 'map', 'L-CAM-Fm', 2022,
-                   'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an Attention '
-                   'Mechanism', 1, 'network'),
+                   'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an '
+                   'Attention Mechanism', 1, 'network'),
     lcam_img=Method(lcam_img, 'map', 'L-CAM-Img', 2022,
-                    'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an Attention '
-                    'Mechanism', 1, 'network'),
+                    'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an '
+                    'Attention Mechanism', 1, 'network'),
 )
 
 def method_name(name)->str:

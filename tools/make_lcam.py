@@ -13,7 +13,7 @@ from camtutor.show import upsample
 from camtutor.truth import mean_interval, one_animal, two_animals
 from training import DATA
 
-FULL = dict(n=1600, n_valid=200, judged=96, seeds=(0, 1, 2), epochs=dict(fm=40, img=4))
+FULL = dict(n=1600, n_valid=200, judged=96, seeds=(0, 1, 2), epochs=dict(fm=20, img=2))
 TINY = dict(n=64, n_valid=8, judged=8, seeds=(0,), epochs=dict(fm=1, img=1))
 
 def attentions(job):

@@ -3,10 +3,9 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from camtutor.show import upsample
 
 def masked_where_shut(x, S, ground=0.):
-    S = upsample(S, x.shape[2:]).unsqueeze(1)
+    S = F.interpolate(S.unsqueeze(1), size=tuple(x.shape[-2:]), mode='bilinear', align_corners=False)
     return S*x + (1 - S)*ground
 
 def masked_lerp(x, S, ground=0.):
@@ -35,7 +34,8 @@ def loss_by_hand(u, y, S, weights=(.01, 2., 1.5)):
 
 def loss_dot(u, y, S, weights=(.01, 2., 1.5)):
     from camtutor.lcam import area, variation
-    return torch.stack([variation(S), area(S), F.nll_loss(F.log_softmax(u, 1), y)]) @ torch.tensor(weights, dtype=u.dtype)
+    terms = torch.stack([variation(S), area(S), F.nll_loss(F.log_softmax(u, 1), y)])
+    return terms @ torch.tensor(weights, dtype=u.dtype)
 
 def maps_gather(a, y, regularise='own'):
     if regularise == 'batch': return a.index_select(1, y)
@@ -91,6 +91,7 @@ def pull_loop(cams, S, y, bias):
     return torch.stack(out)/S[0].numel()
 
 ANSWERS = {'10.1': [masked_where_shut, masked_lerp], '10.2': [area_flat, area_of_means],
-           '10.3': [variation_slices, variation_loop], '10.4': [loss_by_hand, loss_dot], '10.5': [maps_gather, maps_loop],
+           '10.3': [variation_slices, variation_loop], '10.4': [loss_by_hand, loss_dot],
+           '10.5': [maps_gather, maps_loop],
            '10.6': [features_unsqueeze, features_einsum], '10.7': [scores_einsum, scores_flat],
            '10.8': [frozen_by_hand, frozen_nested], '10.9': [map_einsum, map_loop], '10.10': [pull_onehot, pull_loop]}

@@ -4,7 +4,8 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 
-from camtutor.exercises.ch10 import area, attention_maps, lcam_loss, maps_of, masked_image, masked_scores, pull, variation
+from camtutor.exercises.ch10 import (area, attention_maps, lcam_loss, maps_of, masked_image, masked_scores, pull,
+                                     variation)
 from camtutor.show import upsample
 
 # 10.1
@@ -46,7 +47,8 @@ def loss_sum(u, y, S, weights=(.01, 2., 1.5)):
 # 10.5
 def maps_always_own(a, y, regularise='own'): return torch.stack([m[k] for m, k in zip(a, y)])
 def maps_always_batch(a, y, regularise='own'): return a.index_select(1, y)
-def maps_kept_axis(a, y, regularise='own'): return a[:, y] if regularise == 'batch' else a[range(len(y)), y].unsqueeze(1)
+def maps_kept_axis(a, y, regularise='own'):
+    return a[:, y] if regularise == 'batch' else a[range(len(y)), y].unsqueeze(1)
 def maps_once(a, y, regularise='own'): return a[:, y.unique()] if regularise == 'batch' else maps_of(a, y)
 def maps_exchanged(a, y, regularise='own'): return maps_of(a, y, 'own' if regularise == 'batch' else 'batch')
 
