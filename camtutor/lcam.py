@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'masked_image', 'area', 'variation', 'lcam_loss', 'LCAM', 'maps_of', 'masked_features', 'masked_scores',
-           'frozen', 'save_lcam', 'load_lcam', 'activations_and_scores', 'train_lcam', 'lcam_fm', 'lcam_img']
+           'frozen', 'save_lcam', 'load_lcam', 'train_lcam', 'lcam_fm', 'lcam_img']
 
 # %% ../nbs/10_lcam.ipynb #c1bb9ce0
 import json
@@ -14,17 +14,16 @@ import torch, torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from .cam import cam
+from .engine.beside import (activations_and_scores, cached_dls, exact_head, expect_dls, has_marks,
+                                    labels_of, marks_of, on, same_luck, scores_with)
 from .engine.covers import ground_of
-from .engine.forward import Forward, without_graph
-from .engine.head import find_head
+from .engine.forward import without_graph
 from .engine.inputs import network, vocab_of
 from .engine.layers import last_layer
 from .engine.modes import evaluating
 from .engine.targets import class_numbers, score_matrix
 from .errors import CamError, describe, doing, expect_choice
 from .files import write_whole
-from .hooks import get_layer
 from .networks.shipped import DATA
 from .networks.transform import attach
 
@@ -129,16 +128,9 @@ def frozen(
             for p in wanted: p.requires_grad_()
 
 # %% ../nbs/10_lcam.ipynb #f7c3aa2c
-def marks_of(model)->Tensor:
-    "A few numbers of every weight and buffer, by which a network is known again."
-    tensors = [t.detach().flatten() for t in network(model).state_dict().values() if t.is_floating_point()]
-    return torch.cat([t[torch.linspace(0, len(t) - 1, 8).long().to(t.device)].float() for t in tensors]).cpu()
-
 def belongs(att, model)->bool:
-    "Was this attention trained with this network? In half precision, too."
-    marks, p = marks_of(model), next(network(model).parameters())
-    if att.marks is None or marks.shape != att.marks.shape: return False
-    return torch.allclose(marks, att.marks, rtol=max(4 * torch.finfo(p.dtype).eps, 1e-6), atol=1e-7)
+    "Was this attention trained with this network?"
+    return has_marks(model, att.marks)
 
 def keep_lcam(model, att)->LCAM:
     "Kept on the network, for `explain` and `METHODS`."
@@ -183,53 +175,6 @@ def load_lcam(
                    "Train again: train_lcam.")
 
 # %% ../nbs/10_lcam.ipynb #8439b39c
-@doing('Reading a layer')
-def activations_and_scores(
-    net, x, layer, # a network, a batch it takes, the name of a layer
-)->tuple:          # (N,C,h,w), (N,K), without a graph
-    "What a layer puts out, and the scores."
-    kept = Forward(net, x, layer)
-    return kept.at(layer), score_matrix(kept.out)
-
-# %% ../nbs/10_lcam.ipynb #752aa0ce
-def labels_of(scores, y, labels):
-    "The classes the masks are to be seen as: what the network says, or the truth of the data."
-    return scores.argmax(1) if labels == 'network' else torch.as_tensor(y, device=scores.device)
-
-def on(net, t):
-    "A batch of fastai's as a plain tensor, where the network is."
-    p = next(net.parameters())
-    return t.as_subclass(Tensor).to(p.device, p.dtype if t.is_floating_point() else t.dtype)
-
-def exact_head(net, x, layer):
-    "The Linear behind pooling, if it reads this layer; else None."
-    try: head = find_head(net, x)
-    except CamError: return None
-    A = activations_and_scores(net, x, layer)[0]
-    return head if A.shape == head.acts.shape and torch.equal(A, head.acts) else None
-
-# %% ../nbs/10_lcam.ipynb #ad4a6277
-def kept_once(net, dl, labels):
-    "One pass over the pictures of `dl`: activations, labels and class maps."
-    parts = []
-    for x, y in dl:
-        x, y = on(net, x), on(net, y)
-        head = find_head(net, x)
-        scores = masked_scores(cams := cam(head.weight, head.acts), torch.ones_like(cams[:, 0]), head.bias)
-        parts.append((head.acts, labels_of(scores, y, labels), cams))
-    return [torch.cat(t).cpu() for t in zip(*parts)]
-
-def cached_dls(net, dls, labels):
-    "fastai DataLoaders of activations, labels and class maps."
-    from fastai.data.core import DataLoaders
-    from torch.utils.data import TensorDataset
-    loaders = [dl.new(shuffle=False, drop_last=False) for dl in dls.loaders[:2]]
-    sets = [TensorDataset(*kept_once(net, dl, labels)) for dl in loaders]
-    made = DataLoaders.from_dsets(*sets, bs=dls.train.bs, drop_last=False, num_workers=0, device=dls.device)
-    made.n_inp = 1
-    return made
-
-# %% ../nbs/10_lcam.ipynb #aee9513e
 def reads_layer(net, layer, labels):
     "A fastai callback: the attention gets activations, the loss gets labels and pictures."
     from fastai.callback.core import Callback
@@ -239,24 +184,19 @@ def reads_layer(net, layer, labels):
         self.learn.xb, self.learn.yb = (A,), (labels_of(scores, y, labels), x)
     return Callback(before_batch=before_batch)
 
+# %% ../nbs/10_lcam.ipynb #752aa0ce
 def saves(path):
     "A fastai callback: the attention is saved after each epoch."
     from fastai.callback.core import Callback
     return Callback(after_epoch=lambda self: save_lcam(self.learn.model, path))
 
-# %% ../nbs/10_lcam.ipynb #9df4ef69
-def scores_with(net, x, layer, change):
-    "The scores when `change` is made to what `layer` puts out."
-    handle = get_layer(net, layer).register_forward_hook(lambda m, args, out: change(out))
-    try: return score_matrix(net(x))
-    finally: handle.remove()
-
+# %% ../nbs/10_lcam.ipynb #ad4a6277
 def what_is_seen(net, layer, variant, ground):
     "A function (x, S) -> the scores of what the masks leave."
     if variant == 'fm': return lambda x, S: scores_with(net, x, layer, lambda A: masked_features(A, S))
     return lambda x, S: score_matrix(net(masked_image(x, S, ground_of(net, x, ground))))
 
-# %% ../nbs/10_lcam.ipynb #ed656ad1
+# %% ../nbs/10_lcam.ipynb #aee9513e
 def loss_of(seen, regularise, weights, note):
     "The loss that fastai calls with the attention's maps, the labels, and what `seen` takes."
     def loss(V, y, given):
@@ -265,6 +205,7 @@ def loss_of(seen, regularise, weights, note):
         return lcam_loss(seen(given, maps_of(a, y)), y, maps_of(a, y, regularise), weights, terms)
     return loss
 
+# %% ../nbs/10_lcam.ipynb #9df4ef69
 def begun(start, channels, classes, layer, variant, head):
     "The attention to begin with: random, the classifier's own weights, or one that has learned before."
     if isinstance(start, LCAM): return start
@@ -277,14 +218,13 @@ def begun(start, channels, classes, layer, variant, head):
     return att
 
 # %% ../nbs/10_lcam.ipynb #3fa52b1a
-@contextmanager
-def same_luck(seed):
-    "Inside the `with`, random numbers of Python, NumPy and torch are the seed's; then they are as before."
-    from fastai.torch_core import get_random_states, set_random_states, set_seed
-    before = get_random_states()
-    try: yield set_seed(seed)
-    finally: set_random_states(**before)
+def checked(model, dls, variant, regularise, labels):
+    "The network. `CamError` unless the choices are choices."
+    expect_choice(variant, ('fm', 'img'), 'variant'), expect_choice(regularise, ('own', 'batch'), 'regularise')
+    expect_choice(labels, ('network', 'truth'), 'kind of labels'), expect_dls(dls)
+    return network(model)
 
+# %% ../nbs/10_lcam.ipynb #f222d29c
 def prepared_for(net, dls, variant, layer, labels, ground, start):
     "Where to look, what to begin with, and how to ask: attention, DataLoaders, callbacks, the function of masks."
     x = on(net, dls.one_batch()[0][:2])
@@ -296,39 +236,35 @@ def prepared_for(net, dls, variant, layer, labels, ground, start):
         return att, dls, [reads_layer(net, layer, labels)], what_is_seen(net, layer, variant, ground)
     return att, cached_dls(net, dls, labels), [], lambda cams, S: masked_scores(cams, S, head.bias.to(cams))
 
-def expect_dls(dls):
-    if hasattr(dls, 'train') and hasattr(dls, 'one_batch') and hasattr(dls, 'loaders'): return dls
-    raise CamError(f"got {describe(dls)}, not fastai DataLoaders of pictures and labels. Make them with pets_dls, "
-                   "for example.")
-
-# %% ../nbs/10_lcam.ipynb #f222d29c
-@doing('Training an L-CAM')
-def train_lcam(
-    model, dls,         # a network or a Learner; fastai `DataLoaders` of its pictures (x, y)
-    variant='fm',       # mask the activations, 'fm', or the picture, 'img'
-    layer=None,         # whose activations are read, a name; None = the default layer
-    regularise='batch', # maps that are kept small and smooth: see `maps_of`
-    labels='network',   # what masks are to be seen as: what the 'network' says, or the 'truth' of the data
-    epochs=None, lr=1e-2, # None: 25 over kept class maps, else 4
-    weights=WEIGHTS,    # see `lcam_loss`
-    start=None,         # random weights; 'cam': the classifier's own; an LCAM: go on with it
-    ground='black',     # of what is hidden in the picture, see `ground_of`
-    path=None,          # a file that gets the attention after each epoch
-    seed=0, progress=True,
-)->LCAM:                # also kept as `model.lcam[variant]`
-    "Train an attention beside a frozen network. `CamError` for what cannot be."
+# %% ../nbs/10_lcam.ipynb #128eca0a
+def fitted(att, data, loss, cbs, epochs, lr, progress):
+    "The attention, trained by a fastai `Learner` whose model it is."
     import fastai.callback.progress, fastai.callback.schedule   # they give a Learner its bars and schedules
     from fastai.learner import Learner
-    net = network(model)
-    expect_choice(variant, ('fm', 'img'), 'variant'), expect_choice(regularise, ('own', 'batch'), 'regularise')
-    expect_choice(labels, ('network', 'truth'), 'kind of labels'), expect_dls(dls)
+    learn = Learner(data, att, loss, cbs=cbs)
+    with nullcontext() if progress else learn.no_bar(), nullcontext() if progress else learn.no_logging():
+        learn.fit_one_cycle(epochs, lr)
+    return att.cpu().eval()
+
+# %% ../nbs/10_lcam.ipynb #b67fdcd6
+@doing('Training an L-CAM')
+def train_lcam(
+    model, dls, variant='fm', # fastai `DataLoaders` of pictures (x, y); mask activations, 'fm', or the picture, 'img'
+    layer=None,             # whose activations are read, a name; None = the default layer
+    regularise='batch',     # maps that are kept small and smooth: see `maps_of`
+    labels='network',       # what masks are to be seen as: what the 'network' says, or the 'truth' of the data
+    epochs=None, lr=1e-2,   # None: 25 over kept class maps, else 4
+    weights=WEIGHTS, ground='black', # see `lcam_loss`; what is hidden in the picture becomes, see `ground_of`
+    start=None, path=None,  # None, 'cam': the classifier's weights, or an LCAM to go on with; a file for each epoch's
+    seed=0, progress=True,
+)->LCAM:                    # also kept as `model.lcam[variant]`
+    "Train an attention beside a frozen network. `CamError` for what cannot be."
+    net = checked(model, dls, variant, regularise, labels)
     with same_luck(seed), frozen(net), torch.inference_mode(False), torch.enable_grad():
         att, data, cbs, seen = prepared_for(net, dls, variant, layer, labels, ground, start)
-        att.marks = marks_of(net)
-        learn = Learner(data, att, loss_of(seen, regularise, weights, att.terms), cbs=cbs + [saves(path)] * bool(path))
-        with nullcontext() if progress else learn.no_bar(), nullcontext() if progress else learn.no_logging():
-            learn.fit_one_cycle(epochs or (4 if cbs else 25), lr)
-    return keep_lcam(net, att.cpu().eval())
+        att.marks, epochs = marks_of(net), epochs or (4 if cbs else 25)
+        loss, cbs = loss_of(seen, regularise, weights, att.terms), cbs + [saves(path)] * bool(path)
+        return keep_lcam(net, fitted(att, data, loss, cbs, epochs, lr, progress))
 
 # %% ../nbs/10_lcam.ipynb #d83237de
 @cache

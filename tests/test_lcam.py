@@ -7,13 +7,13 @@ from torch import nn
 from camtutor import explain
 from camtutor.cam import cam
 from camtutor.course import check_tensor
+from camtutor.engine.beside import activations_and_scores, marks_of
 from camtutor.engine.head import find_head
 from camtutor.errors import CamError
 from camtutor.exercises.common import rand, uneven, varied
-from camtutor.lcam import (LCAM, WEIGHTS, activations_and_scores, area, attention_maps, belongs, frozen,
-                           lcam_fm, lcam_img,
-                           lcam_loss, load_lcam, maps_of, marks_of, masked_features, masked_image, masked_scores,
-                           read_lcam, save_lcam, train_lcam, variation, what_is_seen)
+from camtutor.lcam import (LCAM, WEIGHTS, area, attention_maps, belongs, frozen, lcam_fm, lcam_img, lcam_loss,
+                           load_lcam, maps_of, masked_features, masked_image, masked_scores, read_lcam, save_lcam,
+                           train_lcam, variation, what_is_seen)
 from camtutor.methods import METHODS
 from camtutor.networks import load_pets, load_plain
 from camtutor.scenes import scene
