@@ -31,8 +31,8 @@ def train(net, job, folder):
 
 TABLE = """## Attentions of chapter 10
 
-Written by `tools/make_lcam.py`: trained beside `pets`, seeds 0 to 2, and measured on scenes
-that they have not seen. L-CAM-Fm went {fm} times over {n} scenes with one animal, L-CAM-Img {img} times. Those of seed 0 are used by `explain`.
+Written by `tools/make_lcam.py`: trained beside `pets`, seeds 0 to 2, and measured on scenes that they have not seen.
+L-CAM-Fm went {fm} times over {n} scenes with one animal, L-CAM-Img {img} times. Those of seed 0 are used by `explain`.
 
 | | two animals: share of the map on its own animal | energy in the animal |
 |---|---|---|
