@@ -16,6 +16,7 @@ from camtutor.family import (eigen_cam, eigen_grad_cam, elementwise_cam, full_gr
                              smooth_grad_cam_pp, xgrad_cam)
 from camtutor.gradcam import grad_cam
 from camtutor.guided import guided_backprop, guided_grad_cam, saliency
+from camtutor.lcam import lcam_fm, lcam_img
 from camtutor.perturbation import ablation_cam, ada_sise, group_cam, occlusion, rise, score_cam, sidu, sise
 
 class Method(NamedTuple):
@@ -97,6 +98,12 @@ METHODS = dict(
                     'Sudhakar et al., Ada-SISE: Adaptive Semantic Input Sampling', 30, 'network'),
     group_cam=Method(group_cam, 'map', 'Group-CAM', 2021,
                      'Zhang et al., Group-CAM: Group Score-Weighted Visual Explanations', 30, 'layer'),
+    lcam_fm=Method(lcam_fm, 'map', 'L-CAM-Fm', 2022,
+                   'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an '
+                   'Attention Mechanism', 1, 'network'),
+    lcam_img=Method(lcam_img, 'map', 'L-CAM-Img', 2022,
+                    'Gkartzonika et al., Learning Visual Explanations for DCNN-Based Image Classifiers Using an '
+                    'Attention Mechanism', 1, 'network'),
 )
 
 def method_name(name)->str:
