@@ -44,8 +44,20 @@ def _read(src):
 def _check_data(data, name):
     if not data: raise CamError(f'{name} is empty (0 bytes). Copy or download it again.')
     if len(data) > MAX_BYTES: raise CamError(f'{name} is larger than {MAX_BYTES >> 20} MB. Save a smaller copy.')
-    if any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1')):
-        raise CamError(f'{name} is a HEIC photo. Save it as JPEG first.')
+
+def is_heic(data)->bool:
+    "Are these the bytes of a HEIC photo?"
+    return any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1'))
+
+def formats_for(data, name)->tuple:
+    "What Pillow may try; HEIC photos only with a plugin."
+    if not is_heic(data): return FORMATS
+    try: from pillow_heif import register_heif_opener
+    except ImportError as e:
+        raise CamError(f"{name} is a HEIC photo. Install what reads it, pip install pillow-heif, "
+                       "or save it as JPEG first.") from e
+    register_heif_opener()
+    return 'HEIF',
 
 def _check_size(size, name):
     w, h = size
@@ -58,7 +70,7 @@ def _decode(data, name):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')   # Pillow's own size warning: _check_size raises instead
-            im = Image.open(io.BytesIO(data), formats=FORMATS)
+            im = Image.open(io.BytesIO(data), formats=formats_for(data, name))
         _check_size(im.size, name)
         im.load()
         return im

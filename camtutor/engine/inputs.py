@@ -82,12 +82,30 @@ def probabilities(
 )->Tensor:           # (N,K), or None
     """Probabilities of scores (N,K), by the model's own activation, otherwise their softmax.
 
-    None where there are none: one score alone, a regression, an output of another kind."""
+    What adds up to 1 already is taken as it is. None where there are none: one score alone, outputs that all lie
+    between 0 and 1, as after a sigmoid, a regression, an output of another kind."""
     if not isinstance(out, Tensor) or out.ndim != 2: return None
     known = activation_of(model, activation)
-    if known is None: return out.float().softmax(1) if out.shape[1] > 1 else None
+    if known is None: return guessed(out.float())
     p = known(out.float())
     return p if isinstance(p, Tensor) and p.shape == out.shape and (p != out).any() else None
+
+def guessed(out):
+    "Probabilities where nobody said how they are made."
+    if out.shape[1] < 2: return None
+    if not is_between(out): return out.softmax(1)
+    return out if ((out.sum(1) - 1).abs() < 1e-3).all() else None
+
+def is_between(out)->bool:
+    "Do all outputs lie between 0 and 1, as after a sigmoid or a softmax?"
+    return bool((out >= 0).all() and (out <= 1).all())
+
+def how_probable(model, out, activation=None)->str:
+    "What is to be said of probabilities, or of there being none, where nobody said how they are made; else ''."
+    if not isinstance(out, Tensor) or out.ndim != 2 or activation_of(model, activation) is not None: return ''
+    if out.shape[1] < 2: return ''
+    if not is_between(out): return 'softmax assumed'
+    return 'its outputs add up to 1 already' if guessed(out.float()) is not None else 'its outputs lie between 0 and 1'
 
 # ---- its pictures
 
@@ -143,6 +161,13 @@ def stacked(xs):
     if len({x.shape for x in xs}) == 1: return torch.stack(xs)
     raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they "
                    "make no batch. Resize and crop in the transform, or explain them one by one.")
+
+def check_normalised(x):
+    "`CamError` for a float tensor that looks like a picture, where a transform was given for it."
+    if x.ndim < 3 or not x.is_floating_point() or x.min() < 0 or x.max() > 1: return
+    raise CamError(f"the tensor {tuple(x.shape)} has values from 0 to 1, like a picture, but a float tensor counts as "
+                   "normalised already, so the transform would not be applied. Give bytes, (x * 255).byte(), for the "
+                   "transform to work on; or leave transform= away if this is what the network reads.")
 
 def prepared(p, transform)->Tensor: # (3,H,W)
     "One picture as the transform makes it. `CamError` if that is no normalised tensor."
@@ -205,6 +230,7 @@ def batch_of(
     net = network(model)
     if is_inputs(image): return image
     if is_text(model, image): return net.read([image] if isinstance(image, str) else list(image))
+    if transform is not None and is_batch(image): check_normalised(image)
     if is_batch(image) and (image.ndim != 3 or places_read(net) == 1): return image.as_subclass(Tensor)
     items = as_list(image)
     if not items: raise CamError("there is no picture to explain: the list is empty.")
