@@ -32,8 +32,8 @@ from PIL.PngImagePlugin import PngInfo
 from .engine.ahead import WORKERS, ahead, together
 from .engine.fast import channels_last, fast as quick_copy
 from .engine.forward import Forward, as_layers, is_run, layer_name
-from .engine.inputs import (as_list, as_shown, batch_of, check_knows_pictures, how_probable, is_batch,
-                                    is_inputs, is_learner, is_text, network, normaliser_of, probabilities, stacked,
+from .engine.inputs import (as_list, as_shown, batch_of, channels_read, check_knows_pictures, is_batch,
+                                    is_inputs, is_learner, is_text, network, normaliser_of, said_probabilities, stacked,
                                     vocab_of)
 from .engine.place import Places, Seen
 from .engine.targets import At, by_number, class_numbers, map_tensors, plain, scores_of, title_of
@@ -355,14 +355,15 @@ def asked_of(model, out, target, vocab, activation)->dict:
     "What was asked for, and how likely the network holds it, as fields of an Explanation."
     target, scores = chosen(out, target, vocab), scores_of(out)
     if not isinstance(target, Tensor): return dict(target=target)
-    return dict(target=target, prob=probabilities(model, scores, activation),
-                assumed=how_probable(model, scores, activation))
+    prob, assumed = said_probabilities(model, scores, activation)
+    return dict(target=target, prob=prob, assumed=assumed)
 
 # %% ../nbs/tools/explain.ipynb #8ccfaba1
 def batch_and_seen(model, image, transform, places=None)->tuple:
     "The batch that the network reads, and of each picture how it got there: a Seen, or None of a tensor."
     if is_inputs(image) or is_text(model, image) or is_batch(image): return batch_of(model, image, transform), None
-    items = [i if is_batch(i) else picture(i) for i in as_list(image)]
+    mode = 'RGBA' if channels_read(network(model)) == 4 else 'RGB'
+    items = [i if is_batch(i) else picture(i, mode) for i in as_list(image)]
     places = places or Places(lambda im: batch_of(model, im, transform)[0])
     return batch_of(model, items, transform), [None if is_batch(i) else Seen(i, places) for i in items]
 
@@ -597,7 +598,7 @@ def readied(model, item, transform, single)->tuple:
     item = without_label(item)
     if hasattr(item, 'read'): item = open_image(item)
     check_item(model, item, transform, single)
-    try: opened = open_image(item) if is_path(item) else item
+    try: opened = open_image(item, 'RGBA' if channels_read(network(model)) == 4 else 'RGB') if is_path(item) else item
     except CamError as e: return item, Failed(str(item), e.reason)
     return item, batch_of(model, opened, transform)
 

@@ -9,7 +9,7 @@ from torchvision.transforms import v2 as T
 
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.engine.inputs import batch_of, how_probable, probabilities
+from camtutor.engine.inputs import batch_of, said_probabilities
 from camtutor.explanation import Explanation, explain, explain_all
 from camtutor.methods import METHODS
 from camtutor.ui.explorer import Explorer, drive
@@ -471,8 +471,8 @@ def test_no_softmax_is_taken_of_sigmoids_or_of_a_softmax():
     e = explain(between(nn.Sigmoid()), x, target=1)
     assert e.prob is None and e.label[0] == f'class 1 {e.out[0, 1].item():.3g}' and 'lie between 0 and 1' in repr(e)
     p = torch.randn(2, 3).softmax(1)
-    check_tensor(probabilities(between(), p), p)
-    assert 'add up to 1 already' in how_probable(between(), p)
+    check_tensor(said_probabilities(between(), p)[0], p)
+    assert 'add up to 1 already' in said_probabilities(between(), p)[1]
     e = explain(between(), x, target=1)
     check_tensor(e.prob, e.out.softmax(1))
     assert 'softmax assumed' in repr(e) and 'assumed' not in repr(explain(between(), x, activation=named))
@@ -653,3 +653,52 @@ def test_a_learner_draws_no_random_numbers(photos):
     assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
     xb = learn.dls.one_batch()[0]
     assert 'images' in repr(explain(learn, xb)) and explain(learn, learn.dls.train_ds[0][0]).out.shape == (1, 2)
+
+# ---- other numbers of channels
+
+def channels_net(n):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(n, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+
+PLAIN = T.Compose([T.PILToTensor(), T.ToDtype(torch.float32, scale=True), T.Normalize([.5], [.5])])
+GREY = T.Compose([T.Grayscale(), PLAIN])
+
+@pytest.mark.parametrize('transform', [PLAIN, GREY, lambda im: PLAIN(im)], ids=['plain', 'grey', 'a function'])
+def test_a_grey_network_reads_pictures_of_any_kind(transform, tmp_path):
+    net, grey = channels_net(1), PIL.convert('L')
+    grey.save(tmp_path/'scan.png')
+    want = net(PLAIN(grey)[None]).detach()
+    for image in (tmp_path/'scan.png', PIL, grey, np.asarray(grey)):
+        e = explain(net, image, transform=transform)
+        check_tensor(e.out, want, atol=1e-2 if image is PIL else 1e-6)
+        assert e.overlay.shape == (1, 3, *PIL.size[::-1]) and e.boxes[0] is not None
+    [one] = explain_all(net, tmp_path, transform=transform, progress=False)
+    check_tensor(one.out, want, atol=1e-6)
+    Image.fromarray((np.asarray(grey).astype(np.uint16) * 257)).save(tmp_path/'scan16.png')
+    check_tensor(explain(net, tmp_path/'scan16.png', transform=transform).out, want, atol=1e-6)
+
+def test_a_network_of_four_channels_gets_the_transparency(tmp_path):
+    net, im = channels_net(4), PIL.convert('RGBA')
+    im.putalpha(Image.fromarray(np.tile(np.arange(48, dtype=np.uint8) * 5, (48, 1))))
+    im.save(tmp_path/'a.png')
+    want = net(PLAIN(im)[None]).detach()
+    for image in (im, tmp_path/'a.png'):
+        e = explain(net, image, transform=PLAIN)
+        check_tensor(e.out, want)
+        assert e.overlay.shape == (1, 3, 48, 48)
+    [one] = explain_all(net, tmp_path, transform=PLAIN, progress=False)
+    check_tensor(one.out, want)
+
+def test_an_exported_graph_and_a_traced_one_say_so():
+    net, x = channels_net(3), torch.randn(1, 3, 24, 24)
+    with pytest.raises(CamError, match='an exported graph.*nn.Module that was exported'):
+        explain(torch.export.export(net, (x,)).module(), x)
+    with pytest.raises(CamError, match='the original for a scripted one'), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        explain(torch.jit.trace(net, x), x)
+    asked = dict(target=0, layer='0')
+    check_tensor(explain(torch.fx.symbolic_trace(net), x, **asked).raw, explain(net, x, **asked).raw)
+
+def test_a_grey_network_says_what_its_transform_says():
+    def broken(im): raise KeyError('own mistake')
+    with pytest.raises(KeyError, match='own mistake'): explain(channels_net(1), PIL, transform=broken)

@@ -25,6 +25,9 @@ AT_ONCE = 4e6      # bytes of gradient at one layer; with more than the processo
 def key_of(model, layer):
     "What a layer is kept under: (module, which run); or a name of the batch, `PIXELS` or, if no layer has it, 'input'."
     module, run = layer if is_run(layer) else (layer, None)
+    if not isinstance(module, (str, nn.Module)):
+        raise CamError(f"the layer is {module!r}, which is neither a name nor a module. Leave layer away for the last "
+                       "with places, or choose among camtutor.engine.layers.map_layers(model, x).")
     if isinstance(module, str) and module == PIXELS: return module
     if module == 'input' and not isinstance(getattr(model, 'input', None), nn.Module): return module
     return get_layer(model, module), run
@@ -44,6 +47,7 @@ def layer_name(model, layer):
     "The name of a layer in `model`, for messages; ('body', 0) for one run of it."
     if is_run(layer): return layer_name(model, layer[0]), layer[1]
     if isinstance(layer, str): return layer.removeprefix('.')
+    if not isinstance(layer, nn.Module): return repr(layer)
     return next((n for n, m in model.named_modules() if m is layer), type(layer).__name__)
 
 def plain_name(name):
@@ -68,8 +72,8 @@ def check_batch(model, x):
     main, places = main_input(x), places_read(model)
     cut = isinstance(x, Tensor) and x.is_floating_point() and places is not None and x.ndim != places + 2
     if cut or 0 in main.shape or main.ndim < 2:
-        raise CamError(f"the batch has shape {tuple(main.shape)}, but the model wants images {wanted(places)}, "
-                       "none of the sizes 0. For one image use x[None].")
+        raise CamError(f"the batch has shape {tuple(main.shape)}, but the model wants {wanted(places)}, none of the "
+                       "sizes 0." + " For one image use x[None]." * (main.ndim == (places or 2) + 1))
     if isinstance(x, Tensor) and not x.is_floating_point() and (x.ndim != 2 or x.dtype not in (torch.int, torch.long)):
         raise CamError(f"the batch is {x.dtype}. Make it float and normalise it as the model expects.")
     for t in tensors_in(x):
@@ -79,7 +83,7 @@ def check_batch(model, x):
 
 def wanted(places):
     "How a batch is written, by its number of places."
-    return {1: '(N,C,L)', 3: '(N,C,D,H,W)'}.get(places, '(N,3,H,W)')
+    return {1: 'signals (N,C,L)', 3: 'volumes (N,C,D,H,W)'}.get(places, 'images (N,3,H,W)')
 
 def _elsewhere(p, x): return f"the batch is on {x.device}, the model on {p.device}. Move one: x.to({str(p.device)!r})."
 

@@ -1,12 +1,13 @@
 """What a caller may give, resolved here and nowhere else: a model or Learner, pictures, transform, class names,
 activation."""
 import io, random
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from camtutor.engine.trace import places_read
+from camtutor.engine.trace import first_convolution, places_read
 from camtutor.errors import CamError, describe
 from camtutor.images import picture
 
@@ -22,9 +23,14 @@ def unwrap(model:nn.Module)->nn.Module:
     wrapped = nn.DataParallel, nn.parallel.DistributedDataParallel
     while isinstance(model, wrapped) or hasattr(model, '_orig_mod'):
         model = model.module if isinstance(model, wrapped) else model._orig_mod
+    if isinstance(model, torch.fx.GraphModule) and not any(map(_calls_a_layer, model.graph.nodes)):
+        raise CamError("the model is an exported graph, in which the network's layers are gone. "
+                       "Give the nn.Module that was exported.")
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule): return model
     raise CamError(f"the model is a {type(model).__name__}, not a torch module whose layers can be watched. "
                    "Give the nn.Module itself: learn.model for a fastai Learner, the original for a scripted one.")
+
+def _calls_a_layer(node): return node.op == 'call_module' and not str(node.target).startswith('_')
 
 def network(model)->nn.Module:
     "The network itself: a Learner's, and without what wraps it."
@@ -82,37 +88,30 @@ def probabilities(
 )->Tensor:           # (N,K), or None
     """Probabilities of scores (N,K), by the model's own activation, otherwise their softmax.
 
-    What adds up to 1 already is taken as it is. None where there are none: one score alone, outputs that all lie
-    between 0 and 1, as after a sigmoid, a regression, an output of another kind."""
+    None where there are none: one score alone, a regression, an output of another kind."""
     if not isinstance(out, Tensor) or out.ndim != 2: return None
     known = activation_of(model, activation)
-    if known is None: return guessed(out.float())
+    if known is None: return out.float().softmax(1) if out.shape[1] > 1 else None
     p = known(out.float())
     return p if isinstance(p, Tensor) and p.shape == out.shape and (p != out).any() else None
 
-def guessed(out):
-    "Probabilities where nobody said how they are made."
-    if out.shape[1] < 2: return None
-    if not is_between(out): return out.softmax(1)
-    return out if ((out.sum(1) - 1).abs() < 1e-3).all() else None
+def said_probabilities(model, out, activation=None)->tuple:
+    """Probabilities for a reader's eye, or None, and what is to be said of them where nobody said how they are made.
 
-def is_between(out)->bool:
-    "Do all outputs lie between 0 and 1, as after a sigmoid or a softmax?"
-    return bool((out >= 0).all() and (out <= 1).all())
-
-def how_probable(model, out, activation=None)->str:
-    "What is to be said of probabilities, or of there being none, where nobody said how they are made; else ''."
-    if not isinstance(out, Tensor) or out.ndim != 2 or activation_of(model, activation) is not None: return ''
-    if out.shape[1] < 2: return ''
-    if not is_between(out): return 'softmax assumed'
-    return 'its outputs add up to 1 already' if guessed(out.float()) is not None else 'its outputs lie between 0 and 1'
+    Outputs that all lie between 0 and 1 may have a sigmoid or a softmax behind them already: no other is taken."""
+    p = probabilities(model, out, activation)
+    if p is None or activation_of(model, activation) is not None: return p, ''
+    if out.min() < 0 or out.max() > 1: return p, 'softmax assumed'
+    if ((out.float().sum(1) - 1).abs() < 1e-3).all(): return out.float(), 'its outputs add up to 1 already'
+    return None, 'its outputs lie between 0 and 1, so no softmax is taken'
 
 # ---- its pictures
 
 def transform_of(model, transform=None):
     "The transform that was given, or else the network's own."
     if transform is None:
-        return next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
+        transform = next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
+        if transform is None: return None
     if isinstance(transform, type):
         raise CamError(f"the transform is the class {transform.__name__}, not one of its instances. "
                        f"Call it first: {transform.__name__}().")
@@ -187,6 +186,21 @@ def prepared_by_own(p, transform)->Tensor:
                        f"but it does not prepare a picture ({said}). Pass one that does as "
                        "transform=, or give a normalised float tensor (N,3,H,W).") from e
 
+MODES = {1: 'L', 4: 'RGBA'} # of pictures, by the channels that a network reads
+
+def channels_read(net):
+    "How many channels the first convolution reads; None without one."
+    conv = first_convolution(net)
+    return None if conv is None else conv.in_channels
+
+def prepared_in_colours(p, transform, prepare, channels)->Tensor:
+    "A picture prepared as RGB, or grey or with its transparency if that is what gives the network's channels."
+    if channels not in MODES: return prepare(picture(p), transform)
+    if channels == 1:
+        with suppress(CamError, RuntimeError, ValueError, TypeError): # it may want grey, and is asked again below
+            if len(x := prepare(picture(p), transform)) == 1: return x
+    return prepare(picture(p, MODES[channels]), transform)
+
 def learner_batch(learn, pictures)->Tensor:
     """Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are
     given back."""
@@ -213,7 +227,8 @@ def _transformed(model, items, transform):
     "A batch of pictures that are not normalised yet, by the first transform that is known."
     known = transform_of(model, transform)
     prepare = prepared if transform is not None else prepared_by_own
-    if known is not None: return stacked([i if is_batch(i) else prepare(picture(i), known) for i in items])
+    def one(i): return i if is_batch(i) else prepared_in_colours(i, known, prepare, channels_read(network(model)))
+    if known is not None: return stacked([one(i) for i in items])
     if is_learner(model): return learner_batch(model, [picture(i) for i in items])
     picture(items[0])  # not a picture at all: that is said first
     return check_knows_pictures(model)
