@@ -8,11 +8,10 @@ All run in one process, in turn, in another order each round; what counts are ra
 up outside of the clock. `many` asks for eight formulas at one layer: `compare` makes one pass for all, the others run
 each method by itself; it stands over Grad-CAM alone.
 """
-import argparse, json, random, warnings
-from pathlib import Path
+import warnings
 warnings.filterwarnings('ignore')
 import torch
-from benchmarks.clock import OURS, about, load, machine, markdown, network, race, ratios, spread
+from benchmarks.clock import OURS, asked, markdown, network, promise, race, ratios, spread, tell
 
 LAYER, STAGES = 'layer4', ['layer2', 'layer3', 'layer4']
 PGC, TCAM = 'pytorch-grad-cam', 'torch-cam'
@@ -123,41 +122,22 @@ def many_table(rows):
 def bars(result):
     "Each promise, what was measured, and whether it holds."
     def worst(name): return min(r['to_ours'][name]['ratio'] for r in result['rows'] if name in r['to_ours'])
-    found = [(f'faster than {name} by, worst row', worst(name), '>', 1) for name in (PGC, TCAM)]
+    found = [promise(f'faster than {name} by, worst row', worst(name), '>', 1) for name in (PGC, TCAM)]
     dearest = max(r['to_alone'][OURS]['ratio'] for r in result['many'])
-    found.append(('eight formulas at once over Grad-CAM alone, worst row', dearest, '<=', 1.15))
-    return [dict(bar=f'{what} {sign} {limit}', measured=round(v, 3), holds=v > limit if sign == '>' else v <= limit)
-            for what, v, sign, limit in found]
+    return [*found, promise('eight formulas at once over Grad-CAM alone, worst row', dearest, '<=', 1.15)]
 
-ROOT = Path(__file__).resolve().parents[1]
 FULL = ['resnet18', 'resnet50'], 224, 30, 21
 QUICK = ['resnet18'], 224, 4, 9
 TINY = ['resnet18'], 32, 0, 1
 
-def write(result, out):
-    out.mkdir(parents=True, exist_ok=True)
-    result |= dict(load_after=load())
-    text = (f"{machine(result)}. Time over camtutor's.\n\n{table(result['rows'])}\n\n"
-            f"Eight formulas at one layer, time over Grad-CAM alone.\n\n{many_table(result['many'])}\n")
-    (out/'family-benchmark.json').write_text(json.dumps(result, indent=1), encoding='utf8')
-    (out/'family-benchmark.md').write_text(text, encoding='utf8')
+def page(result):
+    return (f"Time over camtutor's.\n\n{table(result['rows'])}\n\n"
+            f"Eight formulas at one layer, time over Grad-CAM alone.\n\n{many_table(result['many'])}")
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--quick', action='store_true', help='ResNet-18, few rounds, nothing written')
-    p.add_argument('--tiny', action='store_true', help='small pictures, one round: does it run?')
-    p.add_argument('--out', type=Path, help='folder for the table and JSON (docs/, unless --quick or --tiny)')
-    a = p.parse_args()
-    random.seed(0)
-    torch.manual_seed(0)
-    job = TINY if a.tiny else QUICK if a.quick else FULL
-    out = a.out or (ROOT/'docs' if job is FULL else None)
-    result = about() | dict(load_before=load())
-    print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
+    job, out, result, _ = asked(__doc__, FULL, QUICK, TINY)
     result |= dict(rows=rows(*job), many=many(*job))
-    print(table(result['rows']), many_table(result['many']), sep='\n\n')
     result['bars'] = bars(result)
-    for b in result['bars']: print('holds ' if b['holds'] else 'FAILS ', b['bar'], '| measured', b['measured'])
-    if out: write(result, out)
+    tell(result, page(result), 'family', out)
 
 if __name__ == '__main__': main()

@@ -9,11 +9,11 @@ are ratios within a round: their median, and the range from the first to the thi
 own best way and is set up outside of the clock. Peak memory is that of a fresh process for each: how far the resident
 set rises above where it stood before the call.
 """
-import argparse, json, os, random, subprocess, sys, warnings
+import os, subprocess, sys, warnings
 from pathlib import Path
 warnings.filterwarnings('ignore')
 import numpy as np, torch
-from benchmarks.clock import OURS, about, load, machine, markdown, network, race, ratios, spread
+from benchmarks.clock import OURS, ROOT, asked, machine, markdown, network, promise, race, ratios, spread, tell
 
 BARE = 'bare forward'
 LAST = dict(resnet18='layer4', resnet50='layer4', vgg16='features.29')
@@ -227,8 +227,6 @@ def scaling_plot(data, path, net, machine):
     fig.supxlabel(machine, fontsize=7)
     fig.savefig(path, dpi=110)
 
-HOLDS = {'<=': lambda a, b: a <= b, '>=': lambda a, b: a >= b, '>': lambda a, b: a > b}
-
 def bars(result):
     "Each promise, what was measured, and whether it holds."
     s, e = result['single'], result['every']
@@ -245,10 +243,8 @@ def bars(result):
     out += [(f'{many} pytorch-grad-cam by', worst(e, 'pytorch-grad-cam'), '>=', 8),
             (f'{many} Captum, its better way, by', best_of(e, 'Captum'), '>=', 4),
             (f'{many} torch-cam by', worst(e, 'torch-cam'), '>', 1)]
-    return [dict(bar=f'{what} {sign} {limit}', measured=round(v, 3), holds=HOLDS[sign](v, limit))
-            for what, v, sign, limit in out]
+    return [promise(*one) for one in out]
 
-ROOT = Path(__file__).resolve().parents[1]
 # networks, batches, pixels, seconds and rounds of each case; the growth that is drawn
 FULL = dict(single=(LAST, [1, 8, 32], 224, 60, 25), every=(STAGES, 224, 100, 11), classes=10, scaling=(224, 15, 7))
 QUICK = dict(single=(['resnet18'], [1, 4], 224, 4, 9), every=(['resnet18'], 224, 12, 5), classes=10,
@@ -256,35 +252,18 @@ QUICK = dict(single=(['resnet18'], [1, 4], 224, 4, 9), every=(['resnet18'], 224,
 TINY = dict(single=(['resnet18'], [1], 32, 0, 1), every=(['resnet18'], 32, 0, 1), classes=2,
             scaling=(32, 0, 1, dict(images=(2,), classes=(2,), layers=(2,))))
 
-def write(result, job, out):
-    "The table, JSON and pictures."
-    result |= dict(scaling=scaling('resnet18', *job['scaling']), load_after=load())
-    out.mkdir(parents=True, exist_ok=True)
-    where, path = machine(result), out/'gradcam-benchmark.md'
-    (out/'gradcam-benchmark.json').write_text(json.dumps(result, indent=1), encoding='utf8')
-    path.write_text(f'{where}\n\n{table(result["single"])}\n\n{table(result["every"])}\n', encoding='utf8')
-    bar_chart(result['single'], out/'gradcam-benchmark.png', where)
-    scaling_plot(result['scaling'], out/'gradcam-scaling.png', 'ResNet-18', where)
+def page(result): return f"{table(result['single'])}\n\n{table(result['every'])}"
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--quick', action='store_true', help='ResNet-18 at batch 1 and 4, few rounds, nothing written')
-    p.add_argument('--tiny', action='store_true', help='pictures of 32 pixels, one round: does it run?')
-    p.add_argument('--no-memory', action='store_true', help='leave the peak memory out')
-    p.add_argument('--out', type=Path, help='folder for the table, JSON and pictures (docs/, unless --quick or --tiny)')
-    a = p.parse_args()
-    random.seed(0)
-    job = TINY if a.tiny else QUICK if a.quick else FULL
+    job, out, result, a = asked(__doc__, FULL, QUICK, TINY, no_memory='leave the peak memory out')
     measured = () if a.no_memory else (BARE, OURS) if a.tiny else {*SINGLE, *EVERY}
-    out = a.out or (ROOT/'docs' if job is FULL else None)
-    result = about()
-    print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
-    result['load_before'] = load()
     result['single'] = single(*job['single'], measured)
     result['every'] = every(*job['every'], () if a.tiny else measured, job['classes'])
     result['bars'] = bars(result)
-    print(table(result['single']), table(result['every']), sep='\n\n')
-    for b in result['bars']: print('holds ' if b['holds'] else 'FAILS ', b['bar'], '| measured', b['measured'])
-    if out: write(result, job, out)
+    if out: result['scaling'] = scaling('resnet18', *job['scaling'])
+    tell(result, page(result), 'gradcam', out)
+    if out:
+        bar_chart(result['single'], out/'gradcam-benchmark.png', machine(result))
+        scaling_plot(result['scaling'], out/'gradcam-scaling.png', 'ResNet-18', machine(result))
 
 if __name__ == '__main__': main()

@@ -8,12 +8,12 @@ All run in one process, taken in turn, in another order each round. What counts 
 and the range from the first to the third quartile. Each library is used in its own best way, set up outside of the
 clock. A row also says how far the others' raw maps are from ours, relative to the largest value.
 """
-import argparse, json, random, warnings
+import warnings
 from functools import partial
 from pathlib import Path
 warnings.filterwarnings('ignore')
 import numpy as np, torch
-from benchmarks.clock import OURS, about, load, machine, markdown, network, race, ratios, spread, timed
+from benchmarks.clock import OURS, asked, markdown, network, promise, race, ratios, spread, tell, timed
 from benchmarks.gradcam import status
 from camtutor.engine.covers import Question, RandomMasks
 from camtutor.networks import load_pets
@@ -170,9 +170,7 @@ def bars(r):
     near = {int(n): v for n, v in r['rise'].items()}
     out.append((f'RISE: error with {sizes[0]} masks over that of the plain estimate with {sizes[-1]}',
                 near[sizes[0]][2] / near[sizes[-1]][0], '<=', 1))
-    holds = {'<=': lambda a, b: a <= b, '>=': lambda a, b: a >= b}
-    return [dict(bar=f'{what} {sign} {limit}', measured=float(f'{v:.3g}'), holds=bool(holds[sign](v, limit)))
-            for what, v, sign, limit in out]
+    return [promise(*one) for one in out]
 
 def tables(r):
     rows = [row for part in ('score', 'last', 'inner') for row in r[part]]
@@ -186,7 +184,6 @@ def tables(r):
                         markdown([*ESTIMATES], near), markdown(['seconds a picture'], pets),
                         markdown(['measured', 'holds'], promises)])
 
-ROOT = Path(__file__).resolve().parents[1]
 FULL = dict(nets=['resnet18', 'resnet50'], size=224, seconds=600, rounds=5, memory=['resnet18', 'resnet50'],
             truth=64_000, sizes=[1000, 2000, 4000, 8000], seeds=3, pets=5)
 QUICK = dict(nets=['resnet18'], size=96, seconds=40, rounds=3, memory=['resnet18', 'resnet50'], truth=4000,
@@ -204,22 +201,8 @@ def measured(job):
     return r | dict(bars=bars(r))
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--quick', action='store_true', help='one network, small pictures, few rounds, nothing written')
-    p.add_argument('--tiny', action='store_true', help='pictures of 32 pixels, one round: does it run?')
-    p.add_argument('--out', type=Path, help='folder for the tables and JSON (docs/, unless --quick or --tiny)')
-    a = p.parse_args()
-    random.seed(0)
-    torch.manual_seed(0)
-    job = TINY if a.tiny else QUICK if a.quick else FULL
-    out = a.out or (ROOT/'docs' if job is FULL else None)
-    result = about() | dict(load_before=load())
-    print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
+    job, out, result, _ = asked(__doc__, FULL, QUICK, TINY)
     result |= measured(job)
-    print(tables(result))
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        (out/'perturbation-benchmark.json').write_text(json.dumps(result | dict(load_after=load()), indent=1), 'utf8')
-        (out/'perturbation-benchmark.md').write_text(f'{machine(result)}\n\n{tables(result)}\n', 'utf8')
+    tell(result, tables(result), 'perturbation', out)
 
 if __name__ == '__main__': main()

@@ -9,12 +9,11 @@ round: their median, and the range between the quartiles. The plain gradient is 
 pixels, nothing else. pytorch-grad-cam takes one image a call, so it is called once for each; Captum cannot hook
 in-place ReLUs, so its network has them switched off outside of the clock.
 """
-import argparse, json, random, warnings
-from pathlib import Path
+import warnings
 warnings.filterwarnings('ignore')
 import torch
 from torch import nn
-from benchmarks.clock import OURS, about, load, machine, markdown, network, race, ratios, spread
+from benchmarks.clock import OURS, asked, markdown, network, promise, race, ratios, spread, tell
 
 PLAIN, SALIENCY = 'plain gradient', 'camtutor, saliency'
 
@@ -77,35 +76,16 @@ def table(rows):
     heads = ['camtutor, guided' if n == OURS else n for n in names]
     return markdown(['plain gradient', *heads], [[f"{r['net']}, batch {r['batch']}", *cells(r)] for r in rows])
 
-ROOT = Path(__file__).resolve().parents[1]
 FULL = ['pets', 'resnet18', 'resnet50', 'vgg16'], [1, 8], 45, 25, dict(pets=128)
 QUICK = ['pets', 'resnet18'], [1, 4], 8, 15, dict(pets=128)
 TINY = ['pets'], [1, 2], 0, 1, dict(pets=32)
 
-def write(result, out):
-    out.mkdir(parents=True, exist_ok=True)
-    result |= dict(load_after=load())
-    text = f"{machine(result)}. Time over the plain gradient.\n\n{table(result['rows'])}\n"
-    (out/'pixels-benchmark.json').write_text(json.dumps(result, indent=1), encoding='utf8')
-    (out/'pixels-benchmark.md').write_text(text, encoding='utf8')
-
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--quick', action='store_true', help='two networks, few rounds, nothing written')
-    p.add_argument('--tiny', action='store_true', help='one network, small pictures, one round: does it run?')
-    p.add_argument('--out', type=Path, help='folder for the table and JSON (docs/, unless --quick or --tiny)')
-    a = p.parse_args()
-    random.seed(0)
-    torch.manual_seed(0)
-    job = TINY if a.tiny else QUICK if a.quick else FULL
-    out = a.out or (ROOT/'docs' if job is FULL else None)
-    result = about() | dict(load_before=load())
-    print(', '.join(f'{k} {v}' for k, v in result.items()), flush=True)
+    job, out, result, _ = asked(__doc__, FULL, QUICK, TINY)
     found = result['rows'] = rows(*job)
     worst, difference = max(r['to_plain'][OURS]['ratio'] for r in found), max(r['difference'] for r in found)
-    print(table(found), f"largest difference between the libraries' pictures: {difference:.1g}", sep='\n\n')
-    print('holds ' if worst <= 1.1 else 'FAILS ', 'guided backprop over the plain gradient, worst row <= 1.1 '
-          f'| measured {worst:.3f}')
-    if out: write(result, out)
+    result['bars'] = [promise('guided backprop over the plain gradient, worst row', worst, '<=', 1.1),
+                      promise("largest difference between the libraries' pictures", difference, '<=', 1e-4)]
+    tell(result, f'Time over the plain gradient.\n\n{table(found)}', 'pixels', out)
 
 if __name__ == '__main__': main()

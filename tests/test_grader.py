@@ -112,6 +112,13 @@ def test_no_answer_spoils_the_next_ones_data():
     assert torch.equal(shared, kept) and torch.equal(net[0][0].weight, weights)
     assert not net.training and not net._forward_hooks and grade(e, e.reference).state == 'correct'
 
+def test_what_several_calls_spoil_is_as_before_the_first():
+    shared = rand(2, 3, 4)
+    def twice(f): return f(shared), f(shared)
+    e = Exercise('9.2', 'Shared', '', lambda A: A.sum(1), trials=(Trial('Twice', twice),))
+    kept = shared.clone()
+    assert grade(e, lambda A: A.add_(1).sum(1)).state == 'wrong' and torch.equal(shared, kept)
+
 def test_one_tensor_twice_stays_one():
     A = rand(2, 3)
     e = Exercise('9.3', 'Same', '', lambda a, b: a is b, trials=(gives('Twice', A, A),))

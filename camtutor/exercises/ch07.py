@@ -74,8 +74,8 @@ e.edit('m if signed else m.relu()', 'm if signed else (g.relu()*A).sum(1)',
 
 OFF = torch.cat([A, 0*A[:, :1]], 1)
 e = exercise('7.2', 'XGrad-CAM',
-    'Write `xgrad_cam(A, g)`: as Grad-CAM, but a weight is Σ g·A / ΣA over the places of the channel. A channel whose '
-    'sum is 0 has the weight 0. Add no small number to the denominator.',
+    'Write `xgrad_cam(A, g)`: as Grad-CAM, but a weight is Σ g·A / ΣA over the places of the channel. A channel that '
+    'is 0 everywhere has the weight 0. Add no small number to the denominator.',
     library='camtutor.family',
     trials=(gives(HAND + ': weights 1 and 0.4', A, G, want=[[[1., 1.6], [.4, 2.]]]),
             gives('A third channel, which is off', OFF, torch.cat([G, G[:, :1]], 1), want=[[[1., 1.6], [.4, 2.]]]),

@@ -35,8 +35,8 @@ def guarded(run, # called without arguments
     finally:
         while True:
             try:
-                sys.settrace(tracer)
                 end()
+                sys.settrace(tracer)
                 break
             except TimeLimit: pass # it came in the middle of this: once more
 
@@ -65,14 +65,22 @@ def by_signal(seconds):
 
 def by_thread(seconds):
     "Start a second thread that looks at the clock; gives the function that ends it."
-    thread, done, lock, over = threading.get_ident(), threading.Event(), threading.Lock(), clock(seconds)
+    thread, done, lock, over, sent = threading.get_ident(), threading.Event(), threading.Lock(), clock(seconds), []
+    def send():
+        sent.append(1)
+        set_async(thread, TimeLimit)
     def watch():
         while not done.wait(STEP):
             with lock:
-                if not done.is_set() and over(sys._current_frames().get(thread)): set_async(thread, TimeLimit)
+                if not done.is_set() and over(sys._current_frames().get(thread)): send()
     def end():
         done.set()
-        with lock: set_async(thread, None)
+        with lock:
+            if not sent: return
+        try: # One more takes the place of one that is still to come, and is caught here: none comes later.
+            send() # `None`, which takes it back, would leave Python 3.11 looking for it at every step, for good.
+            while True: pass
+        except TimeLimit: pass
     threading.Thread(target=watch, name='time limit', daemon=True).start()
     return end
 
@@ -82,4 +90,4 @@ def importing(frame)->bool:
     return frame is not None
 
 def set_async(thread, error):
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

@@ -253,7 +253,7 @@ class Watch:
         "After the trial: are the marks there? What was spoilt is put back."
         if any(h.id not in m._forward_hooks for m, h in self.marks): self.effects.append(Effect('hooks', 'the network'))
         for _, h in self.marks: h.remove()
-        for p in self.spoilt:
+        for p in reversed(self.spoilt): # the first note is of what was there before all calls
             with torch.no_grad(): p.put_back()
         self.effects = list(dict.fromkeys(self.effects))
 
