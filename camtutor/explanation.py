@@ -441,18 +441,16 @@ def compare(
     with doing('Comparing'):
         (x, seen), targets, names = batch_and_seen(model, image, transform), listed(targets), methods_named(methods)
         check_compared(x, targets)
-        known, layers = vocab_of(model, vocab), as_layers(layers)[0]
+        known = vocab_of(model, vocab)
         asked = [by_number(t, known) for t in targets]
-        out, layers, pairs = formulas_of(model, x, layers, asked)
+        out, layers, pairs = formulas_of(model, x, as_layers(layers)[0], asked)
         raws, refused = by_formulas(names, pairs, methods is not None)
-        facts = [dict(image=picture_of(model, x, transform), out=out, vocab=known, seen=seen) |
-                 asked_of(model, out, t, known, activation) for t in asked]
+        image, names = picture_of(model, x, transform), [m for m in names if m not in refused]
+        facts = [dict(image=image, out=out, vocab=known) | asked_of(model, out, t, known, activation) for t in asked]
     cells = {at: formula_cell(*at, raw, places_of(x), facts) for at, raw in raws.items()}
-    names = [m for m in names if m not in refused]
-    for m, layer, n in by_themselves(names, layers, targets):
-        e = explained(model, x, m, layer, asked[n], transform, vocab, activation)
-        cells[m, layer, n] = replace(e, seen=seen)
-    return Comparison(cells, names, layers, targets, refused)
+    for at in by_themselves(names, layers, targets):
+        cells[at] = explained(model, x, *at[:2], asked[at[2]], transform, vocab, activation)
+    return Comparison({at: replace(e, seen=seen) for at, e in cells.items()}, names, layers, targets, refused)
 
 # %% ../nbs/tools/explain.ipynb #f142e99d
 def formula_cell(m, layer, n, raw, places, facts):
@@ -461,6 +459,7 @@ def formula_cell(m, layer, n, raw, places, facts):
 
 def listed(targets): return list(targets) if isinstance(targets, (list, tuple)) else [targets]
 
+# %% ../nbs/tools/explain.ipynb #c4d56d21
 def methods_named(methods)->list: # keys of METHODS
     "The methods asked for; all formulas if none is."
     if methods is None: return [m for m in METHODS if METHODS[m].needs in FORMULAS]

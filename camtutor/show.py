@@ -208,12 +208,9 @@ def overlay(
     vmin=None,    # the value at its bottom; None = each map's own smallest, at least 0
     box=None,     # (left, top, right, bottom) of the part that the map covers, in the picture's pixels; None = all
 )->Tensor:        # pictures (N,3,H,W) in [0,1]
-    """Blend each map over its picture, opacity growing with the map's absolute value.
-
-    `CamError` if counts do not fit, or if a map for the whole picture has other proportions."""
+    "Blend each map over its picture, opacity growing with its absolute value. `CamError` where they do not fit."
     _unit(alpha=alpha, fade=fade)
-    img, m = as_images(img), _stack(m)
-    _counted(img, m)
+    _counted(img := as_images(img), m := _stack(m))
     m, inside = _on(m, img.shape[-2:], box, lambda m: normalize(m, signed, vmax, vmin))
     a = alpha * m.abs()[:, None] ** (.7 if signed else 1) # diverging colours are pale near zero
     img = img.to(m.device)
