@@ -27,7 +27,9 @@ def describe(module, lines):
     for f in functions_in(vars(module), module.__name__):
         inner = f
         while hasattr(inner, '__wrapped__'): inner = inner.__wrapped__
-        if code := getattr(inner, '__code__', None): f.__doc__ = described(f.__doc__, code, lines)
+        code = getattr(inner, '__code__', None)
+        if code and code.co_filename == module.__file__ and code.co_name != '<lambda>': # one that is written there
+            f.__doc__ = described(f.__doc__, code, lines)
 
 def functions_in(names, module):
     "Public functions, and the public methods of classes, with their constructors."

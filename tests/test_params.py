@@ -52,3 +52,13 @@ def test_signatures_by_hand():
     assert told_in(['def f(x): # y'], 0, ('x',)) == ([(['x'], 'y')], '')
     assert told_in(['def f(x, # in', '     )->int: # out', '    "Doc"'], 0, ('x',)) == ([(['x'], 'in')], 'out')
     assert told_in(['def f(x)->int: # out'], 0, ('x',)) == ([], 'out')
+
+def test_what_is_not_written_in_a_module_is_left_alone():
+    "Constructors that Python makes, and functions without a name."
+    from types import ModuleType
+    from camtutor.params import describe
+    module = ModuleType('made')
+    module.__file__ = __file__
+    exec('def f(x): "as it is"\ng = lambda y: y', vars(module))
+    describe(module, ['class Nothing: ...'])
+    assert module.f.__doc__ == 'as it is' and module.g.__doc__ is None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from camtutor.cam import grid_energy, energy, peak_inside
-from camtutor.engine.inputs import network, probabilities, vocab_of
+from camtutor.engine.inputs import network, said_probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError, describe, doing, nearest
@@ -126,7 +126,7 @@ class Study:
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last = cache, subject, layers, last
         self.results, self.known, self.taken = OrderedDict(), {}, self.taken + 1
-        self.scores, self.probabilities = scores, probabilities(self.model, scores)
+        self.scores, self.probabilities = scores, said_probabilities(self.model, scores)[0]
         values, self.how = readable(self.probabilities, scores)
         self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
 
