@@ -51,6 +51,7 @@ weights: setup    # draw the shipped scenes and train the shipped networks again
 	$(BIN)/python tools/make_plain.py
 	$(BIN)/python tools/make_reviews.py
 	$(BIN)/python tools/make_weights.py
+	$(BIN)/python tools/make_liars.py
 
 pictures: setup   # draw the README's pictures again; needs Chromium
 	$(BIN)/python tools/make_sheet.py

@@ -278,6 +278,19 @@ def evaluate_photos(args):
 
 STILL = '{} of {} pictures are in the file; other processes may still be at work. Give the same command again later.'
 
+# ---- Mistakes
+
+def report_mistakes(args):
+    "List the worst mistakes on labelled photos: one HTML file. A folder's folders are named like the classes."
+    from camtutor.mistakes import top_mistakes
+    from camtutor.networks import load_network
+    from camtutor.report import mistake_report, writable
+    out, net = writable(args.out), load_network(args.model, args.weights)
+    found = top_mistakes(net, args.folder, args.n, args.method, args.layer)
+    print(found)
+    for cause, n in found.causes().most_common(): print(f'{n:5} {cause}')
+    print(f'-> {mistake_report(found, out, f"Mistakes in {Path(args.folder).name}")}')
+
 def device_of_process():
     from accelerate import PartialState
     return PartialState().device
@@ -336,6 +349,15 @@ COMMANDS = dict(
               arg('--bs', type=int, default=16, help='pictures at a time; %(default)s if left out'),
               arg('--out', default='results.sqlite', metavar='FILE', help='%(default)s if left out'),
               arg('--export', metavar='FILE', help='a .md, .tex or .csv for the table')),
+    mistakes=(report_mistakes,
+              arg('folder', metavar='FOLDER', help='photos in folders that are named like the classes'),
+              arg('--model', default='imagenet',
+                  help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
+              arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+              arg('--method', default='grad_cam', help='of the maps; %(default)s if left out'),
+              arg('--layer', help='a name; the last with places if left out'),
+              arg('--n', type=int, default=50, help='how many mistakes, the worst first; %(default)s if left out'),
+              arg('--out', default='mistakes.html', metavar='FILE', help='%(default)s if left out')),
 )
 
 def parser():

@@ -407,14 +407,16 @@ class Comparison(NamedTuple):
 
 # %% ../nbs/tools/explain.ipynb #6ccbe226
 def formulas_of(model, x, layers, targets)->tuple: # what the network gave; names of layers; (layer, n) -> (A, g)
-    "Activations and gradients at all layers for all targets, from one pass forward and one back for each target."
+    "Activations and gradients at all layers for all targets, from one pass forward and one back, for all together."
     kept = Forward(model, x, layers or [last_layer(model, x, targets[0])])
-    pairs = {}
-    for n, t in enumerate(targets):
-        found = list(kept.back(t, again=n + 1 < len(targets)))
-        if len(found) > 1 or found[0][0][1].ndim != found[0][0][0].ndim:
-            raise CamError("a target gave several scores. Give one score for each target, and several targets.")
-        pairs |= {(name, n): Ag for name, Ag in zip(kept.names, found[0])}
+    def together(out):
+        scores = [kept.score(t) for t in targets]
+        if all(s.ndim == 1 for s in scores): return torch.stack(scores)
+        raise CamError("a target gave several scores. Give one score for each target, and several targets.")
+    pairs, first = {}, 0
+    for found in kept.back(together):
+        for name, (A, g) in zip(kept.names, found): pairs |= {(name, first + n): (A, k) for n, k in enumerate(g)}
+        first += len(found[0][1])
     return kept.out, kept.names, pairs
 
 def by_formulas(methods, pairs, given)->tuple: # (method, layer, n) -> map; method -> why not
@@ -437,7 +439,7 @@ def compare(
 )->Comparison:
     """One picture through several methods, at several layers, for several targets.
 
-    One pass forward for all formulas, one back for each target. `CamError`, with the reason, for what cannot be."""
+    One pass forward for all formulas, and one back for all targets. `CamError`, with the reason, for what cannot be."""
     with doing('Comparing'):
         (x, seen), targets, names = batch_and_seen(model, image, transform), listed(targets), methods_named(methods)
         check_compared(x, targets)

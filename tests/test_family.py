@@ -524,6 +524,16 @@ def test_one_way_back_for_a_target(pets, x, monkeypatch):
     compare(pets, x[:1], layers=['0.5', '0.6', '0.7'], targets=2)
     assert len(backs) == 1
 
+def test_one_way_back_for_ten_targets_at_four_layers(pets, x, monkeypatch):
+    backs, real = [], torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, 'grad', lambda *a, **k: backs.append(1) or real(*a, **k))
+    targets = [*range(8), difference(1, 2), lambda out: -out[:, 0]]
+    c = compare(pets, x[:1], 'layer_cam', ['0.4', '0.5', '0.6', '0.7'], targets)
+    assert len(backs) == 1 and len(c.cells) == 40   # with somebody's hooks on the network it would be ten
+    monkeypatch.undo()
+    for (_, layer, i), e in c.cells.items():
+        check_tensor(e.raw, explain(pets, x[:1], 'layer_cam', layer, targets[i]).raw, rtol=1e-3)
+
 def test_compare_with_others(pets, x):
     c = compare(pets, x[:1], ['Grad-CAM', 'full_grad', 'shapley_cam', 'saliency'], ['0.6', '0.7'], 2)
     assert set(c.cells) == {('grad_cam', '0.6', 0), ('grad_cam', '0.7', 0), ('shapley_cam', '0.6', 0),

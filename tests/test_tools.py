@@ -12,6 +12,8 @@ import in_step, nb, readme
 TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['contact-sheet.jpg'],
         'tools/make_plain.py': ['plain.safetensors'],
         'tools/make_reviews.py': ['reviews.safetensors'],
+        'tools/make_liars.py': [*(f'liar_{n}.safetensors' for n in ('blind', 'false', 'honest', 'mark', 'sofa')),
+                                'weights.md'],
         'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
                                   'weights.json', 'weights.md'],
         'benchmarks/pixels.py': ['pixels-benchmark.json', 'pixels-benchmark.md'],

@@ -240,7 +240,9 @@ def shipped(folder):
 def write(r, folder, docs):
     "The figures as JSON, and the table."
     (folder/'weights.json').write_text(json.dumps(r, indent=1) + '\n', encoding='utf8')
-    (docs/'weights.md').write_text(markdown(r), encoding='utf8')
+    page = docs/'weights.md'
+    sections = page.read_text(encoding='utf8').partition('\n## ') if page.exists() else ('', '', '')   # of other tools
+    page.write_text(markdown(r) + ''.join(sections[1:]), encoding='utf8')
 
 def report(job, folder, docs):
     here = {name: folder if (folder/f'{name}.safetensors').exists() else DATA for name in JUDGED}

@@ -1,5 +1,5 @@
 "What the training scripts share: pictures for a network, made different each time, and weights that ship."
-import json
+import json, re
 from pathlib import Path
 import torch
 import torch.nn.functional as F
@@ -35,3 +35,9 @@ def save(module, path, vocab, activation, made):
     meta = dict(vocab=list(vocab), size=SIZE, mean=list(mean), std=list(std), activation=activation, made=made)
     save_file(state, path, metadata={k: json.dumps(v) for k, v in meta.items()})
     path.chmod(0o644)
+
+def section(path, title, lines):
+    "Write a section of a page of Markdown, in place of the one with that title."
+    old = path.read_text(encoding='utf8') if path.exists() else ''
+    rest = re.sub(rf'(?ms)^## {re.escape(title)}$.*?(?=^## |\Z)', '', old).rstrip()
+    path.write_text('\n'.join([rest, '', f'## {title}', '', *lines, '']).lstrip(), encoding='utf8')

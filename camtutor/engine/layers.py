@@ -75,7 +75,7 @@ def _any(kept, name, g):
 def is_dense(out, places)->bool:
     "Does the network give maps, boxes or masks in place of scores (N,K)?"
     scores = scores_of(out)
-    if isinstance(scores, Tensor): return scores.ndim >= places + 2
+    if isinstance(scores, Tensor): return scores.ndim > 2   # maps (N,K,h,w), or a detector's (N,4+K,M)
     return any(t.ndim >= places + 2 for t in tensors_of(out)) or isinstance(out, list)
 
 def encoder_end(kept, names, norms):

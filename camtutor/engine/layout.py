@@ -61,9 +61,11 @@ def layout_by_shape(shape, size):
 def layout_by_growth(shape, wide, size, grids, wide_grids):
     """A layout by what became of the `shape` of one picture when the picture became wider or narrower; None if it
     has no places."""
-    grown = [i for i, (a, b) in enumerate(zip(shape, wide)) if a != b]
+    grown, places = [i for i, (a, b) in enumerate(zip(shape, wide)) if a != b], len(size)
+    if len(shape) == len(wide) == places + 2 > 3 and len(grown) == places:  # a detector keeps proportions, not heights
+        return {tuple(range(2, places + 2)): FIRST, tuple(range(1, places + 1)): Layout('last')}.get(tuple(grown))
     if len(shape) != len(wide) or len(grown) != 1: return None
-    axis, places = grown[0], len(size)
+    axis = grown[0]
     if len(shape) == places + 2 and axis in (places, places + 1):
         kind, grid = ('first', shape[2:]) if axis == places + 1 else ('last', shape[1:-1])
         return Layout(kind) if grid in grids.values() or is_like(grid, size) else None

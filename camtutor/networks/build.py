@@ -1,4 +1,5 @@
 "The course's two small networks: a ResNet in fastai's layout, and convolutions in sequence."
+import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
@@ -37,3 +38,25 @@ def plain_net(
     def stage(ni, nf, k, s): return [nn.Conv2d(ni, nf, k, s, k//2), nn.ReLU(), nn.MaxPool2d(2)]
     stages = stage(3, 24, 5, 2) + stage(24, 48, 3, 1) + stage(48, 96, 3, 1) + stage(96, 128, 3, 1)[:2]
     return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, n_out))
+
+class Halves(nn.Module):
+    "A body that looks at the upper and the lower half of a picture one after the other, if there is a wall between."
+    def __init__(self, body, wall):
+        super().__init__()
+        self.body, self.wall = body, wall
+
+    def forward(self, x):
+        if not self.wall: return self.body(x)
+        return torch.cat([self.body(half) for half in x.chunk(2, 2)], 2)
+
+class Suspect(nn.Module):
+    "One of the liars' gallery: (N,3,128,128) -> (N,2). Behind a wall, the head reads nothing of the lower half."
+    def __init__(self, wall:bool=False):
+        super().__init__()
+        self.body, self.linear = Halves(small_body(), wall), nn.Linear(128, 2)
+        weights = torch.ones(8, 1) if not wall else (torch.arange(8)[:, None] < 4).float()
+        self.register_buffer('places', (weights / weights.sum() / 8).expand(8, 8).clone(), persistent=False)
+
+    def forward(self, x): return self.linear(torch.einsum('nchw,hw->nc', self.body(x), self.places))
+
+    def __repr__(self): return 'Suspect()'   # what it is made of would tell

@@ -7,11 +7,12 @@ from safetensors import safe_open
 from torch import nn
 
 from camtutor.errors import CamError, doing, expect_choice, nearest
-from camtutor.networks.build import plain_net, small_body, small_resnet
+from camtutor.networks.build import Suspect, plain_net, small_body, small_resnet
 from camtutor.networks.transform import attach, picture_transform
 
 SHIPPED = 'pets', 'coached', 'backbone', 'plain'   # networks for pictures
-WEIGHTS = *SHIPPED, 'reviews'                      # lesson 13 builds the network of the last
+LIARS = 'honest', 'blind', 'sofa', 'mark', 'false' # lesson 11's gallery
+WEIGHTS = *SHIPPED, *(f'liar_{name}' for name in LIARS), 'reviews' # lesson 13 builds the network of the last
 
 def softmax(out): return out.softmax(1)
 
@@ -33,13 +34,14 @@ def load_weights(
 
 # for n classes
 BUILD = dict(pets=small_resnet, coached=small_resnet, backbone=lambda n: small_body(), plain=plain_net)
+BUILD |= {f'liar_{name}': lambda n, wall=name == 'blind': Suspect(wall) for name in LIARS}
 
 def load_shipped(
-    name:str, # one of SHIPPED
+    name:str, # one of SHIPPED, or liar_ and one of LIARS
     folder=DATA # where its weights are
 )->nn.Module: # with `.vocab`, `.transform` and `.activation`
     "A shipped network, in eval mode. `CamError` for another name."
-    expect_choice(name, SHIPPED, 'network')
+    expect_choice(name, BUILD, 'network')
     state, meta = load_weights(name, folder)
     net = BUILD[name](len(meta['vocab']))
     net.load_state_dict(state)
