@@ -4,7 +4,10 @@
 `gradcam`, `guided`, `deconvnet`, `features`, `family`; `camtutor.methods` is the table of methods, `CamError` the one
 error."""
 
+from camtutor.params import install
+
 __version__ = "0.1.0"
+install() # parameters in `help`
 
 _lazy = dict(explain='explanation', explain_all='explanation', compare='explanation', doctor='diagnosis',
              Explanation='explanation', METHODS='methods', Explorer='ui.explorer', load_pets='networks',

@@ -1,5 +1,5 @@
 "The `camtutor` command."
-import argparse, errno, os, re, shlex, shutil, socket, subprocess, sys
+import argparse, errno, json, os, re, shlex, shutil, socket, subprocess, sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -10,10 +10,22 @@ from camtutor.errors import CamError, doing
 # ---- The course in JupyterLab
 
 def course_dir()->Path:
-    "The folder of the course's notebooks: beside the package in a checkout."
-    nbs = Path(__file__).resolve().parent.parent/'nbs'
-    if (nbs/'index.ipynb').exists(): return nbs
-    raise CamError('the notebooks are not beside the package. Run it from a clone of the repository.')
+    "The folder of the course's notebooks: beside the package in a checkout, in it where it was installed."
+    package = Path(__file__).resolve().parent
+    for nbs in (package.parent/'nbs', package/'course'/'nbs'):
+        if (nbs/'index.ipynb').exists(): return nbs
+    raise CamError("the notebooks did not come with the package. Install it with: pip install 'camtutor[course]'.")
+
+def own_course()->Path:
+    "The same, where it may be written to: of a package that was installed a copy, made once, in the user's own data."
+    nbs = course_dir()
+    if nbs.parent.name != 'course': return nbs
+    from platformdirs import user_data_path
+    copy = user_data_path('camtutor')/f"course-{version('camtutor')}"
+    if not copy.exists():
+        print(f'The course is copied to {copy}.')
+        shutil.copytree(nbs.parent, copy)
+    return copy/'nbs'
 
 def notebooks(folder:Path)->list:
     "The notebooks in and below `folder`, as paths from there."
@@ -29,7 +41,7 @@ def own_page(what:str): # a folder that holds notebooks, or a notebook -> (folde
 
 def course_page(chapter:str): # how a chapter begins; '' is the front page -> (folder to serve, page in it)
     "A page of the course."
-    nbs = course_dir() # the folder above it is served: pages show pictures from docs/
+    nbs = own_course() # the folder above it is served: pages show pictures from docs/
     for name in notebooks(nbs):
         if name.startswith(chapter or 'index'): return nbs.parent, f'{nbs.name}/{name}'
     raise CamError(f'there is no chapter {chapter!r} in {nbs}, and no folder of notebooks of that name. '
@@ -97,6 +109,23 @@ def page_options(args):
     options = [f'--{group}.{name}={value}' for group, named in groups.items() for name, value in named.items()]
     return options + [f'--VoilaConfiguration.extension_allowlist={e}' for e in WIDGETS]
 
+TOLD = 'CAMTUTOR_APP' # what the page's notebook is told, by this variable
+
+def explored(args)->dict:
+    "What the page shows, as `explorer` reads it. `CamError` before it is served, if there is no such network."
+    if args.model is None and not args.photos: return {}
+    options = {k: getattr(args, k) for k in ('weights', 'vocab', 'size', 'mean', 'std')}
+    args.model = args.model or 'imagenet'
+    network_of(args)
+    return options | dict(model=args.model, photos=[str(Path(p).resolve()) for p in args.photos])
+
+def explorer():
+    "The explorer that `camtutor app` was asked for."
+    from camtutor.ui.explorer import Explorer
+    told = json.loads(os.environ.get(TOLD, '{}'))
+    if not told: return Explorer(outline='animal')
+    return Explorer(network_of(argparse.Namespace(**told)), told['photos'] or None)
+
 def app(args):
     "Serve the explorer as a page of its own, for this computer alone."
     try: from voila.app import Voila
@@ -105,6 +134,7 @@ def app(args):
     try_address(args.host, args.port)
     here = Path(__file__).resolve().parent
     os.environ['JUPYTER_PATH'] = os.pathsep.join([str(here), os.environ.get('JUPYTER_PATH', '')]) # its template
+    os.environ[TOLD] = json.dumps(explored(args))
     print(f'The explorer: http://{args.host}:{args.port}  (Ctrl-C ends it)', flush=True)
     Voila.launch_instance([str(here/'data'/'explorer.ipynb'), *page_options(args)])
 
@@ -115,22 +145,32 @@ DRAWN = 'This network knows drawn animals only ({}). For photographs leave --mod
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
     from camtutor.explanation import explain, explain_all
-    from camtutor.networks import load_network
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    out, lines, failed, read = Path(args.out).expanduser(), {}, [], []
-    files = [f for p in map(Path, args.photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
-    net, how = load_network(args.model, args.weights), (args.method, args.layer, wanted(args.target))
-    explain(net, Image.new('RGB', (256, 256), 'grey'), *how) # a wrong argument is said before any work
+    out, lines, failed = Path(args.out).expanduser(), {}, []
+    files = files_of(args.photos, out)
+    net, how = network_of(args), (args.method, args.layer, wanted(args.target))
+    check_names(net, explain(net, Image.new('RGB', (256, 256), 'grey'), *how)) # what is wrong is said before any work
     if args.model in ('pets', 'plain'): print(DRAWN.format(', '.join(net.vocab)), file=sys.stderr)
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
-            pictures = opened(progress_bar(files, leave=False), read, failed)
-            for e, f in zip(explain_all(net, pictures, *how, progress=False), read):
-                path = unused(made(out)/f'{f.stem}-{suffix(args)}.png', lines)
-                lines[e.save(path)] = f'{f}: {e.label[0]} -> {path}'
+            shown = progress_bar(list(files), leave=False)
+            for e in explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast):
+                if not e: failed.append(f'{e.source}: {e.reason}')
+                else: lines |= saved(e, out/files[e.source[0]], args, lines)
     finally: report(lines, failed, len(files)) # what is done is said, also after Ctrl-C
     return int(bool(failed))
+
+def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
+    "The photos that were given, as files or folders; a folder's own folders are kept apart."
+    given = [(p, f) for p in map(Path, photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
+    return {str(f): f.parent.relative_to(p) if p.is_dir() else Path() for p, f in given}
+
+def saved(e, folder, args, lines)->dict: # path -> what is said of it
+    "Write one explanation."
+    stem, kind = Path(e.source[0]).stem, 'jpg' if args.overlay else 'png'
+    path = unused(made(folder)/f'{stem}-{suffix(args)}.{kind}', lines)
+    return {e.save(path, alone=args.overlay): f'{e.source[0]}: {e.label[0]} -> {path}'}
 
 def wanted(target): return int(target) if target.isdecimal() else target or None
 
@@ -138,19 +178,62 @@ def suffix(args):
     "What the files' names say about the maps, so that another layer or target has files of its own."
     return '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)
 
-def opened(files, read, failed):
-    "The pictures of `files`, one after the other; notes in `read` which it opened, in `failed` why it could not."
-    from camtutor.images import open_image
-    for f in files:
-        try: image = open_image(f)
-        except CamError as e: failed.append(f'{f}: {e}')
-        else:
-            read.append(f)
-            yield image
-
 def report(lines, failed, n):
     for line in lines.values(): print(line)
     if failed: print(f'{len(failed)} of {n} failed:', *failed, sep='\n', file=sys.stderr)
+
+# ---- The network that is asked for
+
+def network_of(args):
+    "The network that the options describe, with its class names and how its pictures are prepared."
+    from camtutor.networks import load_network
+    from camtutor.networks.transform import attach
+    net = load_network(args.model, args.weights)
+    if args.vocab: attach(net, vocab=names_in(args.vocab))
+    if args.size or args.mean or args.std: attach(net, transform=transform_for(net, args))
+    return net
+
+@doing('Reading class names')
+def names_in(file)->list:
+    "Names from a file with one on each line, or from a JSON list."
+    path = Path(file).expanduser()
+    try: text = path.read_text(encoding='utf8')
+    except (OSError, UnicodeDecodeError) as e: raise CamError(f"'{path}' cannot be read as text ({e}).") from e
+    try: names = json.loads(text) if path.suffix.lower() == '.json' else [l.strip() for l in text.splitlines()]
+    except ValueError as e: raise CamError(f"'{path}' is not valid JSON ({e}).") from e
+    if isinstance(names, list) and any(names): return [str(n) for n in names if n != '']
+    raise CamError(f"'{path}' holds no list of names. Write one on each line, or a JSON list.")
+
+def check_names(net, e):
+    "`CamError` where there are more or fewer names than classes."
+    from camtutor.engine.inputs import vocab_of
+    names, k = vocab_of(net), getattr(e.out, 'shape', (0,))[-1]
+    if names and len(names) != k: raise CamError(f'there are {len(names)} class names, but the network has {k}.')
+
+def transform_for(net, args):
+    "The middle of a picture at a size, normalised; what is left out is as the network's own transform has it."
+    from camtutor.engine.inputs import steps_of, transform_of
+    from camtutor.networks import picture_transform
+    steps = list(steps_of(transform_of(net)))
+    own = next((s for s in steps if hasattr(s, 'mean') and hasattr(s, 'std')), None)
+    mean, std = (three(given) if given else list(map(float, getattr(own, name, usual)))
+                 for name, given, usual in (('mean', args.mean, USUAL[0]), ('std', args.std, USUAL[1])))
+    return picture_transform(args.size or size_in(steps), mean, std)
+
+USUAL = (.485, .456, .406), (.229, .224, .225) # of networks trained on ImageNet
+
+def size_in(steps)->int:
+    "The side of the square that a transform makes; 224 where it does not say."
+    found = [getattr(s, name) for s in steps for name in ('crop_size', 'size') if getattr(s, name, None)]
+    side = found[-1] if found else 224
+    return int(side if isinstance(side, int) else side[0])
+
+def three(text)->list:
+    "Three numbers with commas between."
+    try: numbers = [float(t) for t in text.split(',')]
+    except ValueError: numbers = []
+    if len(numbers) in (1, 3): return numbers * (3 // len(numbers))
+    raise CamError(f'{text!r} is not three numbers with commas between, such as 0.485,0.456,0.406.')
 
 def photos_in(folder, out):
     "The pictures of `folder`; of a folder `out` below it none, since they are an earlier run's."
@@ -190,11 +273,10 @@ def examine(args):
 def evaluate_photos(args):
     "Judge the maps of photos by metrics; what is done already in the result file is only read."
     from camtutor.evaluate import check_export, evaluate, export, markdown_of, share
-    from camtutor.networks import load_network
     folder = [Path(p).expanduser() for p in args.photos]
     photos = [f for p in folder for f in (photos_in(p, Path(args.out)) if p.is_dir() else [p])]
     if args.export: check_export(args.export)
-    net, (rank, world) = load_network(args.model, args.weights), share()
+    net, (rank, world) = network_of(args), share()
     if world > 1: net.to(device_of_process())
     with redirect_stdout(sys.stderr): # the bar; stdout is for the table
         table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
@@ -230,6 +312,15 @@ def listed(text): return [t.strip() for t in text.split(',') if t.strip()] if te
 
 def arg(*names, **options): return names, options
 
+NETWORK = ( # which network, wherever one is asked for
+    arg('--model', default='imagenet',
+        help='imagenet, pets, a torchvision name such as resnet50, or timm:NAME; %(default)s if left out'),
+    arg('--weights', metavar='FILE', help='safetensors or a state dict; DEFAULT downloads those that are published'),
+    arg('--vocab', metavar='FILE', help='class names: one on each line, or a JSON list'),
+    arg('--size', type=int, metavar='N', help="pixels of the square that the network reads; its own if left out"),
+    arg('--mean', metavar='R,G,B', help='of the colours, from 0 to 1; those of its own transform if left out'),
+    arg('--std', metavar='R,G,B', help='likewise'))
+
 COMMANDS = dict(
     lab=(lab,
          arg('what', nargs='?', help='how a chapter begins, such as 02; or a workspace, or a notebook in it; '
@@ -242,17 +333,21 @@ COMMANDS = dict(
     progress=(progress,),
     check=(check, arg('ids', nargs='*', help='chapters or exercises, such as 3 or 3.2; all if left out')),
     app=(app,
+         arg('photos', nargs='*', metavar='PHOTO', help='photos to look at; drawn scenes if left out'),
+         *(a for a in NETWORK if a[0] != ('--model',)),
+         arg('--model', help='as for `explain`; the network of drawn animals, or with photos imagenet, if left out'),
          arg('--port', type=int, default=8866, help='%(default)s if left out'),
          arg('--host', default=LOOPBACK, help='%(default)s if left out: nobody else can reach it'),
          arg('--no-browser', action='store_true', help='do not open a browser')),
     explain=(explain_photos,
              arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
-             arg('--model', default='imagenet',
-                 help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
-             arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+             *NETWORK,
              arg('--method', default='grad_cam', help='%(default)s if left out'),
              arg('--layer', help='a name; the last with places if left out'),
              arg('--target', default='', help='class name or number; the top class if left out'),
+             arg('--overlay', action='store_true', help='only the map over the photo, as large as it, as a JPEG'),
+             arg('--fast', action='store_true', help='batch norm folded and channels last; maps agree to 1e-4'),
+             arg('--bs', type=int, default=16, help='pictures at a time; %(default)s if left out'),
              arg('--out', default='explained', metavar='DIR',
                  help='the folder for the results; %(default)s if left out')),
     doctor=(examine,
@@ -266,9 +361,7 @@ COMMANDS = dict(
             arg('--target', default='', help='class name or number; the top class if left out')),
     evaluate=(evaluate_photos,
               arg('photos', nargs='+', metavar='PHOTO', help='files, or folders of them'),
-              arg('--model', default='imagenet',
-                  help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
-              arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+              *NETWORK,
               arg('--methods', default='grad_cam,edges', help='with commas between; %(default)s if left out'),
               arg('--metrics', default='average_drop,insertion,deletion', help='%(default)s if left out'),
               arg('--layer', help='one or several; the last with places if left out'),

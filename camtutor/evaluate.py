@@ -255,9 +255,8 @@ class Run:
         check_truth(self.metrics, self.truth, self.total)
         if isinstance(target, (list, tuple)) and self.total not in (None, len(target)):
             raise CamError(f"{len(target)} targets, but {self.total} pictures. Give one for all, or one for each.")
-        self.db = db
-        check_same_run(self.db, model, target)
-        self.have = done_in(self.db)
+        check_same_run(db, model, target)
+        self.db, self.have = db, done_in(db)
         self.all = {(j.name, str(j.layer or ''), m) for j in self.jobs for m in self.metrics}
 
     def missing(self, i): return self.all - self.have.get(i, set())
@@ -306,6 +305,7 @@ def evaluate(
         carry_out(run, bs, progress)
         return table_of(run)
 
+# %% ../nbs/tools/evaluate.ipynb #1b19fd82
 def carry_out(run, bs, progress):
     "Do what is missing of this process's share."
     rank, world = share()
@@ -343,6 +343,7 @@ def summary(table): # as `evaluate` gives it
         return pd.Series(dict(mean=mean, low=low, high=high, pictures=int(v.notna().sum())))
     return table.groupby(['method', 'layer', 'metric'], sort=False)['value'].apply(facts).unstack()
 
+# %% ../nbs/tools/evaluate.ipynb #41d2b31a
 def plot(table):
     "A panel for each metric: the mean of each method, with its interval."
     import matplotlib.pyplot as plt

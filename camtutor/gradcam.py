@@ -45,23 +45,24 @@ def capture(
     layers=None, # a name, a module, ('body', 0) for one run, 'input' for the batch, or a list; None = `last_layer`
     target=None, # see `class_score`
     layout=None, # a function from a layer's output to maps, for a network that no rule fits
+    create_graph=False, # keep the graph from the weights on, so that a map can be part of a loss?
 )->Captured:     # out (N,K); acts and grads (N,C,*places), lists of them if `layers` is one
     """Activations, and gradients of the score, from one forward and one backward pass that leave nothing behind.
 
     The network runs in eval mode. `CamError` for bad input."""
     with doing_at('Capturing', model, layers):
-        kept, chunks = look(model, x, layers, target, layout)
+        kept, chunks = look(model, x, layers, target, layout, create_graph)
         acts, grads = zip(*(joined(pairs) for pairs in zip(*chunks)))
     return Captured(kept.out, list(acts), list(grads)) if kept.many else Captured(kept.out, acts[0], grads[0])
 
 # %% ../nbs/03_gradcam.ipynb #00aba08a
 def grad_cam_maps(
-    model, x, layers=None, target=None, layout=None, # see `capture`
+    model, x, layers=None, target=None, layout=None, create_graph=False, # see `capture`
 ):                                                   # out (N,K), and the maps; a list of them if `layers` is one
     """Grad-CAM at several layers for several scores: maps (N,*places), or (K,N,*places) for K scores.
 
     `capture` and `grad_cam` in one, which keeps no gradient longer than it needs it."""
     with doing_at('Grad-CAM', model, layers):
-        kept, chunks = look(model, x, layers, target, layout)
+        kept, chunks = look(model, x, layers, target, layout, create_graph)
         maps = [torch.cat(m) if len(m) > 1 else m[0] for m in zip(*([grad_cam(A, g) for A, g in c] for c in chunks))]
     return kept.out, maps if kept.many else maps[0]

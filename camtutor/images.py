@@ -44,8 +44,22 @@ def _read(src):
 def _check_data(data, name):
     if not data: raise CamError(f'{name} is empty (0 bytes). Copy or download it again.')
     if len(data) > MAX_BYTES: raise CamError(f'{name} is larger than {MAX_BYTES >> 20} MB. Save a smaller copy.')
-    if any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1')):
-        raise CamError(f'{name} is a HEIC photo. Save it as JPEG first.')
+
+BEGINNINGS = b'\x89PNG', b'\xff\xd8\xff', b'GIF8', b'II*\0', b'MM\0*'  # of a PNG, JPEG, GIF and TIFF
+
+def is_heic(data)->bool:
+    "Are these the bytes of a HEIC photo?"
+    return any(b'ftyp' + kind in data[:16] for kind in (b'heic', b'heix', b'hevc', b'mif1', b'msf1'))
+
+def formats_for(data, name)->tuple:
+    "What Pillow may try; HEIC photos only with a plugin."
+    if not is_heic(data): return FORMATS
+    try: from pillow_heif import register_heif_opener
+    except ImportError as e:
+        raise CamError(f"{name} is a HEIC photo. Install what reads it, pip install pillow-heif, "
+                       "or save it as JPEG first.") from e
+    register_heif_opener()
+    return 'HEIF',
 
 def _check_size(size, name):
     w, h = size
@@ -58,31 +72,38 @@ def _decode(data, name):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')   # Pillow's own size warning: _check_size raises instead
-            im = Image.open(io.BytesIO(data), formats=FORMATS)
+            im = Image.open(io.BytesIO(data), formats=formats_for(data, name))
         _check_size(im.size, name)
         im.load()
         return im
     except Image.DecompressionBombError as e:
         raise CamError(f'{name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
+        if data.startswith(BEGINNINGS):
+            raise CamError(f'{name} is damaged or cut short. Copy or download it again.') from e
         raise CamError(f'{name} is no image that can be read here: it starts with '
                        f'{data[:8]!r}. Readable are {", ".join(FORMATS)}.') from e
     except CamError: raise
     except BROKEN as e:
         raise CamError(f'{name} is damaged or cut short ({e}). Copy or download it again.') from e
 
-def _to8bit(im):
-    """One channel of 16 or 32 bits, or of floats, as 8 bits: 16-bit by its full range, others by their own lowest
-    and highest value."""
-    a = np.asarray(im).astype(np.float64)
-    if im.mode == 'F' or a.min() < 0 or a.max() > 65535:
-        a = np.nan_to_num(a)
-        lo, hi = a.min(), a.max()
-    else: lo, hi = 0, 65535
-    return Image.fromarray(((a - lo) / max(hi - lo, 1e-12) * 255).round().astype(np.uint8))
+def to_8_bits(a)->np.ndarray: # an array of numbers of any kind
+    """Integers by as many bits as they use, of 8, 10, 12, 14 and 16; other numbers by their own lowest and highest
+    value."""
+    whole, a = a.dtype.kind in 'ui', np.nan_to_num(a.astype(np.float64))
+    if whole and a.size and a.min() >= 0 and a.max() < 2**16:
+        lo, hi = 0, next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if a.max() < 2**bits)
+    else: lo, hi = a.min(), a.max()
+    return ((a - lo) / max(hi - lo, 1e-12) * 255).round().astype(np.uint8)
 
-def as_seen(im)->Image.Image: # a PIL image of any mode
-    "Upright 8-bit RGB, transparent places white. `CamError` for one that is closed, cut short or of no size."
+def _to8bit(im):
+    "One channel of 16 or 32 bits, or of floats, as 8 bits."
+    return Image.fromarray(to_8_bits(np.asarray(im)))
+
+def as_seen(im, mode='RGB')->Image.Image: # a PIL image of any mode
+    """Upright and of 8 bits, in RGB, transparent places white; or in the mode that is said, 'L' or 'RGBA'.
+
+    `CamError` for one that is closed, cut short or of no size."""
     if 0 in im.size: raise CamError(f'the picture has {im.width}×{im.height} pixels, so there is nothing to see in it.')
     try: im.load()   # an image that was opened lazily meets its file here
     except BROKEN as e:
@@ -90,15 +111,17 @@ def as_seen(im)->Image.Image: # a PIL image of any mode
                        'Open it again, or give its path.') from e
     im = ImageOps.exif_transpose(im)
     if im.mode.startswith('I') or im.mode == 'F': im = _to8bit(im)
+    if mode == 'RGBA': return im.convert(mode)
     if im.mode in ('RGBA', 'LA', 'PA', 'RGBa', 'La') or 'transparency' in im.info:
         im = im.convert('RGBA')
-        return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
-    return im.convert('RGB')
+        im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
+    return im.convert(mode)
 
 @doing('Opening an image')
 def open_image(
     src, # a path, bytes, or a file opened with mode 'rb'
-): # PIL image of mode RGB, upright
+    mode='RGB', # or 'L', 'RGBA'
+): # PIL image of that mode, upright
     """Read a photograph as upright 8-bit RGB, transparent places white.
 
     Reads JPEG (also CMYK), PNG (grey, palette, 16-bit, with transparency), WebP, TIFF and more, and turns it as its
@@ -106,29 +129,30 @@ def open_image(
     Raises `CamError` for an address, a missing, empty, cut, foreign or unreasonably large file."""
     data, name = _read(src)
     _check_data(data, name)
-    im = as_seen(_decode(data, name))
+    im = as_seen(_decode(data, name), mode)
     im.info = {}   # where and when it was taken stays in the file
     return im
 
 # ---- anything that a person calls a picture
 
-def picture(image)->Image.Image: # mode RGB, upright
+def picture(image, mode='RGB')->Image.Image: # upright, of 8 bits; mode: 'RGB', 'L' or 'RGBA'
     """A path, bytes, an open file, a PIL image, a Scene, an array or tensor of bytes or of floats from 0 to 1.
 
     `CamError` for what is none."""
-    if isinstance(image, Image.Image): return as_seen(image)
-    if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image)
+    if isinstance(image, Image.Image): return as_seen(image, mode)
+    if isinstance(image, (str, os.PathLike, bytes)) or hasattr(image, 'read'): return open_image(image, mode)
     a = getattr(image, 'image', image)  # a Scene keeps its array there
     if not hasattr(a, 'dtype') or not hasattr(a, 'shape'):
         raise CamError(f"{describe(image)} is not a picture. Give a path, a PIL "
                        "image, an array (H,W,3) or a tensor (N,3,H,W).")
-    return as_seen(Image.fromarray(as_bytes(a)))
+    return as_seen(Image.fromarray(as_bytes(a)), mode)
 
 def as_bytes(a)->np.ndarray: # (H,W,3), (H,W,4) or (H,W)
     "An array or tensor of one picture, in either layout, as bytes with the colours last."
     given, tensor = describe(a), hasattr(a, 'cpu')
     a = colours_last(a.detach().cpu().numpy() if tensor else np.asarray(a), (0, 2) if tensor else (2, 0))
     if a.dtype.kind == 'f' and a.size and 0 <= a.min() and a.max() <= 1: a = (a * 255).round().astype(np.uint8)
+    if a.dtype == np.uint16 and a.size: a = to_8_bits(a)
     if a.dtype == np.uint8 and 0 not in a.shape and (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (3, 4)): return a
     raise CamError(f"{given} is not a picture. Give (H,W,3) bytes, or floats from 0 to 1; "
                    "what is normalised already, as a float tensor: torch.from_numpy(a).")

@@ -10,7 +10,7 @@ from camtutor.engine.forward import first_output, run, without_graph
 from camtutor.engine.inputs import network
 from camtutor.engine.layers import last_layer, look
 from camtutor.engine.trace import main_input
-from camtutor.errors import CamError, nearest
+from camtutor.errors import CamError, describe, nearest
 from camtutor.family import (eigen_cam, eigen_grad_cam, elementwise_cam, full_grad, fused_layer_cam, grad_cam_pp,
                              hires_cam, integrated_grad_cam, layer_cam, le_grad, refine_cam, shapley_cam,
                              smooth_grad_cam_pp, xgrad_cam)
@@ -109,6 +109,8 @@ METHODS = dict(
 def method_name(name)->str:
     "The key of a method, by its key or its title. `CamError` if there is none."
     if isinstance(name, str) and name in METHODS: return name
+    if isinstance(name, (list, tuple)):
+        raise CamError(f"the method is {describe(name)}. Give one; camtutor.compare takes several.")
     found = next((key for key, row in METHODS.items() if row.title == name), None)
     if found: return found
     raise CamError(f"there is no method {name!r}. {nearest(name, METHODS)}")

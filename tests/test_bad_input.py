@@ -47,6 +47,8 @@ def net():
     return Net().eval()
 
 X = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+SMALL = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+SIGNALS = nn.Sequential(nn.Conv1d(3, 4, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
 
 # ---- the engine: name, what is passed, words the message must have
 
@@ -184,6 +186,10 @@ EXPLAIN = [
     ('layer misspelt',        lambda n, d: ((n, X), dict(layer='conv3')),         ["Grad-CAM at 'conv3'", "'conv2'"]),
     ('targets do not fit',    lambda n, d: ((n, X), dict(layer='conv2', target=[5])),
      ["Grad-CAM at 'conv2': 3 images but 1 target (5). Give one class for all of them as an int, or 3 classes."]),
+    ('several methods',       lambda n, d: ((n, X, ['grad_cam', 'cam']), {}), ['a list of 2', 'compare']),
+    ('a layer by number',     lambda n, d: ((n, X), dict(layer=-1)), ["at '-1'", 'neither a name nor', 'map_layers']),
+    ('class of a transform',  lambda n, d: ((n, d / 'good.png'), dict(transform=dict)), ['the class dict', 'dict()']),
+    ('pictures for signals',  lambda n, d: ((SIGNALS, X), {}), ['wants signals (N,C,L), none of the sizes 0.']),
     ('unknown class name',    lambda n, d: ((n, X), dict(target='cta')),          ["'cta'", "'cat'"]),
     ('cam of a function',     lambda n, d: ((n, X, 'cam'), dict(target=lambda o: o[:, 0])), ['CAM', 'Give a class']),
     ('cam of another layer',  lambda n, d: ((n, X, 'cam', 'conv'), {}),
@@ -209,7 +215,7 @@ def test_explain_all_refuses_before_it_begins(net, files, what, passed, words):
     images, kw = passed(files)
     said(words, lambda: explain_all(net, images, transform=ready, **kw), net)
 
-SAVE = [('jpg', 'x.jpg', ["'", '.png', '.npz']), ('no suffix', 'x', ['.png']),
+SAVE = [('bmp', 'x.bmp', ["'", '.png', '.npz']), ('no suffix', 'x', ['.png']),
         ('no folder', 'nowhere/x.png', ['no folder', 'nowhere'])]
 
 @pytest.mark.parametrize('what, name, words', SAVE, ids=[c[0] for c in SAVE])

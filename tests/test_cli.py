@@ -1,5 +1,6 @@
 "The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
-import re, socket, pickle, subprocess, sys
+import json, os, re, socket, pickle, subprocess, sys
+from pathlib import Path
 import pytest, torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -7,7 +8,8 @@ from torchvision.models import get_model, get_model_weights, squeezenet1_1
 from camtutor import cli
 from camtutor.explanation import explain
 from camtutor.images import photo
-from camtutor.networks import load_pets
+from camtutor.networks import load_pets, picture_transform
+from camtutor.networks.transform import attach
 from camtutor.scenes import scene
 from camtutor.networks.by_name import OURS, build, load_network, read_state
 from camtutor.errors import CamError
@@ -32,11 +34,21 @@ def test_a_folder_of_photos(photos, tmp_path, capsys):
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
     assert status == 0 and said.count('\n') == 3
     assert err.startswith('This network knows drawn animals only') and err.count('\n') == 1
-    names = [f'{name}.png' for name in ('cat-grad_cam-0.6-cat-2', 'cat-grad_cam-0.6-cat', 'dog-grad_cam-0.6-cat')]
-    assert sorted(p.name for p in out.iterdir()) == names
+    names = [f'{name}-grad_cam-0.6-cat.png' for name in ('cat', 'dog', 'more/cat')]   # its folders are kept apart
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == names
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
     assert (out/'dog-grad_cam-0.6-cat.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
+
+def test_two_photos_of_one_name(photos, tmp_path, capsys):
+    out = tmp_path/'out'
+    assert run(capsys, 'explain', photos/'cat.png', photos/'more'/'cat.jpg', '--out', out)[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png']
+
+def test_the_overlay_alone_and_fast(photos, tmp_path, capsys):
+    out = tmp_path/'out'
+    assert run(capsys, 'explain', photos/'dog.jpg', '--out', out, '--overlay', '--fast')[0] == 0
+    with Image.open(out/'dog-grad_cam.jpg') as im: assert im.size == Image.open(photos/'dog.jpg').size
 
 def test_a_photograph_without_a_word_about_the_network(tmp_path, capsys):
     photo('coffee').save(tmp_path/'cup.png')
@@ -62,7 +74,7 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     status, said, err = run(capsys, 'explain', photos, photos/'gone.jpg', '--out', tmp_path/'out')
     assert status == 1 and '3 of 6 failed' in err
     for name in ('bad.jpg', 'empty.png', 'gone.jpg'): assert name in err
-    assert len(list((tmp_path/'out').iterdir())) == 3 and 'cat.png: cat' in said
+    assert len(list((tmp_path/'out').rglob('*.png'))) == 3 and 'cat.png: cat' in said
 
 @pytest.mark.parametrize('args, why', [
     (['--method', 'gradcam'], "'grad_cam'"),
@@ -87,7 +99,7 @@ def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
     monkeypatch.chdir(photos)
     for _ in range(2):
         status, said, _ = run(capsys, 'explain', '.')
-        assert status == 0 and said.count('\n') == 3 and len(list((photos/'explained').iterdir())) == 3
+        assert status == 0 and said.count('\n') == 3 and len(list((photos/'explained').rglob('*.png'))) == 3
     status, said, _ = run(capsys, 'explain', 'explained', '--out', 'again')   # asked for by name
     assert status == 0 and said.count('\n') == 3
     status, said, _ = run(capsys, 'explain', 'more', '--out', '.')            # the photos lie below their maps
@@ -95,17 +107,17 @@ def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
     for f in ('cat.png', 'dog.jpg', 'more/cat.jpg', 'cat-grad_cam.png'): (photos/f).unlink()
     status, _, err = run(capsys, 'explain', '.', '--out', 'again')
     assert status == 0
-    for f in (photos/'explained').iterdir(): f.unlink()
+    for f in (photos/'explained').rglob('*.png'): f.unlink()
     status, _, err = run(capsys, 'explain', '.', '--out', 'again')
     assert status == 1 and "'.' holds no picture but the maps in 'again'" in err
 
 def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, monkeypatch):
     from camtutor.explanation import Explanation
     save, saved = Explanation.save, []
-    def second(self, path):
+    def second(self, path, **kw):
         if saved: raise KeyboardInterrupt
         saved.append(path)
-        return save(self, path)
+        return save(self, path, **kw)
     monkeypatch.setattr(Explanation, 'save', second)
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out')
     assert status == 130 and said.count('\n') == 1 and str(saved[0]) in said and saved[0].exists()
@@ -186,6 +198,44 @@ def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
     net = '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt'
     status, said, _ = run(capsys, 'explain', photos/'cat.png', *net, '--target', 3, '--out', tmp_path)
     assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam-3.png').exists()
+
+def test_names_size_and_colours_of_ones_own_network(small, photos, tmp_path, capsys):
+    names = ['ant', 'bee', 'cow', 'doe', 'elk']
+    (tmp_path/'names.txt').write_text('\n'.join(names) + '\n')
+    (tmp_path/'names.json').write_text(json.dumps(names))
+    net = '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt', '--size', 96, '--mean', '.5,.4,.3', '--std', '.2'
+    for file in ('names.txt', 'names.json'):
+        more = '--vocab', tmp_path/file, '--target', 'cow', '--out', tmp_path/'out'
+        status, said, _ = run(capsys, 'explain', photos/'cat.png', *net, *more)
+        assert status == 0 and 'cat.png: cow ' in said
+    own = attach(load_network('squeezenet1_1', small[0]/'net.pt'), vocab=names,
+                 transform=picture_transform(96, (.5, .4, .3), (.2, .2, .2)))
+    assert f"cat.png: {explain(own, photos/'cat.png', target='cow').label[0]} ->" in said
+    (tmp_path/'few.txt').write_text('ant\nbee')
+    for more, why in ((('--vocab', tmp_path/'few.txt'), '2 class names, but the network has 5'),
+                      (('--vocab', tmp_path/'no.txt'), 'cannot be read'), (('--mean', '1,2'), 'not three numbers')):
+        status, _, err = run(capsys, 'explain', photos/'cat.png', *net, *more, '--out', tmp_path/'none')
+        assert status == 1 and why in err and not (tmp_path/'none').exists()
+
+def test_a_network_of_timm(photos, tmp_path, capsys):
+    import timm
+    torch.manual_seed(0)
+    torch.save(timm.create_model('test_resnet', num_classes=4).state_dict(), tmp_path/'net.pt')
+    status, said, err = run(capsys, 'explain', photos/'cat.png', '--model', 'timm:test_resnet', '--weights',
+                            tmp_path/'net.pt', '--size', 64, '--out', tmp_path/'out')
+    assert status == 0 and 'cat.png: class ' in said, err
+
+def test_the_page_of_ones_own_network_and_photos(monkeypatch, photos, capsys):
+    from voila.app import Voila
+    monkeypatch.setattr(Voila, 'launch_instance', lambda command: None)
+    monkeypatch.setenv('JUPYTER_PATH', '')
+    monkeypatch.setenv(cli.TOLD, '')
+    assert not cli.main(['app', str(photos/'cat.png'), '--port', '9124', '--model', 'pets', '--size', '64'])
+    ex = cli.explorer()
+    assert ex.study.subject.title == 'cat.png' and ex.study.subject.x.shape == (1, 3, 64, 64)
+    assert not cli.main(['app', '--port', '9124']) and cli.explorer().study.code == 'load_pets()'
+    status, _, err = run(capsys, 'app', '--port', '9124', '--model', 'resnet5o')
+    assert status == 1 and "'resnet50'" in err
 
 class Trap:
     "What it would do when unpickled must never happen."
@@ -291,6 +341,31 @@ def test_every_command_has_help(capsys):
     for name in cli.COMMANDS:
         with pytest.raises(SystemExit) as end: cli.main([name, '--help'])
         assert end.value.code == 0 and f'usage: camtutor {name}' in capsys.readouterr().out
+
+def test_one_photo_needs_neither_fastai_nor_widgets(photos, tmp_path):
+    code = (f"import sys; from camtutor.cli import main; main(['explain', {str(photos/'cat.png')!r}, '--out', "
+            f"{str(tmp_path/'out')!r}]); print({{'fastai', 'ipywidgets', 'IPython', 'pandas'}} & set(sys.modules))")
+    assert subprocess.check_output([sys.executable, '-c', code], text=True).splitlines()[-1] == 'set()'
+
+def test_the_course_travels_in_the_wheel(tmp_path):
+    "Built as for a wheel, and used from a folder that is no clone."
+    root, lib = Path(__file__).resolve().parent.parent, tmp_path/'lib'
+    for name in ('setup.py', 'settings.ini', 'README.md', 'LICENSE', 'nbs', 'docs', 'camtutor'):
+        (tmp_path/'src').mkdir(exist_ok=True)
+        (tmp_path/'src'/name).symlink_to(root/name)
+    subprocess.run([sys.executable, 'setup.py', '-q', 'build', '-b', tmp_path/'b', '--build-lib', lib],
+                   cwd=tmp_path/'src', check=True)
+    env = os.environ | dict(PYTHONPATH=str(lib), XDG_DATA_HOME=str(tmp_path/'data'), HOME=str(tmp_path))
+    def called(*args): return subprocess.run([sys.executable, *args], cwd=tmp_path, env=env, text=True,
+                                             capture_output=True, check=True).stdout
+    assert '02_cam.ipynb: new' in called('-m', 'camtutor.cli', 'start', 'mine')
+    assert (tmp_path/'mine'/'index.ipynb').is_file()
+    opened = "from camtutor import cli; cli.subprocess.call = lambda c, cwd: print(c[3], cwd); cli.main(['lab', '02'])"
+    said = called('-c', opened).splitlines()
+    assert 'is copied to' in said[0] and said[1].startswith('--LabApp.default_url=/lab/tree/nbs/02_cam.ipynb')
+    copy = Path(said[1].split(' ', 1)[1])
+    assert (copy/'nbs'/'02_cam.ipynb').is_file() and (copy/'docs'/'explain.jpg').is_file()
+    assert lib not in copy.parents and len(called('-c', opened).splitlines()) == 1   # made once
 
 def test_help_is_quick_and_needs_no_torch():
     code = "import sys; from camtutor.cli import parser; parser(); print('torch' in sys.modules)"

@@ -280,9 +280,11 @@ def jpeg(size=(300, 200)):
     return f.getvalue()
 
 def send(ex, data):
-    "As the browser does when a person chose a file: one message, the file's bytes beside it."
-    content = dict(method='custom', content=dict(name='mine.jpg'))
-    ex.panel.upload.comm.handle_msg(dict(content=dict(data=content), buffers=[memoryview(data)]))
+    "As the browser does when a person chose a file: one message or several, the file's bytes beside it."
+    for at in range(0, max(1, len(data)), 2**22):
+        content = dict(method='custom', content=dict(name='mine.jpg', at=at, size=len(data)))
+        message = dict(content=dict(data=content), buffers=[memoryview(data[at:at + 2**22])])
+        ex.panel.upload.comm.handle_msg(message)
 
 def test_upload(ex):
     send(ex, jpeg())
@@ -603,3 +605,20 @@ def test_an_answer_that_raises_is_said_and_the_library_stands_in(ex, hand_in, ca
     assert ex.panel.alert.value == '' and 'ZeroDivisionError' in capsys.readouterr().out   # the library's stands in
     exercises.unuse('3.2')
     assert ex.panel.alert.value == ''
+
+def test_a_large_upload_comes_in_parts(ex):
+    data, got = jpeg((200, 200)), []
+    ex.panel.upload.on_file(lambda data, name: got.append((name, data)))
+    for at in range(0, len(data), 999):
+        message = dict(name='big.jpg', at=at, size=len(data))
+        ex.panel.upload._handle_custom_msg(message, [memoryview(data[at:at + 999])])
+    assert got == [('big.jpg', data)] and 'big.jpg' in ex.panel.showing.value and len(data) > 2000
+    assert MAX_UPLOAD == 32 * 2**20
+
+def test_a_broken_file_in_the_list_is_left_out_and_told(tmp_path):
+    (tmp_path/'good.jpg').write_bytes(jpeg((200, 200)))
+    (tmp_path/'bad.jpg').write_bytes(b'\xff\xd8\xff broken')
+    ex = Explorer(images=[tmp_path/'bad.jpg', tmp_path/'good.jpg'])
+    assert ex.study.subject.title == 'good.jpg' and 'bad.jpg' in ex.panel.pane_alert.value
+    with pytest.raises(CamError, match='damaged'): Explorer(images=[tmp_path/'bad.jpg'])
+    with pytest.raises(CamError, match="there is no number 'a.jpg'"): drive(ex, picture='a.jpg')

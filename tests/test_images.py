@@ -1,10 +1,10 @@
 "open_image: every common kind of file as upright RGB; every bad file its own CamError."
 import io, struct, zlib
-import numpy as np, pytest
+import numpy as np, pytest, torch
 from PIL import Image
 from camtutor import images
 from camtutor.errors import CamError
-from camtutor.images import as_seen, open_image
+from camtutor.images import as_seen, open_image, picture
 
 def smooth(h=24, w=32):
     "A gradient that survives JPEG: red grows to the right, green downwards, blue is 64."
@@ -48,6 +48,15 @@ def test_16_bit_grey_keeps_its_range(fmt):
     g = np.array([[0, 257, 32896], [65535, 514, 128 * 257]], np.uint16)   # 257 · k must become k
     want = np.array([[0, 1, 128], [255, 2, 128]])
     same(open_image(packed(Image.fromarray(g), fmt)), np.stack([want] * 3, -1), 0)
+
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
+def test_as_many_bits_as_a_file_or_an_array_uses(bits, tmp_path):
+    top = 2**bits - 1
+    g = np.array([[0, top], [top // 2, top]], np.uint16)
+    want = np.stack([(g / top * 255).round()] * 3, -1)
+    same(open_image(packed(Image.fromarray(g), 'PNG')), want, 0)
+    same(picture(g), want, 0)
+    same(picture(torch.from_numpy(np.stack([g] * 3)).to(torch.uint16)), want, 0)
 
 def test_16_bit_rgb_png():
     rows = b''.join(b'\0' + struct.pack('>9H', *[c * 257 for c in (255, 0, 0, 0, 128, 0, 7, 8, 9)]) for _ in range(2))
@@ -116,6 +125,12 @@ def test_a_pil_image_that_cannot_be_unpacked(tmp_path):
     with pytest.raises(CamError, match='closed'): as_seen(closed)
     for size in ((0, 0), (0, 5), (5, 0)):
         with pytest.raises(CamError, match=f'{size[0]}×{size[1]} pixels'): as_seen(Image.new('RGB', size))
+
+@pytest.mark.parametrize('fmt', ['PNG', 'JPEG', 'TIFF', 'GIF'])
+def test_a_damaged_head_is_no_other_kind_of_file(fmt):
+    data = bytearray(packed(smooth(), fmt))
+    data[4:24] = bytes(20)
+    refused(bytes(data[:30]), 'damaged')
 
 def test_no_image(tmp_path):
     (tmp_path/'a.png').write_text('<html>404</html>')

@@ -1,8 +1,8 @@
 "Drawing of maps: hand-worked values, edge cases, refusals."
 import io
 import numpy as np, pytest, torch
-import matplotlib
-matplotlib.use('Agg')
+import matplotlib as mpl
+mpl.use('Agg')
 import matplotlib.pyplot as plt
 from PIL import Image
 from types import SimpleNamespace
@@ -87,6 +87,16 @@ def test_normalize_by_hand():
 
 def test_normalize_stretches_an_all_positive_map(): check_tensor(normalize(T([[[2., 3., 6.]]])), T([[[0., .25, 1.]]]))
 
+def test_a_maps_own_largest_value_as_vmax_changes_nothing():
+    for m in (T([[[2., 3., 6.]]]), torch.rand(1, 4, 4) + 1, T([[[-2., 0., 4.]]]), torch.full((1, 2, 2), 5.)):
+        for signed in (False, True):
+            check_tensor(normalize(m, signed, vmax=m.abs().max().item()), normalize(m, signed))
+
+def test_one_scale_over_several_maps():
+    m = T([[[2., 3.]], [[4., 8.]], [[9., 9.]]])
+    check_tensor(normalize(m, vmin=0, vmax=8), T([[[.25, .375]], [[.5, 1.]], [[1., 1.]]]))
+    check_tensor(normalize(m[:1], vmax=1), T([[[1., 1.]]]))   # all of it above the top
+
 def test_normalize_each_map_by_itself():
     m = torch.rand(4, 5, 5) * T([1., 10., 1e-3, 1e4])[:, None, None]
     out = normalize(m)
@@ -167,6 +177,13 @@ def test_signed_colours_are_centred_and_blue_to_red():
 def test_colorize_unknown_map():
     with pytest.raises(CamError, match='viridis'): colorize(torch.rand(1, 2, 2), 'virdis')
 
+def test_colour_maps_by_name_and_themselves():
+    own, m = mpl.colors.ListedColormap(['black', 'white']), T([[[0., 1.]]])
+    check_tensor(colorize(m, own), T([0., 1.]).expand(1, 3, 1, 2).contiguous())
+    check_tensor(colorize(m, mpl.colormaps['viridis']), colorize(m, 'viridis'))
+    assert overlay(torch.rand(3, 2, 2), torch.rand(2, 2), cmap=own).shape == (1, 3, 2, 2)
+    assert show_cam(torch.rand(3, 2, 2), torch.rand(2, 2), cmap=own, colorbar=True) and shaded([[1., 2.]], cmap=own)
+
 # ---- overlay
 def test_overlay_by_hand():
     img, m = torch.full((1, 3, 1, 2), .5), T([[[0., 1.]]])
@@ -245,7 +262,8 @@ def test_colour_bar_shows_raw_values():
     assert bar_range(None, m) == (0, 6)
     assert bar_range(None, m, signed=True) == (-6, 6)
     assert bar_range(None, m, vmax=20) == (0, 20)
-    assert bar_range(None, m + 5) == (2, 11)
+    assert bar_range(None, m + 5) == bar_range(None, m + 5, vmax=11) == (2, 11)
+    assert bar_range(None, m + 5, vmin=0, vmax=12) == (0, 12)
 
 def test_colour_bar_belongs_to_the_map_as_drawn():
     "Blending lowers a lone peak: enlarged twice, its best pixels are 6·¾·¾."

@@ -25,6 +25,9 @@ AT_ONCE = 4e6      # bytes of gradient at one layer; with more than the processo
 def key_of(model, layer):
     "What a layer is kept under: (module, which run); or a name of the batch, `PIXELS` or, if no layer has it, 'input'."
     module, run = layer if is_run(layer) else (layer, None)
+    if not isinstance(module, (str, nn.Module)):
+        raise CamError(f"the layer is {module!r}, which is neither a name nor a module. Leave layer away for the last "
+                       "with places, or choose among camtutor.engine.layers.map_layers(model, x).")
     if isinstance(module, str) and module == PIXELS: return module
     if module == 'input' and not isinstance(getattr(model, 'input', None), nn.Module): return module
     return get_layer(model, module), run
@@ -44,6 +47,7 @@ def layer_name(model, layer):
     "The name of a layer in `model`, for messages; ('body', 0) for one run of it."
     if is_run(layer): return layer_name(model, layer[0]), layer[1]
     if isinstance(layer, str): return layer.removeprefix('.')
+    if not isinstance(layer, nn.Module): return repr(layer)
     return next((n for n, m in model.named_modules() if m is layer), type(layer).__name__)
 
 def plain_name(name):
@@ -68,8 +72,8 @@ def check_batch(model, x):
     main, places = main_input(x), places_read(model)
     cut = isinstance(x, Tensor) and x.is_floating_point() and places is not None and x.ndim != places + 2
     if cut or 0 in main.shape or main.ndim < 2:
-        raise CamError(f"the batch has shape {tuple(main.shape)}, but the model wants images {wanted(places)}, "
-                       "none of the sizes 0. For one image use x[None].")
+        raise CamError(f"the batch has shape {tuple(main.shape)}, but the model wants {wanted(places)}, none of the "
+                       "sizes 0." + " For one image use x[None]." * (main.ndim == (places or 2) + 1))
     if isinstance(x, Tensor) and not x.is_floating_point() and (x.ndim != 2 or x.dtype not in (torch.int, torch.long)):
         raise CamError(f"the batch is {x.dtype}. Make it float and normalise it as the model expects.")
     for t in tensors_in(x):
@@ -79,7 +83,7 @@ def check_batch(model, x):
 
 def wanted(places):
     "How a batch is written, by its number of places."
-    return {1: '(N,C,L)', 3: '(N,C,D,H,W)'}.get(places, '(N,3,H,W)')
+    return {1: 'signals (N,C,L)', 3: 'volumes (N,C,D,H,W)'}.get(places, 'images (N,3,H,W)')
 
 def _elsewhere(p, x): return f"the batch is on {x.device}, the model on {p.device}. Move one: x.to({str(p.device)!r})."
 
@@ -203,18 +207,23 @@ def first_output(model, n):
 
 # ---- going back
 
-def gradients(score, acts, again=False):
-    "Gradients of `score` (N,), or of each row of it (K,N), at all of `acts`. `again`: the graph is needed once more."
+def gradients(score, acts, again=False, create_graph=False):
+    """Gradients of `score` (N,), or of each row of it (K,N), at all of `acts`. `again`: the graph is needed once more;
+    `create_graph`: they have a graph themselves."""
     if not score.requires_grad: return [None] * len(acts)
-    if score.ndim == 1: return _back(score.sum(), acts, again)
+    if score.ndim == 1: return _back(score.sum(), acts, again, create_graph)
+    if create_graph:
+        rows = [_back(s.sum(), acts, True, True) for s in score]
+        return [None if any(k is None for k in g) else torch.stack(g) for g in zip(*rows)]
     if len(score) == 1: return [None if g is None else g[None] for g in gradients(score[0], acts, again)]
     try: return _together(score.sum(1), acts)
     except RuntimeError: rows = [gradients(s[None], acts, again=True) for s in score]
     return [None if any(k is None for k in g) else torch.cat(g) for g in zip(*rows)]
 
-def _back(total, acts, again):
+def _back(total, acts, again, create_graph=False):
     "Gradients of one number."
-    try: return torch.autograd.grad(total, acts, retain_graph=again, allow_unused=True)
+    again = again or create_graph
+    try: return torch.autograd.grad(total, acts, retain_graph=again, create_graph=create_graph, allow_unused=True)
     except RuntimeError as e:
         if 'use_reentrant' not in str(e): raise
         raise CamError("a part of the model is a checkpoint of the old, reentrant kind, which only "
@@ -253,8 +262,9 @@ class Forward:
                  x,            # normalised batch (N,C,*places), token ids (N,L), or a tuple or dict of inputs
                  layers,       # a name, a module, ('body', 0) for one run, 'input' for the batch, or a list of these
                  target=None,  # the score that `back` will go from, if that is read from a layer: an `At`
-                 layout=None): # a function from a layer's output to maps (N,C,*places), for a network that no rule fits
-        self.model, self.vocab, self.layout = network(model), vocab_of(model), layout
+                 layout=None,  # a function from a layer's output to maps (N,C,*places), for a network that no rule fits
+                 create_graph=False): # keep the graph from the weights on, and give gradients one of their own?
+        self.model, self.vocab, self.layout, self.create_graph = network(model), vocab_of(model), layout, create_graph
         wanted, self.many = as_layers(layers)
         keys = [key_of(self.model, l) for l in wanted]
         if not keys: raise CamError("the list of layers is empty. Give at least one name or module.", 'Capturing')
@@ -268,8 +278,9 @@ class Forward:
         known = known_layouts(self.model)
         measured = {l.grid_of for n in map(plain_name, self.names) if (l := known.get(n)) and l.grid_of}
         tap = Tap(self.model, keys, watched)
-        with without_graph(self.model), tap.hooked(), shapes_noted(self.model, measured) as shapes:
-            seen = x = map_inputs(lambda t: t.detach().clone(), x)
+        begin = self.going_back() if self.create_graph else without_graph(self.model)
+        with begin, tap.hooked(), shapes_noted(self.model, measured) as shapes:
+            seen = x = map_inputs(lambda t: (t if self.create_graph else t.detach()).clone(), x)
             for k in keys:
                 if isinstance(k, str): seen = _with_main(seen, tap.keep([k], _with_gradient(main_input(seen))))
             self.scores = run(self.model, seen)
@@ -286,8 +297,8 @@ class Forward:
 
     @property
     def out(self):
-        "What the model gave, without its graph."
-        return map_tensors(Tensor.detach, self.scores)
+        "What the model gave, without its graph unless that is kept."
+        return self.scores if self.create_graph else map_tensors(Tensor.detach, self.scores)
 
     def name_of(self, layer):
         "The name of a layer that was kept."
@@ -323,7 +334,7 @@ class Forward:
         a = self.acts[name]
         A = self.maps(name, a)
         G = torch.stack([self.maps(name, k) for k in g]) if g.ndim > a.ndim else self.maps(name, g)
-        if a.ndim == A.ndim or G.any(): return A.detach(), G
+        if a.ndim == A.ndim or G.any(): return A if self.create_graph else A.detach(), G
         if not g.any():
             raise CamError(f"the gradient of the score at the layer {name!r} is 0 everywhere. "
                            "Has the head behind it weights other than 0?")
@@ -346,7 +357,7 @@ class Forward:
             rows = [score] if score.ndim == 1 else score.split(rows_at_once(self.model, acts))
         self.spent = not again
         for i, row in enumerate(rows):
-            with self.going_back(): found = gradients(row, acts, again or i + 1 < len(rows))
+            with self.going_back(): found = gradients(row, acts, again or i + 1 < len(rows), self.create_graph)
             yield found
 
     def back(self, target=None, layers=None, again=False):

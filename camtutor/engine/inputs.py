@@ -1,12 +1,13 @@
 """What a caller may give, resolved here and nowhere else: a model or Learner, pictures, transform, class names,
 activation."""
 import io, random
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from camtutor.engine.trace import places_read
+from camtutor.engine.trace import first_convolution, places_read
 from camtutor.errors import CamError, describe
 from camtutor.images import picture
 
@@ -22,9 +23,14 @@ def unwrap(model:nn.Module)->nn.Module:
     wrapped = nn.DataParallel, nn.parallel.DistributedDataParallel
     while isinstance(model, wrapped) or hasattr(model, '_orig_mod'):
         model = model.module if isinstance(model, wrapped) else model._orig_mod
+    if isinstance(model, torch.fx.GraphModule) and not any(map(_calls_a_layer, model.graph.nodes)):
+        raise CamError("the model is an exported graph, in which the network's layers are gone. "
+                       "Give the nn.Module that was exported.")
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule): return model
     raise CamError(f"the model is a {type(model).__name__}, not a torch module whose layers can be watched. "
                    "Give the nn.Module itself: learn.model for a fastai Learner, the original for a scripted one.")
+
+def _calls_a_layer(node): return node.op == 'call_module' and not str(node.target).startswith('_')
 
 def network(model)->nn.Module:
     "The network itself: a Learner's, and without what wraps it."
@@ -89,12 +95,23 @@ def probabilities(
     p = known(out.float())
     return p if isinstance(p, Tensor) and p.shape == out.shape and (p != out).any() else None
 
+def said_probabilities(model, out, activation=None)->tuple:
+    """Probabilities for a reader's eye, or None, and what is to be said of them where nobody said how they are made.
+
+    Outputs that all lie between 0 and 1 may have a sigmoid or a softmax behind them already: no other is taken."""
+    p = probabilities(model, out, activation)
+    if p is None or activation_of(model, activation) is not None: return p, ''
+    if out.min() < 0 or out.max() > 1: return p, 'softmax assumed'
+    if ((out.float().sum(1) - 1).abs() < 1e-3).all(): return out.float(), 'its outputs add up to 1 already'
+    return None, 'its outputs lie between 0 and 1, so no softmax is taken'
+
 # ---- its pictures
 
 def transform_of(model, transform=None):
     "The transform that was given, or else the network's own."
     if transform is None:
-        return next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
+        transform = next(filter(_is_transform, (getattr(o, 'transform', None) for o in owners(model))), None)
+        if transform is None: return None
     if isinstance(transform, type):
         raise CamError(f"the transform is the class {transform.__name__}, not one of its instances. "
                        f"Call it first: {transform.__name__}().")
@@ -144,6 +161,13 @@ def stacked(xs):
     raise CamError(f"the pictures have different sizes {sorted({tuple(x.shape) for x in xs})[:3]}, so they "
                    "make no batch. Resize and crop in the transform, or explain them one by one.")
 
+def check_normalised(x):
+    "`CamError` for a float tensor that looks like a picture, where a transform was given for it."
+    if x.ndim < 3 or not x.is_floating_point() or x.min() < 0 or x.max() > 1: return
+    raise CamError(f"the tensor {tuple(x.shape)} has values from 0 to 1, like a picture, but a float tensor counts as "
+                   "normalised already, so the transform would not be applied. Give bytes, (x * 255).byte(), for the "
+                   "transform to work on; or leave transform= away if this is what the network reads.")
+
 def prepared(p, transform)->Tensor: # (3,H,W)
     "One picture as the transform makes it. `CamError` if that is no normalised tensor."
     x = transform(p)
@@ -161,6 +185,21 @@ def prepared_by_own(p, transform)->Tensor:
         raise CamError(f"the network has a transform of its own, a {type(transform).__name__}, "
                        f"but it does not prepare a picture ({said}). Pass one that does as "
                        "transform=, or give a normalised float tensor (N,3,H,W).") from e
+
+MODES = {1: 'L', 4: 'RGBA'} # of pictures, by the channels that a network reads
+
+def channels_read(net):
+    "How many channels the first convolution reads; None without one."
+    conv = first_convolution(net)
+    return None if conv is None else conv.in_channels
+
+def prepared_in_colours(p, transform, prepare, channels)->Tensor:
+    "A picture prepared as RGB, or grey or with its transparency if that is what gives the network's channels."
+    if channels not in MODES: return prepare(picture(p), transform)
+    if channels == 1:
+        with suppress(CamError, RuntimeError, ValueError, TypeError): # it may want grey, and is asked again below
+            if len(x := prepare(picture(p), transform)) == 1: return x
+    return prepare(picture(p, MODES[channels]), transform)
 
 def learner_batch(learn, pictures)->Tensor:
     """Pictures through a Learner's own steps, from a file's bytes on. fastai's loader draws random numbers; they are
@@ -188,7 +227,8 @@ def _transformed(model, items, transform):
     "A batch of pictures that are not normalised yet, by the first transform that is known."
     known = transform_of(model, transform)
     prepare = prepared if transform is not None else prepared_by_own
-    if known is not None: return stacked([i if is_batch(i) else prepare(picture(i), known) for i in items])
+    def one(i): return i if is_batch(i) else prepared_in_colours(i, known, prepare, channels_read(network(model)))
+    if known is not None: return stacked([one(i) for i in items])
     if is_learner(model): return learner_batch(model, [picture(i) for i in items])
     picture(items[0])  # not a picture at all: that is said first
     return check_knows_pictures(model)
@@ -205,6 +245,7 @@ def batch_of(
     net = network(model)
     if is_inputs(image): return image
     if is_text(model, image): return net.read([image] if isinstance(image, str) else list(image))
+    if transform is not None and is_batch(image): check_normalised(image)
     if is_batch(image) and (image.ndim != 3 or places_read(net) == 1): return image.as_subclass(Tensor)
     items = as_list(image)
     if not items: raise CamError("there is no picture to explain: the list is empty.")

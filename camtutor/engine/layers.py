@@ -110,12 +110,14 @@ def look(
     layers=None,  # a layer or a list of them, see `Forward`; None = the last with places that the score depends on
     target=None,  # see `class_score`
     layout=None,  # see `Forward`
+    create_graph=False, # see `Forward`
 ):                # the pass kept, whose `names` are the layers; a generator of lists of pairs (A, g)
     """One pass and the way back from a score to layers, given or default.
 
     What `back` yields, for a few rows of K scores at a time."""
+    if layers is None and create_graph: layers = last_layer(model, x, target)
     if layers is not None:
-        kept = Forward(model, x, layers, target, layout)
+        kept = Forward(model, x, layers, target, layout, create_graph)
         return kept, kept.back(target)
     if layout is not None: raise CamError("layout= says how one layer is laid out. Say which, with layer=.")
     check_batch(network(model), x)

@@ -50,7 +50,7 @@ class Explorer(HasTraits):
     def _build(self, show):
         "Panel, thumbnails, bindings, and the first picture."
         study = self.study
-        subjects = [study.read(s, i) for i, s in enumerate(study.sources)]
+        subjects, errors = study.read_all()
         self.methods = fitting_methods(study.net, subjects[0].x)
         knows_pets = study.vocab is not None and set(study.vocab) <= set(SPECIES)
         scenes = dict(species=SPECIES, poses=POSES, backgrounds=BACKGROUNDS, patterns=PATTERNS) if knows_pets else {}
@@ -63,6 +63,7 @@ class Explorer(HasTraits):
         self._bind()
         self.arrive(0, subjects[0])
         self._fit_classes(len(study.prob))
+        if errors: self.tell(CamError(f'left out: {"; ".join(e.reason for e in errors)}', 'Exploring'), 'pane_alert')
         OPEN.add(self)
 
     def _fit_classes(self, n):
@@ -199,8 +200,8 @@ class Explorer(HasTraits):
     def pick(self, i:int):
         "Go to picture number `i` of the list."
         sources = self.study.sources
-        if not 0 <= i < len(sources):
-            raise CamError(f'there is no number {i}; they run from 0 to {len(sources) - 1}.', 'Choosing a picture')
+        if not isinstance(i, int) or not 0 <= i < len(sources):
+            raise CamError(f'there is no number {i!r}; they run from 0 to {len(sources) - 1}.', 'Choosing a picture')
         self.arrive(i, self.study.read(sources[i], i))
 
     def arrive(self, i, subject):

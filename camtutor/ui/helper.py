@@ -18,7 +18,13 @@ class Upload(AnyWidget):
 
     def on_file(self, fn): # (bytes, name) -> None
         "Call `fn` with each file that a person gives."
-        self.on_msg(lambda widget, content, buffers: fn(bytes(buffers[0]), content['name']))
+        parts = {}
+        def got(widget, content, buffers):
+            if content['at'] == 0: parts[content['name']] = b''
+            data = parts.pop(content['name'], b'') + bytes(buffers[0])
+            if len(data) >= content['size']: fn(data, content['name'])
+            else: parts[content['name']] = data
+        self.on_msg(got)
 
 def show_widget(widget, # any ipywidget
                 static:str='', # HTML for readers of the saved page, where no kernel runs

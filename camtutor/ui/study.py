@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from camtutor.cam import grid_energy, energy, peak_inside
-from camtutor.engine.inputs import network, probabilities, vocab_of
+from camtutor.engine.inputs import network, said_probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError, describe, doing, nearest
@@ -23,7 +23,7 @@ from camtutor.ui.drawing import Scale, colours, one_thread, outlined, ring, scal
 from camtutor.ui.subject import PICTURES, Eye, Subject, enlarged, read
 
 DEAR = 8   # a method with more forward passes than this waits until the slider rests, and runs beside
-MAX_UPLOAD = 8 * 2**20   # bytes; a Jupyter server closes the connection at 10 MB
+MAX_UPLOAD = 32 * 2**20   # bytes
 
 class View(NamedTuple):
     "What is asked to be seen."
@@ -93,6 +93,16 @@ class Study:
         "Prepare whatever stands for a picture."
         with doing('Exploring'): return read(self.eye, source, number, self.size)
 
+    def read_all(self)->tuple: # the Subjects, and what is to be said of pictures that cannot be read
+        "Prepare all pictures of the list, and leave out of it those that cannot be read, unless that is all."
+        subjects, errors = [], []
+        for i, s in enumerate(self.sources):
+            try: subjects.append((s, self.read(s, i)))
+            except CamError as e: errors.append(e)
+        if not subjects: raise errors[0]
+        self.sources = [s for s, _ in subjects]
+        return [subject for _, subject in subjects], errors
+
     def photo(self, data:bytes, name:str)->tuple: # a Subject, and: is it the photo's middle only?
         "Prepare the bytes of an image file; they stay in memory."
         if len(data) > MAX_UPLOAD:
@@ -116,7 +126,7 @@ class Study:
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last = cache, subject, layers, last
         self.results, self.known, self.taken = OrderedDict(), {}, self.taken + 1
-        self.scores, self.probabilities = scores, probabilities(self.model, scores)
+        self.scores, self.probabilities = scores, said_probabilities(self.model, scores)[0]
         values, self.how = readable(self.probabilities, scores)
         self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
 

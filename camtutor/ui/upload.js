@@ -1,6 +1,7 @@
-// A place to drop a photo, and a button to choose one. The file goes to the kernel as one message.
+// A place to drop a photo, and a button to choose one. The file goes to the kernel in parts: a Jupyter server closes
+// the connection at a message of 10 MB.
 
-const MB = 2 ** 20;
+const MB = 2 ** 20, PART = 4 * MB;
 
 function make(tag, className, text = '') {
   const element = document.createElement(tag);
@@ -21,11 +22,14 @@ function render({ model, el }) {
     told.replaceChildren(...(message ? [box] : []));
   }
 
-  async function take(file) {   // one larger than a message may be would cut the connection and be lost without a word
+  async function take(file) {
     const limit = model.get('limit'), large = file.size > limit, size = (file.size / MB).toFixed(1);
     tell(large ? `⚠ That did not work. '${file.name}' has ${size} MB, and at most ${limit / MB} MB are taken. ` +
       'Save a smaller copy.' : '');
-    if (!large) model.send({ name: file.name }, undefined, [await file.arrayBuffer()]);
+    for (let at = 0; !large && (at < file.size || at === 0); at += PART) {
+      const part = await file.slice(at, at + PART).arrayBuffer();
+      model.send({ name: file.name, at, size: file.size }, undefined, [part]);
+    }
   }
 
   function drag(event) {
