@@ -1,8 +1,8 @@
 """See what a network looks at: `explain(model, image)` gives a map, `Explorer(model, images)` shows it with sliders,
 `compare(model, image)` sets methods beside each other, `doctor(model, image)` says why a map may be bad.
 `load_pets()` and `scene(seed)` are the shipped network and pictures. Each lesson is a module: `camtutor.hooks`, `cam`,
-`gradcam`, `guided`, `deconvnet`, `features`, `family`; `camtutor.methods` is the table of methods, `CamError` the one
-error."""
+`gradcam`, `guided`, `deconvnet`, `features`, `family`, `perturbation`, `metrics`, `lcam`, `bias`, `where`, `text`,
+`mistakes`; `camtutor.methods` is the table of methods, `CamError` the one error."""
 
 from camtutor.params import install
 

@@ -131,8 +131,8 @@ def check_knows_pictures(model, transform=None):
     "`CamError` where it is not known how pictures are prepared."
     if knows_pictures(model, transform): return
     raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is "
-                   "not known. Pass transform=, for torchvision weights.transforms(), or set "
-                   "model.transform, or give a normalised float tensor (N,3,H,W).")
+                   "not known. Pass transform=, for torchvision weights.transforms(), or give "
+                   "a normalised float tensor (N,3,H,W).")
 
 def is_batch(image)->bool:
     "Is it a tensor that the network takes as it is: of floats, or of token ids (N,L)?"
