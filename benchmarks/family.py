@@ -2,7 +2,7 @@
 
 python -m benchmarks.family              everything (about ten minutes on two quiet cores); table and JSON go to docs/
 python -m benchmarks.family --quick      a ResNet-18, few rounds, printed only
-python -m benchmarks.family --tiny --out DIR    pictures of 32 pixels, one round, written to DIR: does it run?
+python -m benchmarks.family --tiny --out DIR    pictures of 64 pixels, one round, written to DIR: does it run?
 
 All run in one process, in turn, in another order each round; what counts are ratios within a round. Each library is set
 up outside of the clock. `many` asks for eight formulas at one layer: `compare` makes one pass for all, the others run
@@ -128,7 +128,7 @@ def bars(result):
 
 FULL = ['resnet18', 'resnet50'], 224, 30, 21
 QUICK = ['resnet18'], 224, 4, 9
-TINY = ['resnet18'], 32, 0, 1
+TINY = ['resnet18'], 64, 0, 1
 
 def page(result):
     return (f"Time over camtutor's.\n\n{table(result['rows'])}\n\n"

@@ -40,9 +40,11 @@ def unknown(saw): return Finding(UNKNOWN, saw)
 
 # ---- the case
 
+DEFAULT = 'grad_cam' # the method, as of `explain`
+
 class Case:
     "A network, a picture and a question, and what several checks want to know of them."
-    def __init__(self, model, image, target=None, method='grad_cam', layer=None, transform=None, vocab=None,
+    def __init__(self, model, image, target=None, method=DEFAULT, layer=None, transform=None, vocab=None,
                  activation=None, layout=None):
         self.model, self.net, self.image, self.transform = model, network(model), image, transform
         self.method, self.layout, self.activation, self.asked = method_name(method), layout, activation, target
@@ -154,7 +156,7 @@ class Case:
     def line(self, **more)->str:
         "The line that asks again, with something changed."
         said = dict(target=self.asked if not callable(self.asked) else None, layer=self.given and self.name_given,
-                    method=None if self.method == 'grad_cam' else self.method) | more
+                    method=None if self.method == DEFAULT else self.method) | more
         own = ', transform=transform' * (self.transform is not None)
         return f"explain(model, image{''.join(f', {k}={v!r}' for k, v in said.items() if v is not None)}{own})"
 
@@ -628,7 +630,7 @@ def other_weights(c):
     saw = f"rank correlations of {', '.join(f'{f:.2f}' for f in found)} with the maps of three random networks"
     if found[1] < .9: return well(saw)
     return Finding(CAUSE, f"{saw}: this map shows the picture more than the network",
-                   "Use a method that depends on what was learned", c.line(method='grad_cam', layer=None))
+                   "Use a method that depends on what was learned", c.line(method=DEFAULT, layer=None))
 
 def other_classes(c):
     "Is the map another for other classes?"
@@ -641,7 +643,7 @@ def other_classes(c):
     saw = f"rank correlations: {', '.join(f'{f:.2f} with {c.named(k)}' for k, f in found.items())}"
     if min(found.values()) < .95: return well(saw)
     return Finding(CAUSE, f"{saw}: it is the same map for every class", "Use a method that asks for a class",
-                   c.line(method='grad_cam' if c.method != 'grad_cam' else 'occlusion', layer=None))
+                   c.line(method=DEFAULT if c.method != DEFAULT else 'occlusion', layer=None))
 
 DRAWS = 12 # random places
 

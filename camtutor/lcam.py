@@ -60,7 +60,7 @@ def variation(
 # %% ../nbs/10_lcam.ipynb #478e5fe4
 WEIGHTS = .01, 2., 1.5   # of variation, area, and cross-entropy, as published
 
-#| ex 10.4
+# %% ../nbs/10_lcam.ipynb #26970289
 def lcam_loss(
     u:Tensor,        # scores of what is seen (N,K)
     y:Tensor,        # the classes it is to be seen as (N,)

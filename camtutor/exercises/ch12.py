@@ -186,7 +186,7 @@ V4 = Z4/Z4.amax((1, 2), keepdim=True) + .6*rand(5, 4, 5, seed=5014) > .45
 Y4 = rand(4, 5, 6, seed=262).abs()*torch.tensor([1., 3., .5, 2.])[:, None, None] # one is wide where another is high
 U4 = Y4/Y4.amax((1, 2), keepdim=True) + .35*rand(4, 5, 6, seed=1261) > .45
 
-e = exercise('12.4', 'One threshold for all',
+e = exercise('12.4', 'A threshold chosen elsewhere',
     'Write `best_threshold(m, mask, thresholds)`: of the thresholds the one for which the *mean* IoU of all pictures '
     'is '
     'largest. `segment(m, t)` and `mask_iou(a, b)` of `camtutor.where` are there for you.',

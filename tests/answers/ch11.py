@@ -83,5 +83,4 @@ def flips_hot(before, after):
 
 ANSWERS = {'11.1': [worst_loop, worst_counted], '11.2': [margin_scatter, margin_loop],
            '11.3': [verdict_chain, verdict_table], '11.4': [pasted_loop, pasted_where],
-           '11.5': [astray_einsum, astray_where], '11.6': [alike_loop, alike_ranked], '11.7': [flips_sum, flips_hot],
-           '11.8': [9/10, 900/1000]}
+           '11.5': [astray_einsum, astray_where], '11.6': [alike_loop, alike_ranked], '11.7': [flips_sum, flips_hot]}
