@@ -1,4 +1,5 @@
-"Files that are written completely or not at all."
+"Files that are written completely or not at all, and files inside a page."
+from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -29,3 +30,7 @@ def dated(file:Path)->Path:
     stamp = datetime.now().strftime('%Y-%m-%d-%H%M%S')
     names = (file.with_name(f'{file.stem}-{stamp}{n}{file.suffix}') for n in ['', *(f'-{i}' for i in range(1, 1000))])
     return next(n for n in names if not n.exists())
+
+def data_uri(data:bytes, mime:str)->str:
+    "A file as an address that holds it, for a page that needs nothing else."
+    return f'data:{mime};base64,{b64encode(data).decode()}'

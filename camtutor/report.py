@@ -3,9 +3,9 @@ from html import escape
 from pathlib import Path
 
 from camtutor.errors import CamError, doing
-from camtutor.files import write_whole
+from camtutor.files import data_uri, write_whole
 from camtutor.mistakes import Mistakes, cause_of, top_places
-from camtutor.sheets import data_uri, panels_of, small_jpeg
+from camtutor.sheets import panels_of, small_jpeg
 
 __all__ = ['mistake_report', 'writable', 'report_of', 'confusion_table', 'confusion_style']
 
@@ -101,7 +101,7 @@ def confusion_table(mistakes)->str: # HTML
     return f'<table><tr><th>true ↓ said →</th>{head}</tr>{rows}</table>'
 
 def row_of(m, cause):
-    pictures = ''.join(f'<td><img alt="{escape(alt)}" src="{data_uri(small_jpeg(p))}"></td>'
+    pictures = ''.join(f'<td><img alt="{escape(alt)}" src="{data_uri(small_jpeg(p), "image/jpeg")}"></td>'
                        for (p, _), alt in zip(panels_of(m, top_places), PICTURES))
     sure = [f'{m.said} {m.p_said:.0%}', f'{m.true} {m.p_true:.0%}']
     words = ''.join(f'<td data-v="{escape(v)}">{escape(t)}</td>'

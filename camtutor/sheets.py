@@ -1,5 +1,5 @@
 "Pictures of mistakes: what was said, what was true, where the two maps lie; one alone, or many on a sheet."
-import base64, io
+import io
 
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -74,8 +74,6 @@ def small_jpeg(picture, side=112)->bytes:
     im.thumbnail((side, side))
     im.save(out, 'jpeg', quality=82)
     return out.getvalue()
-
-def data_uri(jpeg)->str: return f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}'
 
 def heat(table, ylabel, xlabel)->bytes: # a JPEG
     "A table of counts (a DataFrame) on colours, as a picture."

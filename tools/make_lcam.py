@@ -12,7 +12,7 @@ from camtutor.networks import load_pets
 from camtutor.pets import pets_dls
 from camtutor.show import upsample
 from camtutor.truth import mean_interval, one_animal, two_animals
-from training import DATA, ROOT
+from training import DATA, ROOT, section
 
 FULL = dict(n=1600, n_valid=200, judged=96, seeds=(0, 1, 2), epochs=dict(fm=20, img=2))
 TINY = dict(n=40, n_valid=8, judged=8, seeds=(0,), epochs=dict(fm=1, img=1))
@@ -29,8 +29,8 @@ def train(net, job, folder):
         save_lcam(att, folder/f'{name}.safetensors')
         print(f'{name}: {time.perf_counter() - t:.0f} s', flush=True)
 
-TABLE = """## Attentions of chapter 10
-
+TITLE = 'Attentions of chapter 10'
+TABLE = """\
 Written by `tools/make_lcam.py`: trained beside `pets`, seeds 0 to 2, and measured on scenes that they have not seen.
 L-CAM-Fm went {fm} times over {n} scenes with one animal, L-CAM-Img {img} times. Those of seed 0 are used by `explain`.
 
@@ -40,10 +40,7 @@ L-CAM-Fm went {fm} times over {n} scenes with one animal, L-CAM-Img {img} times.
 
 def noted(rows, job, path=ROOT/'docs'/'weights.md'):
     "The table as a section of the page, in the place of the one before."
-    before, _, old = path.read_text(encoding='utf8').partition('\n## Attentions')
-    _, head, others = old.partition('\n## ')
-    made = TABLE.format(n=job['n'], **job['epochs']) + '\n'.join(rows) + '\n'
-    path.write_text(before.rstrip() + '\n\n' + made + (head + others if head else ''), encoding='utf8')
+    section(path, TITLE, [*TABLE.format(n=job['n'], **job['epochs']).splitlines(), *rows])
 
 def report(net, job, folder)->list: # of rows
     "What each attention gets, printed and given."

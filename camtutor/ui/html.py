@@ -1,12 +1,11 @@
 "All HTML that the widgets show is made here, from plain values."
-import base64, io
+import io
 from html import escape
 
 from PIL import Image
 
 from camtutor.errors import CamError
-
-def data_uri(data, mime): return f'data:{mime};base64,{base64.b64encode(data).decode()}'
+from camtutor.files import data_uri
 
 def smaller(jpeg, size=256):
     "A smaller copy of a JPEG, for a saved page."
