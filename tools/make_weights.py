@@ -68,7 +68,7 @@ def own_animal(instances, classes, n_classes, size):
     return own
 
 def astray_loss(acts, weight, own, y):
-    "The share of the CAM of each species that is there which lies off its own animal (Ross et al., 2017)."
+    "The share of the CAM of each species that is there which lies off its own (after an idea of Ross et al., 2017)."
     m = torch.einsum('kc,ncij->nkij', weight, acts).clamp(min=0)[y > 0]
     return ((1 - own[y > 0]) * m).sum((1, 2)).div(m.sum((1, 2)).clamp(min=1e-6)).mean()
 
