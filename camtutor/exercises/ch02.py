@@ -542,10 +542,10 @@ e.wrong(lambda m, mask: (m.flatten(1).max(1).values > 0),
         'This asks only whether there is a peak at all. Look its place up in the mask.')
 e.wrong(lambda m, mask: m.flatten(1).argmax(1), 'This says *where* the peak is. The question is whether the mask '
                                                 'holds it: look the place up.')
-e.edit('m.flatten(1).max(1)', 'm.amax((1, 2)), m.argmax(1)', 'mask.flatten(1)[torch.arange(len(m)), where] & (top > 0)',
-       'mask[where]',
-       '`m.argmax(1)` has a place for each *column*, and indexing the mask by it picks whole pictures. Lay each map out '
-       'in a row first: `flatten(1)`.')
+e.edit('m.flatten(1).max(1)', 'm.amax((1, 2)), m.argmax(1)',
+       'mask.flatten(1)[torch.arange(len(m)), where] & (top > 0)', 'mask[where]',
+       '`m.argmax(1)` has a place for each *column*, and indexing the mask by it picks whole pictures. Lay each map '
+       'out in a row first: `flatten(1)`.')
 
 # 2.10 The baseline
 

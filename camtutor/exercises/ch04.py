@@ -172,8 +172,8 @@ e.edit('backprop=g*was_open', 'backprop=g[was_open]',
 e.edit('backprop=g*was_open', 'backprop=g*A.relu()',
        'Your backprop is multiplied by the activation. The slope of an open ReLU is 1.')
 e.edit('g*was_open*positive', '(g*A).relu()',
-       'Your guided rule cuts the *product* of gradient and activation. Two negative numbers make it positive, and it is '
-       'no gradient any more: ask for each sign by itself, and let `g` pass.')
+       'Your guided rule cuts the *product* of gradient and activation. Two negative numbers make it positive, and it '
+       'is no gradient any more: ask for each sign by itself, and let `g` pass.')
 
 # 4.3 Every ReLU of any network
 

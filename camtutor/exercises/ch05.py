@@ -178,13 +178,13 @@ e.edit('F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (lef
 e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
        'out = F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding)\n'
        '    return F.pad(out, (shape[3] - out.shape[3], 0, shape[2] - out.shape[2], 0))',
-       'What is missing is filled with zeros above and to the left, so that everything has moved. `output_padding` adds '
-       'rows and columns below and to the right, and paints on them too.')
+       'What is missing is filled with zeros above and to the left, so that everything has moved. `output_padding` '
+       'adds rows and columns below and to the right, and paints on them too.')
 e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
        'out = F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding)\n'
        '    return F.pad(out, (0, shape[3] - out.shape[3], 0, shape[2] - out.shape[2]))',
-       'What is missing is filled with zeros. Kernels may reach into these rows and columns: `output_padding` paints on '
-       'them too.')
+       'What is missing is filled with zeros. Kernels may reach into these rows and columns: `output_padding` paints '
+       'on them too.')
 e.edit('(left_over(2), left_over(3))', 'conv.stride[0] - 1',
        '`output_padding` is the stride of the rows less one, for the columns too. Work out from `shape` how much is '
        'missing, for each direction.')
@@ -598,8 +598,8 @@ e.edit('return Field(size, step, start)', 'return Field(size, step, start + size
        'The third number is the *middle* of the first field. Where it begins.')
 e.edit('step*s,', 'step*(s if isinstance(m, nn.Conv2d) else 1),',
        'The strides of the poolings are left out. A pooling of stride 2 doubles the step, as a convolution does.')
-e.edit('(k - 1)*step', 'k//2*step', 'You add one side of a kernel. A kernel of 3 adds two steps, one on each side: (k − 1)'
-       ' · step.')
+e.edit('(k - 1)*step', 'k//2*step', 'You add one side of a kernel. A kernel of 3 adds two steps, one on each side: '
+       '(k − 1) · step.')
 
 # 5.8 What excites a channel
 
