@@ -244,7 +244,8 @@ class Study:
         where = '' if row.needs == 'network' else f' at {self.layer_name(view.layer)} ({sizes(m.shape[1:])})'
         label = html.class_label([(self.name(k), self.sure(k)) for k in shown.classes])
         scale = self.scale(m, view) if view.signed or m.max() > 0 else None
-        return html.caption(row.title + ', preview' * draft, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
+        title = row.title + ', preview' * draft
+        return html.caption(title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
 
     def heading(self, view:View, what)->str: # HTML
         "Above a sheet of maps."
