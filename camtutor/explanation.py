@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['TRY', 'MARK', 'PER_IMAGE', 'SAVED', 'SUFFIXES', 'Explanation', 'readable', 'labels_of', 'line_of', 'is_empty',
            'empty_words', 'place_of', 'ground_of', 'laid', 'bytes_of', 'marks', 'laid_file', 'png_text', 'draw_row',
-           'flat_map', 'in_words', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained',
-           'one_layer', 'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison',
-           'formulas_of', 'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves',
-           'check_compared', 'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path',
-           'sources_of', 'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
+           'flat_map', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained', 'one_layer',
+           'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison', 'formulas_of',
+           'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves', 'check_compared',
+           'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path', 'sources_of',
+           'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
            'explain_all', 'Work', 'speed_up']
 
 # %% ../nbs/tools/explain.ipynb #0003a4c6
@@ -63,6 +63,7 @@ class Explanation:
     # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
     prob:Tensor=None
     words:list=None  # of texts, the words of each
+    unknown:list=None # of texts, those of its words that the network does not know
     seen:list=None   # of each picture that was given: itself, and how its transform cuts; None of a tensor
     assumed:str=''   # what is to be said of the probabilities: 'softmax assumed' where nobody said how they are made
 
@@ -77,7 +78,7 @@ def __iter__(self:Explanation): return (self[i] for i in range(len(self)))
 def __getitem__(self:Explanation, i): return one_of(self, i)
 
 @patch
-def __repr__(self:Explanation): return line_of(self)
+def __repr__(self:Explanation): return '\n'.join([line_of(self), *map(repr, self.as_words()[:8])])
 
 @patch
 def _repr_png_(self:Explanation): return None if self.words else bytes_of(self.figure(), 'png')
@@ -262,17 +263,19 @@ def flat_map(m):
     return m[:, None] if m.ndim == 2 else m
 
 # %% ../nbs/tools/explain.ipynb #6df99e1c
-def in_words(e, numbers=False):
-    "The explanations of texts, each as words on a coloured ground."
-    maps = zip(e.words, e.map, e.label)
-    return [show_words(words, m, numbers=numbers, title=label) for words, m, label in maps]
+@patch
+def as_words(self:Explanation,
+             **look): # signed, vmax, numbers: see `camtutor.words.show_words`
+    "The explanations of texts, each as words on a coloured ground: a list of Words; [] of what is no text."
+    texts = zip(self.words or (), self.unknown or (), self.map, self.label)
+    return [show_words(words, m, title=label, unknown=new, **look) for words, new, m, label in texts]
 
 @patch
 def _repr_html_(self:Explanation):
-    if self.words: return '<br>'.join(w._repr_html_() for w in in_words(self)[:8])
+    if self.words: return '<br>'.join(w._repr_html_() for w in self.as_words()[:8])
 
 # %% ../nbs/tools/explain.ipynb #001bb0c4
-PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'seen' # fields with one value for each image
+PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'unknown', 'seen' # fields with one value for each image
 
 def one_of(e, i):
     "The explanation of image i alone, or of a slice; a copy, which does not hold on to the others."
@@ -344,7 +347,7 @@ def one_layer(layer, row):
 def check_result(row, raw, x):
     "`CamError` unless a method gave one map, of more than one place, for each image."
     n, places = len(main_input(x)), places_of(x)
-    if len(raw) != n or raw.ndim != (len(places) + 1 if row.kind == 'map' else 4):
+    if len(raw) != n or raw.ndim != len(places) + (1 if row.kind == 'map' else 2):
         raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
                        "it is one score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
     if raw[0].numel() == 1 < prod(places):
@@ -368,9 +371,12 @@ def batch_and_seen(model, image, transform, places=None)->tuple:
     return batch_of(model, items, transform), [None if is_batch(i) else Seen(i, places) for i in items]
 
 # %% ../nbs/tools/explain.ipynb #0020216d
-def words_of(model, texts)->list:
-    "The words of each text, as the network reads them."
-    return [network(model).read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+def words_of(model, texts)->dict:
+    "The words of each text, as the network reads them, and those that it does not know, if it says which it knows."
+    read = network(model).read
+    words = [read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+    knows = getattr(read, 'knows', lambda word: True)
+    return dict(words=words, unknown=[[w for w in ws if not knows(w)] for ws in words])
 
 # %% ../nbs/tools/explain.ipynb #0b51fa3b
 def explain(
@@ -391,7 +397,7 @@ def explain(
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x, seen = batch_and_seen(model, image, transform)
     e = explained(model, x, method, layer, target, transform, vocab, activation, layout)
-    return replace(e, words=words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
+    return replace(e, **words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
 
 # %% ../nbs/tools/explain.ipynb #c7e893e9
 class Comparison(NamedTuple):
