@@ -102,12 +102,13 @@ def budget(n):
     d = one_animal(net, n)
     def seconds(k):
         start, x = time.perf_counter(), list(d.x[:k])
-        evaluate(net, x, EIGHT, BY_EIGHT, target=d.classes[:k, 0].tolist(), truth=dict(mask=d.masks[:k, 0]), progress=False)
+        evaluate(net, x, EIGHT, BY_EIGHT, target=d.classes[:k, 0].tolist(), truth=dict(mask=d.masks[:k, 0]),
+                 progress=False)
         return time.perf_counter() - start
     cpu, took = time.process_time(), [seconds(n // 2), seconds(n)]
     cpu, each = time.process_time() - cpu, took[1] / n
     print(f'{len(EIGHT)} methods × {len(BY_EIGHT)} metrics, {n} scenes: {took[1]:.0f} s in one process, so 1000 scenes '
-          f'{1000 * each / 60:.1f} min, in two processes half of that; {cpu / sum(took):.2f} of a core was to be had; '
+          f'{1000 * each / 60:.1f} min ({1000 * each / 60 * cpu / sum(took):.1f} of the processor\'s); '
           f'at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB')
 
 # ---- the tables of chapter 09, over more scenes than a lesson has time for
@@ -153,8 +154,9 @@ def row(name, v):
     from camtutor.truth import mean_interval
     a, truth = v[name], v['single_deletion']
     r = spearman(*(torch.tensor(t.fillna(0).to_numpy()) for t in (a, truth)))
-    mean, low, high = mean_interval(r[~r.isnan()])
-    facts = dict(metric=name, agreement=mean, low=low, high=high, scenes=int((~r.isnan()).sum()))
+    r = r[~r.isnan()]   # where a metric says the same of all maps
+    mean, low, high = mean_interval(r) if len(r) else [float('nan')] * 3
+    facts = dict(metric=name, agreement=mean, low=low, high=high, scenes=len(r))
     print(f'{name:16} {mean:5.2f} ({low:5.2f} to {high:5.2f}), {facts["scenes"]} of {len(a)} scenes', flush=True)
     return {k: round(f, 3) if isinstance(f, float) else f for k, f in facts.items()} | {
         k: round(float((a[k] >= a['drawn from the truth']).mean()), 3) for k in KNOW_NOTHING}
@@ -178,23 +180,26 @@ def trial_maps(net, d, true):
 
 def trivial(net, n):
     "What maps without information get by every metric: the means over n scenes; those of pairs over n others."
+    import pandas as pd
     from camtutor.evaluate import evaluate
     from camtutor.truth import centre_blob, one_animal, true_effects, two_animals, uniform
     torch.manual_seed(0)
-    maps = {'a uniform map gets': lambda net, x, t: uniform(x), 'a random one': lambda net, x, t: torch.rand_like(x[:, 0]),
-            'a centred blob': lambda net, x, t: centre_blob(x)}
+    maps = {'a uniform map gets': lambda net, x, t: uniform(x),
+            'a random one': lambda net, x, t: torch.rand_like(x[:, 0]),
+            'a centred blob': lambda net, x, t: centre_blob(x)}   # columns of the table
     one, two = one_animal(net, n), two_animals(net, n)
     effects = true_effects(net, one.scenes)
     truth = dict(mask=one.masks[:, 0], masks=effects.masks, effects=effects.of(one.classes[:, 0]))
     pairs = [k for k, r in METRICS.items() if r.needs == 'pair']
-    asked = (one, [k for k in METRICS if k not in pairs], truth), (two, pairs, dict(zip(('mask', 'other'), two.masks.unbind(1))))
-    import pandas as pd
+    both = dict(zip(('mask', 'other'), two.masks.unbind(1)))
+    asked = (one, [k for k in METRICS if k not in pairs], truth), (two, pairs, both)
     t = pd.concat([evaluate(net, list(d.x), maps, names, target=d.classes[:, 0].tolist(), truth=known, progress=False)
                    for d, names, known in asked])
     return t.pivot_table(index='metric', columns='method', values='value', sort=False)[list(maps)].round(3)
 
 AD = ['average_drop', 'increase', 'drop_50', 'increase_50', 'drop_15', 'increase_15']
-PAPERS = ['grad_cam', 'grad_cam_pp', 'score_cam', 'rise', 'sidu', 'sise', 'refine_cam', 'full_grad', 'edges', 'centre_blob']
+PAPERS = ['grad_cam', 'grad_cam_pp', 'score_cam', 'rise', 'sidu', 'sise']
+OTHERS = ['refine_cam', 'full_grad', 'edges', 'centre_blob']
 LEARNED = ['lcam_fm', 'lcam_img']   # trained for the network `pets`
 
 def papers_table(n, out, keep):
@@ -204,8 +209,9 @@ def papers_table(n, out, keep):
     from camtutor.networks import load_pets, load_plain
     from camtutor.truth import one_animal
     found = []
-    for name, net, methods in (('pets', load_pets(), PAPERS[:6] + LEARNED + PAPERS[6:]), ('plain', load_plain(), PAPERS)):
-        t = evaluate(net, list(one_animal(net, n).x), methods, AD, file=keep and keep/f'{name}-{n}.sqlite', progress=False)
+    for name, net, learned in (('pets', load_pets(), LEARNED), ('plain', load_plain(), [])):
+        t = evaluate(net, list(one_animal(net, n).x), PAPERS + learned + OTHERS, AD, progress=False,
+                     file=keep and keep/f'{name}-{n}.sqlite')
         t = t.pivot_table(index=['method', 'picture'], columns='metric', values='value', sort=False)[AD].reset_index()
         t[[k for k in AD if k.startswith('incr')]] = t[[k for k in AD if k.startswith('incr')]].astype(int)
         found.append(t.round(4).assign(network=name))
@@ -222,6 +228,7 @@ def main():
     p.add_argument('--keep', type=Path, help='folder for result files, so that a run that is stopped goes on')
     a = p.parse_args()
     torch.set_num_threads(1)
+    for folder in filter(None, (a.out, a.keep)): folder.mkdir(parents=True, exist_ok=True)
     if a.trial: return trial(a.trial, a.out, a.keep)
     if a.table: return papers_table(a.table, a.out, a.keep)
     if a.budget: return budget(a.budget)

@@ -137,7 +137,7 @@ def curve(c:Case, order, start, end)->Tensor: # (N,STEPS+1)
 def blurred(x:Tensor, side:int=11)->Tensor: # (N,C,H,W)
     "Each pixel the mean of `side` by `side` round it, twice; the picture's rim is mirrored."
     r = side // 2
-    for _ in range(2): x = F.avg_pool2d(F.pad(x, (r, r, r, r), 'reflect'), side, 1)
+    for _ in range(2): x = F.avg_pool2d(F.avg_pool2d(F.pad(x, (r, r, r, r), 'reflect'), (side, 1), 1), (1, side), 1)
     return x
 
 # %% ../nbs/09_metrics.ipynb #4c7ad83b
