@@ -52,7 +52,7 @@ def test_the_report_sorts(page, tmp_path):
     said, loss, names = 6, 8, 13   # four pictures come first
     def heading(name): return page.locator(f'th:has(button:text-is("{name}"))')
     losses = [float(v) for v in column(loss)]
-    assert len(losses) == len(found) > 2 and losses == sorted(losses, reverse=True)   # the worst first, as it is written
+    assert len(losses) == len(found) > 2 and losses == sorted(losses, reverse=True)   # as written, the worst first
     heading('loss').locator('button').click()
     assert [float(v) for v in column(loss)] == sorted(losses)
     assert heading('loss').get_attribute('aria-sort') == 'ascending'

@@ -87,7 +87,7 @@ class Confusion:
 
 def confusion(
     mistakes:Mistakes, # from `top_mistakes`, with n=None for all
-    model=None,        # the network that made them, or a fastai Learner; then a cell's pictures open in the explorer too
+    model=None,        # the network that made them, or a fastai Learner: then a cell also opens in the explorer
     **thresholds,      # near=, high=, off=; see `camtutor.mistakes.cause`
 )->Confusion:
     "A confusion matrix to click on. `CamError` where there is no mistake."
