@@ -378,6 +378,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'camtutor.perturbation.fused_layers': ('perturbation.html#fused_layers', 'camtutor/perturbation.py'),
                                        'camtutor.perturbation.group_cam': ('perturbation.html#group_cam', 'camtutor/perturbation.py'),
                                        'camtutor.perturbation.hard': ('perturbation.html#hard', 'camtutor/perturbation.py'),
+                                       'camtutor.perturbation.is_cam': ('perturbation.html#is_cam', 'camtutor/perturbation.py'),
                                        'camtutor.perturbation.occlusion': ('perturbation.html#occlusion', 'camtutor/perturbation.py'),
                                        'camtutor.perturbation.otsu': ('perturbation.html#otsu', 'camtutor/perturbation.py'),
                                        'camtutor.perturbation.plain_map': ('perturbation.html#plain_map', 'camtutor/perturbation.py'),

@@ -483,7 +483,7 @@ def dear(monkeypatch):
     monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'layer'))
     return passes
 
-async def until(condition, seconds=20):
+async def until(condition, seconds=120):   # all methods on a busy machine
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -525,6 +525,31 @@ def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
         await until(lambda: 'Slow' in p.method_grid.value)
     asyncio.run(person())
     assert not ex.study.net._forward_pre_hooks
+
+def test_a_rough_map_is_shown_until_the_whole_one_is_there(monkeypatch):
+    rough, whole = threading.Event(), threading.Event()
+    def slow(model, x, target, n=3):
+        with torch.no_grad(): y = model(x)[0, target]
+        (rough if n < 3 else whole).wait(20)
+        return torch.full((1, 4, 4), n) * y.abs()
+    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'network',
+                                                {1: dict(n=1), 2: dict(n=2)}))
+    ex = Explorer(images=[scene(3, 'cat')])
+    c, p = ex.panel.controls, ex.panel
+    async def person():
+        c['method'].value = 'slow'
+        await until(lambda: p.progress.value == 1)
+        assert p.progress.max == 43 and 'Grad-CAM' in p.captions[0].value
+        rough.set()
+        await until(lambda: 'Slow, preview for' in p.captions[0].value)
+        assert ex.beside.job and not ex.study.results       # nobody takes the preview for the map
+        whole.set()
+        await until(lambda: ex.beside.job is None)
+        assert 'Slow for' in p.captions[0].value and ex.raw(0).max() == 3 * ex.study.scores[0, 0].abs()
+    asyncio.run(person())
+    drive(ex, method='grad_cam')
+    drive(ex, class_='pig', method='slow')                   # without an event loop nobody sees a preview
+    assert len(ex.study.drafts) == 1 and ex.error is None
 
 @pytest.mark.parametrize('name, wanted', [('class_', 'fox'), ('seed', 44), ('background', 'snow')])
 def test_a_move_during_a_click_counts(monkeypatch, name, wanted):

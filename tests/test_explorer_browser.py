@@ -57,7 +57,7 @@ class View:
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(jpeg)))).astype(int)
 
     def press(self, name, *keys):
-        self.slider(name).wait_for()   # until its pane is open: what is hidden takes no focus, and keys would be lost
+        self.slider(name).wait_for()   # what is hidden takes no focus: its key would be lost
         self.slider(name).focus()
         for k in keys: self.page.keyboard.press(k)
 

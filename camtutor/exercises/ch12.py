@@ -653,7 +653,8 @@ e.wrong(lambda e, support, labels, scale: (lambda l, w: w[:, None] - l)(
 
 # 12.12 Which class where?
 
-M12 = torch.tensor([[[[4., 1., .3], [-1., 0., 2.]]], [[[1., 2., .2], [-2., 0., 2.5]]], [[[0., 1.5, -1.], [-3., 0., .1]]]])
+M12 = torch.tensor([[[4., 1., .3], [-1., 0., 2.]], [[1., 2., .2], [-2., 0., 2.5]],
+                    [[0., 1.5, -1.], [-3., 0., .1]]])[:, None]
 M12_ = rand(3, 2, 4, 5)
 
 e = exercise('12.12', 'Which class where?',
@@ -684,13 +685,14 @@ e.edit('top.amax((1, 2), keepdim=True)', 'top.max()',
        'You take the largest value of the whole batch. Each picture has its own.')
 e.edit('top.amax((1, 2), keepdim=True)', '1', 'You compare with `least` itself. It is a share of the largest value.')
 e.edit('m.max(0)', '(m/m.amax((2, 3), keepdim=True)).max(0)',
-       'You scale each class\'s map by its own largest value, so an absent class speaks as loudly as one that is there.')
+       'You scale each class\'s map by its own largest value, so an absent class speaks as loudly as any.')
 e.edit(', -1)', ', 0)', 'Where no class speaks you say class 0. It is -1.')
 e.edit('m.max(0)', 'm.abs().max(0)', 'You take the largest *size*. What speaks against a class does not speak for it.')
 e.edit('m.max(0)', 'm.min(0)', 'You take the class that the place speaks *against* most.')
 e.edit('m.max(0)', 'm.max(1)', 'You take the largest over the pictures. The classes are axis 0.')
 e.edit('k.where((top > 0) & (top >= least*top.amax((1, 2), keepdim=True)), -1)', 'k',
        'Every place gets a class. Those that say nothing, or next to nothing, speak for none: -1.')
-e.edit('keepdim=True)), -1)', 'keepdim=True)), -1) + 1', 'You count classes from 1, and none is 0. They count from 0, none is -1.')
+e.edit('keepdim=True)), -1)', 'keepdim=True)), -1) + 1',
+       'You count classes from 1, and none is 0. They count from 0, none is -1.')
 e.edit('k.where(', 'top.where(', 'You give the values. The number of the class is asked for.')
 e.edit('>= least', '<= least', 'You keep what says *little*.')

@@ -11,7 +11,7 @@ from camtutor.methods import METHODS
 from camtutor.scenes import BACKGROUNDS, PATTERNS, POSES, SPECIES
 from camtutor.show import to_jpeg
 from camtutor.ui import html
-from camtutor.ui.beside import Beside
+from camtutor.ui.beside import Beside, is_followed
 from camtutor.ui.helper import show_widget
 from camtutor.ui.panel import SECTIONS, Panel, show_when
 from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, fitting_methods
@@ -143,15 +143,15 @@ class Explorer(HasTraits):
         asked = self.study.taken, self.view()
         if asked == self.drawn: return
         self.drawn = asked
-        self.need([(self.method, k, self.layer) for k in self.view().classes], self.draw)
+        self.need([(self.method, k, self.layer) for k in self.view().classes], self.draw, lambda: self.draw(draft=True))
 
-    def draw(self):
-        "Pictures, captions, truth and the line of Python."
+    def draw(self, draft=False):
+        "Pictures, captions, truth and the line of Python; of rough maps, as a preview, if that is wanted."
         p, view, study = self.panel, self.view(), self.study
-        shown = study.shown(view)
+        shown = study.shown(view, draft)
         for s, image, caption, truth in zip(shown, p.images, p.captions, p.truths):
             image.value = study.jpeg(s.raw, view)
-            caption.value = study.caption(s, view)
+            caption.value = study.caption(s, view, draft)
             if 'truth' in p.show: truth.value = html.truth(study.truth(s.raw, view.outline)) if view.outline else ''
         two = len(shown) > 1
         show_when(p.views[1], two)
@@ -319,13 +319,20 @@ class Explorer(HasTraits):
         if self.places is not None: self.go_to('class_', self.places.classes[self.places.at(*self.panel.point.at)[1]])
 
     # ---- what takes longer
-    def need(self, keys, then):
-        "Have the maps of `keys` (method, class, layer) ready, the dear ones from a thread, and then go on."
+    def need(self, keys, then, meanwhile=None):
+        """Have the maps of `keys` (method, class, layer) ready, the dear ones from a thread, and then go on.
+
+        `meanwhile`: what to do with rough maps, if they are wanted."""
         study, missing = self.study, self.study.missing(keys)
         if not missing: return then()
-        def work(results=study.results):
-            for k in missing: results[k] = study.compute(*k)
-        self.beside.begin(study.net, work, sum(METHODS[m].passes for m, *_ in missing), then)
+        def rough(m): return METHODS[m].rough if meanwhile and is_followed() else {}
+        todo = {k: rough(k[0]) for k in missing}
+        def work(job, results=study.results, drafts=study.drafts):
+            for k, drafted in todo.items():
+                for how in drafted.values(): drafts[k], job.news = study.compute(*k, **how), True
+                results[k] = study.compute(*k)
+        total = sum(METHODS[k[0]].passes + sum(drafted) for k, drafted in todo.items())
+        self.beside.begin(study.net, work, total, then, meanwhile)
 
     def all_methods(self):
         "Every method that fits, for this picture, class and layer."

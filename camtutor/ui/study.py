@@ -139,7 +139,7 @@ class Study:
             raise CamError(f'the model gave {describe(cache.out)}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last = cache, subject, layers, last
-        self.results, self.known, self.taken = OrderedDict(), {}, self.taken + 1
+        self.results, self.drafts, self.known, self.taken = OrderedDict(), {}, {}, self.taken + 1
         self.scores, self.probabilities = scores, said_probabilities(self.model, scores)[0]
         values, self.how = readable(self.probabilities, scores)
         self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
@@ -189,14 +189,13 @@ class Study:
 
     def forget(self):
         "Let go of all maps and truths, which were made with a function that has been exchanged."
-        self.results.clear()
-        self.known.clear()
+        for kept in (self.results, self.drafts, self.known): kept.clear()
 
-    def compute(self, method, class_, layer):
-        "Run a method of the table on this picture."
+    def compute(self, method, class_, layer, **how):
+        "Run a method of the table on this picture; `how` it is run, if not as usual."
         row = METHODS[method]
         with doing(f'{row.title} at {layer!r}' if layer else row.title):
-            raw = apply(row, self.net, self.subject.x, layer, class_).raw
+            raw = apply(row, self.net, self.subject.x, layer, class_, **how).raw
         return raw if row.kind == 'map' else raw.abs().amax(1)
 
     def places(self, layer)->Places:
@@ -206,9 +205,15 @@ class Study:
         maps = upsample(maps, self.subject.image.shape[-2:])
         return Places(classes, maps, parts_by_class(maps[:, None])[0])
 
-    def shown(self, view:View)->list: # of Shown
+    def draft(self, method, class_:int, layer)->Tensor: # (1,h,w)
+        "The rough map of one class, or the map itself where it is known; None if neither is."
+        key = self.key(method, class_, layer)
+        return self.results.get(key, self.drafts.get(key))
+
+    def shown(self, view:View, draft=False)->list: # of Shown; none if a rough map is asked for that is not there yet
         "The maps that are to be seen: one, two, or a difference."
-        maps = [self.raw(view.method, k, view.layer) for k in view.classes]
+        maps = [(self.draft if draft else self.raw)(view.method, k, view.layer) for k in view.classes]
+        if any(m is None for m in maps): return []
         if view.signed: return [Shown(maps[0] - maps[1], view.classes)]
         return [Shown(m, (k,)) for m, k in zip(maps, view.classes)]
 
@@ -260,13 +265,14 @@ class Study:
         "A layer in a sentence."
         return layer if layer.startswith('layer') else f'layer {layer}'
 
-    def caption(self, shown:Shown, view:View)->str: # HTML
+    def caption(self, shown:Shown, view:View, draft=False)->str: # HTML
         "What is shown, and the scale of its colours."
         row, m = METHODS[view.method], shown.raw
         where = '' if row.needs == 'network' else f' at {self.layer_name(view.layer)} ({sizes(m.shape[1:])})'
         label = html.class_label([(self.name(k), self.sure(k)) for k in shown.classes])
         scale = self.scale(m, view) if view.signed or m.max() > 0 else None
-        return html.caption(row.title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
+        title = row.title + ', preview' * draft
+        return html.caption(title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
 
     def heading(self, view:View, what)->str: # HTML
         "Above a sheet of maps."
