@@ -148,21 +148,22 @@ def explain_photos(args):
     from camtutor.explanation import explain, explain_all
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    out, taken, lines, failed = Path(args.out).expanduser(), set(), [], []
+    out, lines, done, failed = Path(args.out).expanduser(), {}, set(), []
     files = files_of(args.photos, out)
     net, how = network_of(args), (args.method, args.layer, wanted(args.target))
     check_names(net, explain(net, Image.new('RGB', (256, 256), 'grey'), *how)) # what is wrong is said before any work
     if args.model in ('pets', 'plain'): print(DRAWN.format(', '.join(net.vocab)), file=sys.stderr)
-    def placed(e): # files get their names in their order, and are written in threads
-        return e, e and path_for(e, files, out, args, taken)
+    def planned(e): # files get their names in their order, and are written in threads
+        if not e: return failed.append(f'{e.source}: {e.reason}')
+        path = path_for(e, files, out, args, lines)
+        lines[path] = f'{e.source[0]}: {e.label[0]} -> {path}'
+        return e, path
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
             shown = progress_bar(list(files), leave=False)
-            found = map(placed, explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast))
-            for e, path in ahead(written(args.overlay), found, 2 * WORKERS):
-                if not e: failed.append(f'{e.source}: {e.reason}')
-                else: lines.append(f'{e.source[0]}: {e.label[0]} -> {path}')
-    finally: report(lines, failed, len(files)) # what is done is said, also after Ctrl-C
+            found = explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast)
+            for _ in ahead(writer(args.overlay, done), filter(None, map(planned, found)), 2 * WORKERS): pass
+    finally: report([l for path, l in lines.items() if path in done], failed, len(files)) # also after Ctrl-C
     return int(bool(failed))
 
 def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
@@ -172,20 +173,18 @@ def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
 
 def path_for(e, files, out, args, taken)->Path:
     "Where an explanation is to be written, in a folder that is there."
-    stem, more = Path(e.source[0]).stem, '-overlay' * args.overlay
-    path = unused(made(out/files[e.source[0]])/f'{stem}-{suffix(args)}{more}.jpg', taken)
-    taken.add(path)
-    return path
+    more = '-overlay' * args.overlay
+    return unused(made(out/files[e.source[0]])/f'{Path(e.source[0]).stem}-{suffix(args)}{more}.jpg', taken)
 
-def written(overlay):
-    "What writes one explanation, and hands on what it got."
+def writer(overlay, done):
+    "What writes one explanation to its path, and notes that path in `done`."
     from camtutor.files import write_whole
     from camtutor.strip import strip_file
-    def write(found):
-        e, path = found
-        if e and overlay: e.save(path, alone=True)
-        elif e: write_whole(path, strip_file(e))
-        return found
+    def write(planned):
+        e, path = planned
+        if overlay: e.save(path, alone=True)
+        else: write_whole(path, strip_file(e))
+        done.add(path)
     return write
 
 def wanted(target): return int(target) if target.isdecimal() else target or None

