@@ -24,14 +24,13 @@ from torch import Tensor
 # %% ../nbs/tools/explain.ipynb #00043faf
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL.PngImagePlugin import PngInfo
 
 # %% ../nbs/tools/explain.ipynb #0005fbca
+from .canvas import blank
 from .engine.ahead import WORKERS, ahead, together
 from .engine.fast import channels_last, fast as quick_copy
-from .engine.forward import Forward, as_layers, is_run, layer_name
+from .engine.forward import Forward, as_layers, is_run, layer_name, plain_name
 from .engine.inputs import (as_list, as_shown, batch_of, channels_read, check_knows_pictures, is_batch,
                                     is_inputs, is_learner, is_text, network, normaliser_of, said_probabilities, stacked,
                                     vocab_of)
@@ -176,12 +175,8 @@ def place_of(e):
 def ground_of(e, longest=None)->tuple: # pictures (1,3,H,W) from 0 to 1; box; words
     "What the map of one explanation is laid on: the picture as it was given, or what the network saw of it."
     if e.image is None: raise CamError("what was explained is no picture; its map is .map.", 'Laying a map over it')
-    im, place = e.seen[0].opened() if e.seen and e.seen[0] else (None, None)
+    im, place = e.seen[0].opened(longest) if e.seen and e.seen[0] else (None, None)
     if place is None: return e.image.float(), None, 'as the network sees it' if im else ''
-    if longest and max(im.size) > longest:
-        im = im.copy()
-        im.thumbnail((longest, longest))
-        place = place.scaled(im.size)
     box = (0, 0, *im.size) if place.whole and not place.padded else place.box
     return as_images(im).to(e.map.device), box, '' if place.whole else f'{place.words},\nas the network sees it'
 
@@ -203,8 +198,7 @@ def figure(self:Explanation,
     n, names = min(len(self), most), self.label if names is None else list(names)
     if len(names) != len(self): raise CamError(f"{len(names)} names, but {len(self)} images.", 'Drawing an explanation')
     if same: look = dict(vmin=0, vmax=max(self.map.max().item(), 1e-30)) | look
-    fig = Figure(figsize=(6.6, 2.35 * n), dpi=dpi, layout='constrained')
-    FigureCanvasAgg(fig)
+    fig = blank((6.6, 2.35 * n), dpi, layout='constrained')
     for axs, one, name in zip(fig.subplots(n, 3, squeeze=False), self, names): draw_row(axs, one.cpu(), name, look)
     title = f"{METHODS[self.method].title}" + (f" at {self.layer}" if self.layer else '')
     fig.suptitle(title + (f", first {n} of {len(self)} images" if n < len(self) else ''), fontsize='medium')
@@ -242,8 +236,7 @@ def laid_file(e, kind, look)->bytes:
     img = laid(e.cpu(), **look)
     if kind == 'png': return to_png(img, pnginfo=png_text(MARK))
     if kind in ('jpg', 'jpeg'): return to_jpeg(img, 95, comment=MARK.encode())
-    fig = Figure(figsize=[s / 100 for s in reversed(img.shape[1:])], dpi=100)
-    FigureCanvasAgg(fig)
+    fig = blank([s / 100 for s in reversed(img.shape[1:])], 100)
     show_grid(img, ax=fig.add_axes((0, 0, 1, 1)))
     return bytes_of(fig, kind)
 
@@ -517,8 +510,7 @@ def figure(self:Comparison,
     ncols = len(self.methods) + 1 if len(rows) > 1 else min(5, len(self.methods) + 1)
     panels = [p for r, row in enumerate(rows) for p in panels_of(self, *row, first=r == 0)]
     nrows = -(-len(panels) // ncols)
-    fig = Figure(figsize=(size * ncols, 1.12 * size * nrows), dpi=80, layout='constrained')
-    FigureCanvasAgg(fig)
+    fig = blank((size * ncols, 1.12 * size * nrows), layout='constrained')
     tops = top_values(self) if same else {}
     for ax, panel in zip(fig.subplots(nrows, ncols, squeeze=False).flat, panels + [None] * (nrows * ncols)):
         ax.axis('off')
@@ -716,4 +708,4 @@ def speed_up(work, x, target):
     with doing(row.title):
         if work.layer is not None: work.layer = layer_name(network(work.model), one_layer(work.layer, row))
         elif row.needs != 'network': work.layer = last_layer(work.model, x, by_number(target, vocab))
-        work.runs = quick_copy(work.model, x)
+        work.runs = quick_copy(work.model, x, layer=plain_name(work.layer))
