@@ -200,7 +200,8 @@ def run_lesson(name):
 
 # fastai's loaders and learners move things to the default device, and nothing else that lessons use does
 MAKERS = {'Learner', 'DataBlock', 'DataLoaders', 'ImageDataLoaders', 'TfmdDL', 'default_device', 'set_default_device'}
-MOVERS = dict(pets={'scenes_dls', 'oxford_dls', 'pets_dls', 'pets_learner'}, beside={'cached_dls'}, lcam={'fitted'})
+MOVERS = dict(pets={'scenes_dls', 'oxford_dls', 'pets_dls', 'pets_learner'}, beside={'cached_dls', 'batches'},
+              lcam={'fitted'})
 CALLED = MOVERS['pets'] | {'train_lcam'}   # by lessons
 
 def words(tree):
