@@ -2,6 +2,7 @@
 import io
 
 import torch
+
 from camtutor.canvas import blank
 from camtutor.errors import CamError
 from camtutor.show import overlay, show_grid
