@@ -354,6 +354,39 @@ def test_method_grid_and_layer_strip(ex, monkeypatch):
     ex.panel.draw_layers.click()
     assert 'as a whole' in ex.panel.pane_alert.value
 
+def test_pointing_at_a_place(ex, net, monkeypatch):
+    p, calls = ex.panel, []
+    drive(ex, picture=8, place=(.31, .52))
+    values, k = ex.places.at(.31, .52)
+    said = ex.study.name(ex.places.classes[k])
+    assert p.opened == 'places' and f'speaks for <b>{said}</b>' in p.place_said.value and values[k] == values.max()
+    assert p.point.src.startswith('data:image/jpeg') and p.point.grid == [8, 8] and 'cat and dog' in p.point.alt
+    p.go_there.click()
+    assert ex.study.name(ex.class_) == said
+    monkeypatch.setattr(ex.study, 'places', lambda layer, made=ex.study.places: calls.append(layer) or made(layer))
+    drive(ex, class_='pig', opacity=.4)          # the same picture and layer: nothing to draw again
+    assert calls == []
+    before = p.place_said.value
+    drive(ex, layer='0.6')
+    assert calls == ['0.6'] and p.place_said.value != before and 'layer 0.6' in p.place_title.value
+    p.tabs.value = 'pictures'
+    drive(ex, picture=0)                         # the pane is closed: it waits until it is seen
+    assert calls == ['0.6']
+    p.tabs.value = 'places'
+    assert calls == ['0.6', '0.7'] or calls == ['0.6'] * 2
+    nowhere = (ex.places.parts < 0).nonzero()[0].tolist()
+    drive(ex, place=[(v + .5) / 384 for v in reversed(nowhere)])
+    assert p.go_there.disabled and 'for none of them' in p.place_said.value
+    with pytest.raises(CamError, match='outside. Give two numbers'): drive(ex, place=(2, 0))
+    p.tabs.value = 'pictures'
+
+def test_places_alone_and_left_out(net):
+    ex = Explorer(net, scene(5, 'fox'), show='places')
+    assert ex.places is not None and 'This place speaks' in ex.panel.place_said.value
+    ex.refresh()
+    assert 'This place speaks' in ex.panel.place_said.value
+    with pytest.raises(CamError, match='no such pane'): drive(Explorer(net, scene(5), show='class'), place=(0, 0))
+
 def test_files(ex):
     drive(ex, class_='cat')
     ex.files()

@@ -59,6 +59,20 @@ def truth(t): # a Truth
     return (f'<div><b>Energy inside: {escape(t.part)}</b> · {PEAK[t.inside]}</div>' + bar('this map', t.energy)
             + bar('uniform map', t.uniform, 'u') + bar('the mask on this grid', t.grid, 'm'))
 
+# ---- which class speaks where
+def key(rows): # (r,g,b) or None, name, share of the picture
+    "What the colours of a picture mean, and how much of it each has."
+    def row(colour, name, share):
+        back = f'rgb{colour}' if colour else '#8884'
+        return f'<i style="background:{back}"></i><span>{escape(name)}</span><span>{share:.0%}</span>'
+    return f'<div class="ct-key">{"".join(row(*r) for r in rows)}</div>'
+
+def place(name, ranked): # the class, None for none; [(class name, value)], the largest first
+    "What one place says."
+    said = f'for <b>{escape(name)}</b>' if name else 'for none of them'
+    values = ', '.join(f'{escape(n)} {v}' for n, v in ranked)
+    return status(f'This place speaks {said}. It adds to the scores: {values}.')
+
 # ---- in the panes
 def heading(text): return f'<div class="ct-h">{text}</div>' # HTML
 
