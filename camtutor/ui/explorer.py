@@ -159,7 +159,7 @@ class Explorer(HasTraits):
         show_when(p.controls['class2'], view.compare != 'one')
         p.controls['cmap'].disabled = view.signed   # a difference has colours of its own
         p.code.value, p.files.value = html.code(study.line(view)), ''
-        self.draw_places()
+        if not draft: self.draw_places()
 
     def refresh(self):
         "Work out again what is shown: a function of the library has been exchanged."
