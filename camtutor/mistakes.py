@@ -183,8 +183,8 @@ def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
     both = overlap(a, b)
     off = [float('nan') if w.thing is None else outside(a[i:i+1], w.thing[None], margin).item()
            for i, w in enumerate(wrong)]
-    return [Mistake(w.number, w.name, w.x, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true, said[i],
-                    true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
+    return [Mistake(w.number, w.name, w.x, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true,
+                    said[i], true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
             for i, w in enumerate(wrong)]
 
 # %% ../nbs/14_mistakes.ipynb #21c59bef
