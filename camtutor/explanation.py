@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['TRY', 'MARK', 'PER_IMAGE', 'SAVED', 'SUFFIXES', 'Explanation', 'readable', 'labels_of', 'line_of', 'is_empty',
            'empty_words', 'place_of', 'ground_of', 'laid', 'bytes_of', 'marks', 'laid_file', 'png_text', 'draw_row',
-           'flat_map', 'in_words', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained',
-           'one_layer', 'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison',
-           'formulas_of', 'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves',
-           'compared', 'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path',
-           'sources_of', 'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
+           'flat_map', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained', 'one_layer',
+           'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison', 'formulas_of',
+           'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves', 'compared',
+           'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path', 'sources_of',
+           'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
            'explain_all', 'Work', 'speed_up']
 
 # %% ../nbs/tools/explain.ipynb #0003a4c6
@@ -24,14 +24,13 @@ from torch import Tensor
 # %% ../nbs/tools/explain.ipynb #00043faf
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL.PngImagePlugin import PngInfo
 
 # %% ../nbs/tools/explain.ipynb #0005fbca
+from .canvas import blank
 from .engine.ahead import WORKERS, ahead, together
 from .engine.fast import channels_last, fast as quick_copy
-from .engine.forward import Forward, as_layers, is_run, layer_name
+from .engine.forward import Forward, as_layers, is_run, layer_name, plain_name
 from .engine.inputs import (as_list, as_shown, batch_of, channels_read, check_knows_pictures, is_batch,
                                     is_inputs, is_learner, is_text, network, normaliser_of, said_probabilities, stacked,
                                     vocab_of)
@@ -63,6 +62,7 @@ class Explanation:
     # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
     prob:Tensor=None
     words:list=None  # of texts, the words of each
+    unknown:list=None # of texts, those of its words that the network does not know
     seen:list=None   # of each picture that was given: itself, and how its transform cuts; None of a tensor
     assumed:str=''   # what is to be said of the probabilities: 'softmax assumed' where nobody said how they are made
 
@@ -77,7 +77,7 @@ def __iter__(self:Explanation): return (self[i] for i in range(len(self)))
 def __getitem__(self:Explanation, i): return one_of(self, i)
 
 @patch
-def __repr__(self:Explanation): return line_of(self)
+def __repr__(self:Explanation): return '\n'.join([line_of(self), *map(repr, self.as_words()[:8])])
 
 # %% ../nbs/tools/explain.ipynb #72a14cd3
 @patch
@@ -175,12 +175,8 @@ def place_of(e):
 def ground_of(e, longest=None)->tuple: # pictures (1,3,H,W) from 0 to 1; box; words
     "What the map of one explanation is laid on: the picture as it was given, or what the network saw of it."
     if e.image is None: raise CamError("what was explained is no picture; its map is .map.", 'Laying a map over it')
-    im, place = e.seen[0].opened() if e.seen and e.seen[0] else (None, None)
+    im, place = e.seen[0].opened(longest) if e.seen and e.seen[0] else (None, None)
     if place is None: return e.image.float(), None, 'as the network sees it' if im else ''
-    if longest and max(im.size) > longest:
-        im = im.copy()
-        im.thumbnail((longest, longest))
-        place = place.scaled(im.size)
     box = (0, 0, *im.size) if place.whole and not place.padded else place.box
     return as_images(im).to(e.map.device), box, '' if place.whole else f'{place.words},\nas the network sees it'
 
@@ -202,8 +198,7 @@ def figure(self:Explanation,
     n, names = min(len(self), most), self.label if names is None else list(names)
     if len(names) != len(self): raise CamError(f"{len(names)} names, but {len(self)} images.", 'Drawing an explanation')
     if same: look = dict(vmin=0, vmax=max(self.map.max().item(), 1e-30)) | look
-    fig = Figure(figsize=(6.6, 2.35 * n), dpi=dpi, layout='constrained')
-    FigureCanvasAgg(fig)
+    fig = blank((6.6, 2.35 * n), dpi, layout='constrained')
     for axs, one, name in zip(fig.subplots(n, 3, squeeze=False), self, names): draw_row(axs, one.cpu(), name, look)
     title = f"{METHODS[self.method].title}" + (f" at {self.layer}" if self.layer else '')
     fig.suptitle(title + (f", first {n} of {len(self)} images" if n < len(self) else ''), fontsize='medium')
@@ -241,8 +236,7 @@ def laid_file(e, kind, look)->bytes:
     img = laid(e.cpu(), **look)
     if kind == 'png': return to_png(img, pnginfo=png_text(MARK))
     if kind in ('jpg', 'jpeg'): return to_jpeg(img, 95, comment=MARK.encode())
-    fig = Figure(figsize=[s / 100 for s in reversed(img.shape[1:])], dpi=100)
-    FigureCanvasAgg(fig)
+    fig = blank([s / 100 for s in reversed(img.shape[1:])], 100)
     show_grid(img, ax=fig.add_axes((0, 0, 1, 1)))
     return bytes_of(fig, kind)
 
@@ -274,17 +268,19 @@ def flat_map(m):
     return m[:, None] if m.ndim == 2 else m
 
 # %% ../nbs/tools/explain.ipynb #6df99e1c
-def in_words(e, numbers=False):
-    "The explanations of texts, each as words on a coloured ground."
-    maps = zip(e.words, e.map, e.label)
-    return [show_words(words, m, numbers=numbers, title=label) for words, m, label in maps]
+@patch
+def as_words(self:Explanation,
+             **look): # signed, vmax, numbers: see `camtutor.words.show_words`
+    "The explanations of texts, each as words on a coloured ground: a list of Words; [] of what is no text."
+    texts = zip(self.words or (), self.unknown or (), self.map, self.label)
+    return [show_words(words, m, title=label, unknown=new, **look) for words, new, m, label in texts]
 
 @patch
 def _repr_html_(self:Explanation):
-    if self.words: return '<br>'.join(w._repr_html_() for w in in_words(self)[:8])
+    if self.words: return '<br>'.join(w._repr_html_() for w in self.as_words()[:8])
 
 # %% ../nbs/tools/explain.ipynb #001bb0c4
-PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'seen' # fields with one value for each image
+PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'unknown', 'seen' # fields with one value for each image
 
 # %% ../nbs/tools/explain.ipynb #001c4dd4
 def one_of(e, i):
@@ -361,7 +357,7 @@ def one_layer(layer, row):
 def check_result(row, raw, x):
     "`CamError` unless a method gave one map, of more than one place, for each image."
     n, places = len(main_input(x)), places_of(x)
-    if len(raw) != n or raw.ndim != (len(places) + 1 if row.kind == 'map' else 4):
+    if len(raw) != n or raw.ndim != len(places) + (1 if row.kind == 'map' else 2):
         raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
                        "it is one score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
     if raw[0].numel() == 1 < prod(places):
@@ -386,9 +382,12 @@ def batch_and_seen(model, image, transform, places=None)->tuple:
     return batch_of(model, items, transform), [None if is_batch(i) else Seen(i, places) for i in items]
 
 # %% ../nbs/tools/explain.ipynb #0020216d
-def words_of(model, texts)->list:
-    "The words of each text, as the network reads them."
-    return [network(model).read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+def words_of(model, texts)->dict:
+    "The words of each text, as the network reads them, and those that it does not know, if it says which it knows."
+    read = network(model).read
+    words = [read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+    knows = getattr(read, 'knows', lambda word: True)
+    return dict(words=words, unknown=[[w for w in ws if not knows(w)] for ws in words])
 
 # %% ../nbs/tools/explain.ipynb #0b51fa3b
 def explain(
@@ -409,7 +408,7 @@ def explain(
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x, seen = batch_and_seen(model, image, transform)
     e = explained(model, x, method, layer, target, transform, vocab, activation, layout)
-    return replace(e, words=words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
+    return replace(e, **words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
 
 # %% ../nbs/tools/explain.ipynb #c7e893e9
 class Comparison(NamedTuple):
@@ -511,8 +510,7 @@ def figure(self:Comparison,
     ncols = len(self.methods) + 1 if len(rows) > 1 else min(5, len(self.methods) + 1)
     panels = [p for r, row in enumerate(rows) for p in panels_of(self, *row, first=r == 0)]
     nrows = -(-len(panels) // ncols)
-    fig = Figure(figsize=(size * ncols, 1.12 * size * nrows), dpi=80, layout='constrained')
-    FigureCanvasAgg(fig)
+    fig = blank((size * ncols, 1.12 * size * nrows), layout='constrained')
     tops = top_values(self) if same else {}
     for ax, panel in zip(fig.subplots(nrows, ncols, squeeze=False).flat, panels + [None] * (nrows * ncols)):
         ax.axis('off')
@@ -710,4 +708,4 @@ def speed_up(work, x, target):
     with doing(row.title):
         if work.layer is not None: work.layer = layer_name(network(work.model), one_layer(work.layer, row))
         elif row.needs != 'network': work.layer = last_layer(work.model, x, by_number(target, vocab))
-        work.runs = quick_copy(work.model, x)
+        work.runs = quick_copy(work.model, x, layer=plain_name(work.layer))

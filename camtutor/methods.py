@@ -145,4 +145,5 @@ def apply(
         raw = row.fn(model, x, target=target, **where, **how)
         if noted.out is None:   # a method that never asks the network
             with without_graph(net): run(net, x)
-    return Result(noted.out, raw, layer)
+    main = main_input(x)   # of many passes the sums are made in single precision
+    return Result(noted.out, raw.to(main.dtype) if main.is_floating_point() else raw, layer)

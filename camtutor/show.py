@@ -10,7 +10,7 @@ __all__ = ['upsample', 'normalize', 'as_images', 'colour_map', 'colorize', 'plac
 import io, re
 from functools import lru_cache
 from operator import index
-import matplotlib as mpl, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
+import matplotlib as mpl, numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from .errors import CamError, describe, doing, expect_choice
@@ -292,6 +292,7 @@ def _axes(n, ncols, size):
     "`n` empty axes in a grid; the rest of the last row is hidden."
     ncols = min(ncols or (n if n <= 6 else 5), n)
     nrows = -(-n // ncols)
+    import matplotlib.pyplot as plt   # it takes half a second
     fig, axs = plt.subplots(nrows, ncols, figsize=(size * ncols, size * nrows), squeeze=False, layout='constrained')
     for a in axs.flat: a.axis('off')
     return list(axs.flat[:n])

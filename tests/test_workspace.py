@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat, pytest
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 from camtutor import cli, workspace
 from camtutor.cli import main
@@ -158,6 +159,13 @@ def test_nothing_of_the_solutions_is_left(path):
             gone = [l for l in lines if squeezed(l) not in kept and l.strip() not in TAUGHT.get(here[0][0], [])]
             assert [l.strip() for l in gone if squeezed(l.split('  #')[0]) in out] == []
 
+def run(path, folder, monkeypatch):
+    "Run a notebook as a learner does; its progress goes to a file beside it."
+    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(folder/'progress.json'))
+    nb = nbformat.read(path, 4)
+    execute(nb, folder)
+    return nb
+
 def execute(nb, folder):
     where = dict(metadata=dict(path=str(folder)))
     return NotebookClient(nb, timeout=600, kernel_name='python3', resources=where).execute()
@@ -170,26 +178,33 @@ def solved(source):
         if m := re.match(r'@ex\("([\d.]+)"\)', lines[at-1]): lines[at:d.end_lineno] = find(m[1]).solution.splitlines()
     return '\n'.join(lines)
 
-LOOKED = "import os; assert not os.path.exists(os.environ['CAMTUTOR_PROGRESS'])"   # looking at a stub is no try
+def tried(nb):
+    "Behind each stub its reference, and then the stub again, so that what follows runs as if nothing were solved."
+    cells = []
+    for c in nb.cells:
+        cells.append(c)
+        if c.cell_type == 'code' and '@ex("' in c.source:
+            cells += [new_code_cell(solved(c.source)), new_code_cell(c.source)]
+    nb.cells = cells
+    return nb
 
 @pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS])
-def test_runs_unsolved_and_then_solved(stem, tmp_path, monkeypatch):
-    "From top to bottom with every stub; then each reference is right, with no more than the chapter has."
+def test_runs(stem, tmp_path, monkeypatch):
+    "Unsolved to its end; and each reference is right in its place, with no more than the chapter has till there."
     start(tmp_path, ROOT/'nbs')
-    nb = nbformat.read(tmp_path/f'{stem}.ipynb', 4)
-    learner, stubs = list(nb.cells), [c.source for c in nb.cells if c.cell_type == 'code' and '@ex("' in c.source]
-    nb.cells += [nbformat.v4.new_code_cell(s) for s in (LOOKED, *map(solved, stubs))]
-    monkeypatch.setenv('CAMTUTOR_PROGRESS', str(tmp_path/'progress.json'))
-    execute(nb, tmp_path)
-    outputs = [o for c in learner if c.cell_type == 'code' for o in c.outputs if 'data' in o]
+    path = tmp_path/f'{stem}.ipynb'
+    asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"',
+                       '\n\n'.join(c.source for c in nbformat.read(path, 4).cells), re.M)
+    nbformat.write(tried(nbformat.read(path, 4)), path)
+    nb = run(path, tmp_path, monkeypatch)
+    outputs = [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o]
     shown = '\n'.join(o.data.get('text/plain', '') for o in outputs)
-    asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"', '\n\n'.join(c.source for c in learner), re.M)
-    mine = {e.id: e.kind for e in exercises().values() if e.chapter == stem[:2]}
-    assert set(asked) == {i for i, kind in mine.items() if kind != 'choice'}
+    assert set(asked) == {e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind != 'choice'}
     assert all(re.search(rf'○ (Exercise|Question) {i} ·', shown) for i in asked)
-    done = tmp_path/'progress.json'
-    states = {i: d['state'] for i, d in json.loads(done.read_text())['exercises'].items()} if done.exists() else {}
-    assert states == {i: 'correct' for i, kind in mine.items() if kind == 'function'}
+    functions = [e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind == 'function']
+    done = json.loads((tmp_path/'progress.json').read_text())['exercises'] if functions else {}
+    assert {i: d['state'] for i, d in done.items()} == dict.fromkeys(functions, 'correct')
+    assert all(d['tries'] == 1 for d in done.values())   # looking is no try
 
 # Writing them where a learner works
 

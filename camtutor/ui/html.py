@@ -1,18 +1,8 @@
 "All HTML that the widgets show is made here, from plain values."
-import io
 from html import escape
 
-from PIL import Image
-
 from camtutor.errors import CamError
-from camtutor.files import data_uri
-
-def smaller(jpeg, size=256):
-    "A smaller copy of a JPEG, for a saved page."
-    picture, out = Image.open(io.BytesIO(jpeg)), io.BytesIO()
-    picture.thumbnail((4 * size, size))
-    picture.save(out, 'jpeg', quality=75)
-    return out.getvalue()
+from camtutor.files import data_uri, smaller
 
 def picture_tag(jpeg, alt, width=0):
     style = f' style="min-width:{width}px"' if width else ''
