@@ -144,21 +144,26 @@ DRAWN = 'This network knows drawn animals only ({}). For photographs leave --mod
 
 def explain_photos(args):
     "Explain photos: a picture with its map for each, saved in a folder."
+    from camtutor.engine.ahead import WORKERS, ahead
     from camtutor.explanation import explain, explain_all
     from fastprogress.fastprogress import progress_bar
     from PIL import Image
-    out, lines, failed = Path(args.out).expanduser(), {}, []
+    out, lines, done, failed = Path(args.out).expanduser(), {}, set(), []
     files = files_of(args.photos, out)
     net, how = network_of(args), (args.method, args.layer, wanted(args.target))
     check_names(net, explain(net, Image.new('RGB', (256, 256), 'grey'), *how)) # what is wrong is said before any work
     if args.model in ('pets', 'plain'): print(DRAWN.format(', '.join(net.vocab)), file=sys.stderr)
+    def planned(e): # files get their names in their order, and are written in threads
+        if not e: return failed.append(f'{e.source}: {e.reason}')
+        path = path_for(e, files, out, args, lines)
+        lines[path] = f'{e.source[0]}: {e.label[0]} -> {path}'
+        return e, path
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
             shown = progress_bar(list(files), leave=False)
-            for e in explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast):
-                if not e: failed.append(f'{e.source}: {e.reason}')
-                else: lines |= saved(e, out/files[e.source[0]], args, lines)
-    finally: report(lines, failed, len(files)) # what is done is said, also after Ctrl-C
+            found = explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast)
+            for _ in ahead(writer(args.overlay, done), filter(None, map(planned, found)), 2 * WORKERS): pass
+    finally: report([l for path, l in lines.items() if path in done], failed, len(files)) # also after Ctrl-C
     return int(bool(failed))
 
 def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
@@ -166,11 +171,21 @@ def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
     given = [(p, f) for p in map(Path, photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
     return {str(f): f.parent.relative_to(p) if p.is_dir() else Path() for p, f in given}
 
-def saved(e, folder, args, lines)->dict: # path -> what is said of it
-    "Write one explanation."
-    stem, kind = Path(e.source[0]).stem, 'jpg' if args.overlay else 'png'
-    path = unused(made(folder)/f'{stem}-{suffix(args)}.{kind}', lines)
-    return {e.save(path, alone=args.overlay): f'{e.source[0]}: {e.label[0]} -> {path}'}
+def path_for(e, files, out, args, taken)->Path:
+    "Where an explanation is to be written, in a folder that is there."
+    more = '-overlay' * args.overlay
+    return unused(made(out/files[e.source[0]])/f'{Path(e.source[0]).stem}-{suffix(args)}{more}.jpg', taken)
+
+def writer(overlay, done):
+    "What writes one explanation to its path, and notes that path in `done`."
+    from camtutor.files import write_whole
+    from camtutor.strip import strip_file
+    def write(planned):
+        e, path = planned
+        if overlay: e.save(path, alone=True)
+        else: write_whole(path, strip_file(e))
+        done.add(path)
+    return write
 
 def wanted(target): return int(target) if target.isdecimal() else target or None
 
@@ -179,7 +194,7 @@ def suffix(args):
     return '-'.join(re.sub(r'[^\w.]+', '_', part) for part in (args.method, args.layer, args.target) if part)
 
 def report(lines, failed, n):
-    for line in lines.values(): print(line)
+    for line in lines: print(line)
     if failed: print(f'{len(failed)} of {n} failed:', *failed, sep='\n', file=sys.stderr)
 
 # ---- The network that is asked for
@@ -272,12 +287,13 @@ def examine(args):
 
 def evaluate_photos(args):
     "Judge the maps of photos by metrics; what is done already in the result file is only read."
-    from camtutor.evaluate import check_export, evaluate, export, markdown_of, share
+    from camtutor.engine.processes import device, share
+    from camtutor.evaluate import check_export, evaluate, export, markdown_of
     folder = [Path(p).expanduser() for p in args.photos]
     photos = [f for p in folder for f in (photos_in(p, Path(args.out)) if p.is_dir() else [p])]
     if args.export: check_export(args.export)
     net, (rank, world) = network_of(args), share()
-    if world > 1: net.to(device_of_process())
+    if world > 1: net.to(device())
     with redirect_stdout(sys.stderr): # the bar; stdout is for the table
         table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
                          wanted(args.target), file=args.out, bs=args.bs, progress=rank == 0)
@@ -301,10 +317,6 @@ def report_mistakes(args):
     print(found)
     for cause, n in found.causes().most_common(): print(f'{n:5} {cause}')
     print(f'-> {mistake_report(found, out, f"Mistakes in {Path(args.folder).name}")}')
-
-def device_of_process():
-    from accelerate import PartialState
-    return PartialState().device
 
 def listed(text): return [t.strip() for t in text.split(',') if t.strip()] if text else None
 

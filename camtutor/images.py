@@ -3,7 +3,7 @@ import io, os, struct, warnings
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from camtutor.errors import CamError, describe, doing, expect_choice, nearest
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM', 'JPEG2000', 'AVIF')
@@ -67,13 +67,14 @@ def _check_size(size, name):
         raise CamError(f'{name} says it is {w}×{h} = {w * h / 1e6:.0f} million pixels; the limit is '
                        f'{MAX_PIXELS / 1e6:.0f}. That would fill the memory when unpacked. Save a smaller copy.')
 
-def _decode(data, name):
-    "A fully decoded PIL image of any mode."
+def _decode(data, name, longest=None):
+    "A fully decoded PIL image of any mode; a JPEG only as large as is needed for a longer side of `longest`."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')   # Pillow's own size warning: _check_size raises instead
             im = Image.open(io.BytesIO(data), formats=formats_for(data, name))
         _check_size(im.size, name)
+        if longest: im.draft(None, tuple(s * longest // max(im.size) for s in im.size))
         im.load()
         return im
     except Image.DecompressionBombError as e:
@@ -132,6 +133,31 @@ def open_image(
     im = as_seen(_decode(data, name), mode)
     im.info = {}   # where and when it was taken stays in the file
     return im
+
+def smaller(im, longest)->Image.Image:
+    "A picture with a longer side of `longest`, unless it is smaller."
+    if max(im.size) <= longest: return im
+    return ImageOps.contain(im, (longest, longest), Image.Resampling.BICUBIC)
+
+@doing('Opening an image')
+def open_small(
+    src,     # as for `open_image`
+    longest, # pixels of its longer side
+)->tuple:    # PIL image of mode RGB, upright; the (width, height) that it has in the file
+    "A photograph to be looked at small, in a part of the time. `CamError` as of `open_image`."
+    data, name = _read(src)
+    _check_data(data, name)
+    size = _upright(data)
+    im = as_seen(_decode(data, name, longest))
+    im.info = {}
+    return smaller(im, longest), size or im.size
+
+def _upright(data):
+    "The (width, height) of a picture in a file, as it is turned; None where Pillow cannot say it at once."
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as im:
+            return im.size[::-1] if im.getexif().get(ExifTags.Base.Orientation, 1) > 4 else im.size
+    except (*BROKEN, UnidentifiedImageError, Image.DecompressionBombError): return None   # `_decode` says what it is
 
 # ---- anything that a person calls a picture
 

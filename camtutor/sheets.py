@@ -2,10 +2,8 @@
 import io
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
+from camtutor.canvas import blank
 from camtutor.errors import CamError
 from camtutor.show import overlay, show_grid
 
@@ -35,7 +33,7 @@ def line_of(m, cause=None):
 
 def figure_of(m, places, cause=None):
     "One mistake as a figure: the picture, both maps, the places of both."
-    fig, axs = blank(1, 4, 1.9)
+    fig, axs = empty(1, 4, 1.9)
     draw(axs[0], m, places)
     fig.suptitle(line_of(m, cause), fontsize='small')
     return fig
@@ -45,9 +43,8 @@ def draw(axs, m, places):
         show_grid(picture[None], [title], ax=ax)
         ax.set_title(title, fontsize='x-small')
 
-def blank(nrows, ncols, size):
-    fig = Figure(figsize=(size * ncols, 1.22 * size * nrows), dpi=110, layout='constrained')
-    FigureCanvasAgg(fig)
+def empty(nrows, ncols, size):
+    fig = blank((size * ncols, 1.22 * size * nrows), 110, layout='constrained')
     axs = fig.subplots(nrows, ncols, squeeze=False)
     for ax in axs.flat: ax.axis('off')
     return fig, axs
@@ -55,7 +52,7 @@ def blank(nrows, ncols, size):
 def sheet_of(mistakes, places, causes, ncols=2):
     "Many mistakes as a figure: three pictures each, `ncols` mistakes in a row."
     if not mistakes: raise CamError("there is no mistake to show.")
-    fig, axs = blank(-(-len(mistakes) // ncols), 3 * ncols, 1.35)
+    fig, axs = empty(-(-len(mistakes) // ncols), 3 * ncols, 1.35)
     for n, (m, cause) in enumerate(zip(mistakes, causes)):
         row = axs[n // ncols, n % ncols * 3:][:3]
         draw(row, m, places)
@@ -67,18 +64,9 @@ def jpeg_of(fig, quality=80)->bytes:
     fig.savefig(out, format='jpeg', dpi='figure', pil_kwargs=dict(quality=quality))
     return out.getvalue()
 
-def small_jpeg(picture, side=112)->bytes:
-    "A picture (3,H,W), 0 to 1, as a small JPEG."
-    a = (picture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    im, out = Image.fromarray(a), io.BytesIO()
-    im.thumbnail((side, side))
-    im.save(out, 'jpeg', quality=82)
-    return out.getvalue()
-
 def heat(table, ylabel, xlabel)->bytes: # a JPEG
     "A table of counts (a DataFrame) on colours, as a picture."
-    fig = Figure(figsize=(1.1 * table.shape[1] + 1.6, .5 * table.shape[0] + 1.3), dpi=110, layout='constrained')
-    FigureCanvasAgg(fig)
+    fig = blank((1.1 * table.shape[1] + 1.6, .5 * table.shape[0] + 1.3), 110, layout='constrained')
     ax, most = fig.subplots(), max(1, table.to_numpy().max())
     ax.imshow(table, cmap='magma', vmin=0, vmax=most, aspect='auto')
     for i, row in enumerate(table.to_numpy()):

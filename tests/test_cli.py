@@ -10,6 +10,7 @@ from camtutor.explanation import explain
 from camtutor.images import photo
 from camtutor.networks import load_pets, picture_transform
 from camtutor.networks.transform import attach
+from camtutor.strip import strip_file
 from camtutor.scenes import scene
 from camtutor.networks.by_name import OURS, build, load_network, read_state
 from camtutor.errors import CamError
@@ -34,21 +35,21 @@ def test_a_folder_of_photos(photos, tmp_path, capsys):
     status, said, err = run(capsys, 'explain', photos, '--out', out, '--target', 'cat', '--layer', '0.6')
     assert status == 0 and said.count('\n') == 3
     assert err.startswith('This network knows drawn animals only') and err.count('\n') == 1
-    names = [f'{name}-grad_cam-0.6-cat.png' for name in ('cat', 'dog', 'more/cat')]   # its folders are kept apart
-    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.png')) == names
+    names = [f'{name}-grad_cam-0.6-cat.jpg' for name in ('cat', 'dog', 'more/cat')]   # its folders are kept apart
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob('*.jpg')) == names
     e = explain(load_pets(), photos/'dog.jpg', layer='0.6', target='cat')
     assert f'dog.jpg: {e.label[0]} -> ' in said
-    assert (out/'dog-grad_cam-0.6-cat.png').read_bytes() == e.save(tmp_path/'same.png').read_bytes()
+    assert (out/'dog-grad_cam-0.6-cat.jpg').read_bytes() == strip_file(e)
 
 def test_two_photos_of_one_name(photos, tmp_path, capsys):
     out = tmp_path/'out'
     assert run(capsys, 'explain', photos/'cat.png', photos/'more'/'cat.jpg', '--out', out)[0] == 0
-    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.png', 'cat-grad_cam.png']
+    assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.jpg', 'cat-grad_cam.jpg']
 
 def test_the_overlay_alone_and_fast(photos, tmp_path, capsys):
     out = tmp_path/'out'
     assert run(capsys, 'explain', photos/'dog.jpg', '--out', out, '--overlay', '--fast')[0] == 0
-    with Image.open(out/'dog-grad_cam.jpg') as im: assert im.size == Image.open(photos/'dog.jpg').size
+    with Image.open(out/'dog-grad_cam-overlay.jpg') as im: assert im.size == Image.open(photos/'dog.jpg').size
 
 def test_a_photograph_without_a_word_about_the_network(tmp_path, capsys):
     photo('coffee').save(tmp_path/'cup.png')
@@ -58,7 +59,7 @@ def test_a_photograph_without_a_word_about_the_network(tmp_path, capsys):
 def test_another_target_or_layer_has_files_of_its_own(photos, tmp_path, capsys):
     for more in ([], ['--target', 'cat'], ['--target', 'dog'], ['--target', 'dog', '--layer', '0.5']):
         assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', *more)[0] == 0
-    names = {f'cat-grad_cam{s}.png' for s in ('', '-cat', '-dog', '-0.5-dog')}
+    names = {f'cat-grad_cam{s}.jpg' for s in ('', '-cat', '-dog', '-0.5-dog')}
     assert {p.name for p in (tmp_path/'out').iterdir()} == names
 
 def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
@@ -66,7 +67,7 @@ def test_names_are_made_safe(photos, tmp_path, capsys, monkeypatch):
     net.vocab = ['a/b: ..\\c?', *net.vocab[1:]]
     monkeypatch.setitem(OURS, 'pets', lambda: net)
     assert run(capsys, 'explain', photos/'cat.png', '--out', tmp_path/'out', '--target', net.vocab[0])[0] == 0
-    assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.png']
+    assert [p.name for p in (tmp_path/'out').iterdir()] == ['cat-grad_cam-a_b_.._c_.jpg']
 
 def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     (photos/'bad.jpg').write_bytes(b'not a picture')
@@ -74,7 +75,7 @@ def test_failures_are_named_and_the_rest_is_done(photos, tmp_path, capsys):
     status, said, err = run(capsys, 'explain', photos, photos/'gone.jpg', '--out', tmp_path/'out')
     assert status == 1 and '3 of 6 failed' in err
     for name in ('bad.jpg', 'empty.png', 'gone.jpg'): assert name in err
-    assert len(list((tmp_path/'out').rglob('*.png'))) == 3 and 'cat.png: cat' in said
+    assert len(list((tmp_path/'out').rglob('*.jpg'))) == 3 and 'cat.png: cat' in said
 
 @pytest.mark.parametrize('args, why', [
     (['--method', 'gradcam'], "'grad_cam'"),
@@ -99,28 +100,29 @@ def test_maps_of_an_earlier_run_are_no_photos(photos, capsys, monkeypatch):
     monkeypatch.chdir(photos)
     for _ in range(2):
         status, said, _ = run(capsys, 'explain', '.')
-        assert status == 0 and said.count('\n') == 3 and len(list((photos/'explained').rglob('*.png'))) == 3
+        assert status == 0 and said.count('\n') == 3 and len(list((photos/'explained').rglob('*.jpg'))) == 3
     status, said, _ = run(capsys, 'explain', 'explained', '--out', 'again')   # asked for by name
     assert status == 0 and said.count('\n') == 3
     status, said, _ = run(capsys, 'explain', 'more', '--out', '.')            # the photos lie below their maps
     assert status == 0 and said.count('\n') == 1
-    for f in ('cat.png', 'dog.jpg', 'more/cat.jpg', 'cat-grad_cam.png'): (photos/f).unlink()
+    for f in ('cat.png', 'dog.jpg', 'more/cat.jpg', 'cat-grad_cam.jpg'): (photos/f).unlink()
     status, _, err = run(capsys, 'explain', '.', '--out', 'again')
     assert status == 0
-    for f in (photos/'explained').rglob('*.png'): f.unlink()
+    for f in (photos/'explained').rglob('*.jpg'): f.unlink()
     status, _, err = run(capsys, 'explain', '.', '--out', 'again')
     assert status == 1 and "'.' holds no picture but the maps in 'again'" in err
 
 def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, monkeypatch):
-    from camtutor.explanation import Explanation
-    save, saved = Explanation.save, []
-    def second(self, path, **kw):
-        if saved: raise KeyboardInterrupt
-        saved.append(path)
-        return save(self, path, **kw)
-    monkeypatch.setattr(Explanation, 'save', second)
+    from camtutor import strip
+    draw, drawn = strip.strip_file, []
+    def second(e):
+        drawn.append(e)
+        if len(drawn) > 1: raise KeyboardInterrupt
+        return draw(e)
+    monkeypatch.setattr(strip, 'strip_file', second)
     status, said, err = run(capsys, 'explain', photos, '--out', tmp_path/'out')
-    assert status == 130 and said.count('\n') == 1 and str(saved[0]) in said and saved[0].exists()
+    saved, = (tmp_path/'out').rglob('*.jpg')
+    assert status == 130 and said.count('\n') == 1 and said.strip().endswith(str(saved))
     assert err.endswith('camtutor explain: interrupted.\n') and 'Traceback' not in err
 
 def test_out_that_is_a_file(photos, capsys):
@@ -197,7 +199,7 @@ def test_a_vision_transformer_has_the_picture_size_of_its_published_weights():
 def test_explain_with_a_torchvision_network(small, photos, tmp_path, capsys):
     net = '--model', 'squeezenet1_1', '--weights', small[0]/'net.pt'
     status, said, _ = run(capsys, 'explain', photos/'cat.png', *net, '--target', 3, '--out', tmp_path)
-    assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam-3.png').exists()
+    assert status == 0 and 'class 3' in said and (tmp_path/'cat-grad_cam-3.jpg').exists()
 
 def test_names_size_and_colours_of_ones_own_network(small, photos, tmp_path, capsys):
     names = ['ant', 'bee', 'cow', 'doe', 'elk']

@@ -550,7 +550,8 @@ def test_fast_gives_the_same_maps():
     for m in model.modules():
         if isinstance(m, nn.BatchNorm2d): nn.init.uniform_(m.running_mean, -.1, .1), nn.init.uniform_(m.weight, .5, 1.5)
     x = torch.randn(4, 3, 64, 64)
-    for kw in ({}, dict(layer='layer2'), dict(layer=model.layer4[1].bn2), dict(method='layer_cam', target=3),
+    for kw in ({}, dict(layer='layer2'), dict(layer=model.layer4[1].bn2), dict(layer='conv1', target=3),
+               dict(method='layer_cam', target=3),
                dict(method='saliency'), dict(method='full_grad')):
         a, b = (list(explain_all(model, x, bs=4, progress=False, fast=f, **kw)) for f in (False, True))
         for e, f in zip(a, b):

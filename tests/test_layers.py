@@ -6,6 +6,7 @@ from torch import nn
 
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.errors import CamError
+from camtutor.explanation import explain
 from camtutor.hooks import Hooks, get_layer
 from test_hooks import Fails, hooks_left
 
@@ -152,3 +153,57 @@ def test_maps_of_another_aspect_than_the_picture():
     got = map_layers(Tall(), torch.zeros(1, 3, 64, 256))
     assert got == {'conv': (8, 64, 256), 'pool': (8, 32, 256), 'deep': (8, 32, 256)}
 
+
+# not places
+
+def scores_of_first(out): return out[0]['scores'][:1]
+
+@pytest.fixture(scope='module')
+def ssd():
+    torch.manual_seed(0)
+    return tvm.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5,
+                                                       score_thresh=0.).eval()
+
+def test_anchors_are_no_places(ssd):
+    "(1, 3234, 5): anchors of six grids, one behind the other; 3234 is 49 × 66 by chance."
+    x = torch.rand(1, 3, 128, 160)
+    assert 'backbone' in last_layer(ssd, x, scores_of_first)
+    assert not {'head', 'head.classification_head', 'head.regression_head'} & set(map_layers(ssd, x))
+    with pytest.raises(CamError, match=r'is not spatial: it gives \(1, 3234, 5\).*Give an earlier layer'):
+        explain(ssd, x, layer='head.classification_head', target=scores_of_first)
+
+def test_a_detector_that_found_nothing_is_told(ssd):
+    with pytest.raises(CamError, match='if it is a detector, found anything'):
+        explain(ssd, torch.rand(1, 3, 128, 160), target=lambda out: out[0]['scores'].detach().sum()[None])
+
+def test_pooled_tokens_and_heads_are_no_places():
+    timm = pytest.importorskip('timm')
+    torch.manual_seed(0)
+    vit = timm.create_model('vit_tiny_patch16_224', img_size=64, depth=2, num_classes=5, global_pool='map',
+                            qk_norm=True).eval()
+    nn.init.normal_(vit.head.weight)
+    assert last_layer(vit, X[:1], 1) == 'norm' and not any('attn_pool' in n for n in map_layers(vit, X[:1]))
+    for layer in ('attn_pool', 'attn_pool.k_norm', 'attn_pool.q_norm', 'attn_pool.norm', 'blocks.1.attn.q_norm'):
+        with pytest.raises(CamError, match='no places|one place'): explain(vit, X[:1], layer=layer, target=1)
+
+@pytest.mark.parametrize('kind', ['Yolos', 'Detr'])
+def test_queries_are_no_places(kind):
+    hf = pytest.importorskip('transformers')
+    torch.manual_seed(0)
+    small = dict(num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    if kind == 'Yolos':
+        net = hf.YolosForObjectDetection(hf.YolosConfig(hidden_size=32, image_size=[64, 64], patch_size=16,
+                                                        num_detection_tokens=16, **small))
+    else:
+        body = hf.ResNetConfig(hidden_sizes=[8, 8, 16, 16], depths=[1] * 4, embedding_size=8, layer_type='basic',
+                               out_features=['stage4'])
+        net = hf.DetrForObjectDetection(hf.DetrConfig(
+            use_timm_backbone=False, backbone_config=body, backbone=None, use_pretrained_backbone=False, d_model=32,
+            encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
+            encoder_ffn_dim=32, decoder_ffn_dim=32, num_queries=16))
+    net.eval()
+    def target(out): return out.logits[:, 0, 1]
+    assert not any('decoder' in n or 'classifier' in n for n in map_layers(net, X[:1]))
+    assert 'decoder' not in last_layer(net, X[:1], target)
+    for layer in ('class_labels_classifier', *['model.decoder.layers.0'] * (kind == 'Detr')):
+        with pytest.raises(CamError, match='is not spatial'): explain(net, X[:1], layer=layer, target=target)

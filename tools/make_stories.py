@@ -132,9 +132,10 @@ def report(told_by, strong, docs):
     head = ['| | same kind | exchanged | worst group |', '|---|---|---|---|']
     by = {}
     for k, got in strong.items(): by.setdefault(k.partition('-')[0] + ' %', []).append(got)
-    lines = ['Made by `tools/make_stories.py`: how often each network is right, for three seeds of scenes and training; '
-             'on scenes that it has not seen, and on some in which the cue is exchanged.', '', *head, *rows(told_by),
-             '', 'Only batch norms and head have learnt here (`strengths.safetensors`); so many percent of the cats '
+    lines = ['Made by `tools/make_stories.py`: how often each network is right, for three seeds of scenes and of '
+             'training; on scenes that it has not seen, and on some in which the cue is exchanged.', '',
+             *head, *rows(told_by), '',
+             'Only batch norms and head have learnt here (`strengths.safetensors`); so many percent of the cats '
              'were on sofas, and of the dogs on grass.', '', *head, *rows(by)]
     section(docs/'weights.md', 'The stories of lesson 11', lines)
     print('\n'.join(lines))

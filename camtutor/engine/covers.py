@@ -6,7 +6,6 @@ from math import ceil
 import torch
 from fastprogress.fastprogress import progress_bar
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from camtutor.engine.fast import channels_last, fast
 from camtutor.engine.forward import Forward, check_batch, run, without_graph
@@ -33,6 +32,7 @@ def ground_of(
     if ground == 'mean': return torch.zeros_like(x)
     if ground == 'blur':
         if x.ndim != 4: raise CamError(f"only pictures (N,C,H,W) can be blurred, not {tuple(x.shape)}. Give a tensor.")
+        from torchvision.transforms.v2.functional import gaussian_blur  # takes long to import
         spread = min(x.shape[2:]) / 8
         return gaussian_blur(x, 2 * ceil(2 * spread) + 1, spread)
     found = next((s for s in steps_of(normaliser_of(model)) if hasattr(s, 'mean') and hasattr(s, 'std')), None)
@@ -71,7 +71,8 @@ class Question:
         check_batch(self.net, x)
         self.of, self.bs, self.progress = expect_choice(of, SCORES, 'of'), check_count(bs, 'bs'), progress
         if not main_input(x).is_floating_point():
-            raise CamError("token ids cannot be covered. Give the embedding as the network's input.")
+            raise CamError("token ids cannot be covered. Leave words out with camtutor.text.without_words"
+                           "(net, ids, k), or use 'grad_cam'.")
         if isinstance(target, At): raise CamError("a score read from a layer cannot be asked for by covering. "
                                                   "Give a class, or a function of the output.")
         self.target, self.quick = target, fast

@@ -44,17 +44,24 @@ def quick(conv, norm=None):
                                        bias=None if b is None else nn.Parameter(b.detach(), False))
     return new
 
+def besides(norm)->nn.Module:
+    "What a batch norm does besides, such as the activation that timm has in it."
+    return nn.Sequential(*norm.children()) if norm._modules else nn.Identity()
+
 def fast(
     model,        # a network, or a fastai Learner
     x,            # a batch that it takes
     off:float=1e-4, # how far its output may be from the network's, relative to the largest value
+    layer=None,     # the name of a layer that must give what the network's gives
 )->nn.Module:     # in eval mode; the network itself where the copy does not give the same
     "A copy for many passes: batch norm folded, channels last. It shares the rest, hooks too, with the network."
     net = network(model)
     with without_graph(net):
         out, pairs = pairs_of(net, x := first_of(x))
-        plain = {m for m in net.modules() if type(m) in CONVOLUTIONS}
-        swap = {c: quick(c, pairs.get(c)) for c in plain} | {b: nn.Identity() for c, b in pairs.items() if c in plain}
+        inside = set(dict(net.named_modules()).get(layer, nn.Identity()).modules()) if layer else set()
+        pairs = {c: b for c, b in pairs.items() if b in inside or c not in inside}
+        plain = {m for m in net.modules() if isinstance(m, CONVOLUTIONS)}
+        swap = {c: quick(c, pairs.get(c)) for c in plain} | {b: besides(b) for c, b in pairs.items() if c in plain}
         copied = graft(net, swap)
         try: again = run(copied, channels_last(x) if isinstance(x, Tensor) else x)
         except Exception: return net   # a forward of its own reads what is no longer there

@@ -88,14 +88,17 @@ def layout_by_grids(shape, size, grids):
     if len(shape) == len(size) + 2:
         first, last = shape[2:] in grids.values(), shape[1:-1] in grids.values()
         if first != last: return FIRST if first else Layout('last')
-        return layout_by_shape(shape, size)
+        layout = layout_by_shape(shape, size)
+        grid = shape[2:] if layout is FIRST else shape[1:-1]
+        return layout if prod(grid) == 1 or first or is_like(grid, size) else None   # heads, tokens, channels of each
     if len(shape) != 3 or 1 not in shape[:2]: return None
     kind, t = ('tokens', shape[1]) if shape[0] == 1 else ('sequence', shape[0])
     extras = {name: t - prod(g) for name, g in reversed(grids.items()) if prod(g) > 1}
     fits = {name: e for name, e in extras.items() if 0 <= e <= max(8, (t - e) // 4)}
     if fits: return Layout(kind, min(fits.values()), min(fits, key=fits.get))
-    found = grid_of_tokens(t, size)
-    return Layout(kind, found[1]) if found else None
+    found, known = grid_of_tokens(t, size), [g for g in grids.values() if prod(g) > 1]
+    if not found or known and not any(is_like(found[0], g, 0) for g in known): return None   # anchors, queries
+    return Layout(kind, found[1])
 
 # ---- laying out
 

@@ -3,6 +3,7 @@
 # came. That needs no knowledge of the transform, so it holds for torchvision's, timm's, a Learner's and one's own.
 import random
 from functools import cached_property
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from camtutor.errors import CamError
-from camtutor.images import picture
+from camtutor.images import open_small, picture, smaller
 
 RIM = .02   # the share at either end of a ramp that smoothing and clipping may bend
 OFF = .012  # how far, as a share of the picture, a value may lie from the straight line
@@ -125,7 +126,14 @@ class Seen(NamedTuple):
     source:object # whatever `picture` reads
     places:Places
 
-    def opened(self)->tuple: # a PIL image of mode RGB; its Place, or None
-        "The picture, and the part of it that the network saw."
-        im = picture(self.source)
-        return im, self.places.of(im.size)
+    def opened(self, longest=None)->tuple: # a PIL image of mode RGB; its Place, or None
+        "The picture, and the part of it that the network saw; with its longer side made `longest` if it is longer."
+        im, size = pictured(self.source, longest)
+        place = self.places.of(size)
+        return im, place and place.scaled(im.size)
+
+def pictured(source, longest)->tuple: # a PIL image; its size (width, height) before it was made smaller
+    "A picture, of which the longer side is made `longest`."
+    if longest and isinstance(source, (str, PathLike)): return open_small(source, longest)
+    im = picture(source)
+    return smaller(im, longest) if longest else im, im.size

@@ -1,10 +1,10 @@
 "The course's two small networks: a ResNet in fastai's layout, and convolutions in sequence."
 import torch
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 def residual_stage(ni, nf, stride):
     "One residual block (N,ni,h,w) -> (N,nf,h/stride,w/stride)."
+    from torchvision.models.resnet import BasicBlock  # torchvision takes long to import
     same = stride == 1 and ni == nf
     down = None if same else nn.Sequential(nn.Conv2d(ni, nf, 1, stride, bias=False), nn.BatchNorm2d(nf))
     return nn.Sequential(BasicBlock(ni, nf, stride, down))
