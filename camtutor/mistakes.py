@@ -170,7 +170,7 @@ def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
 def seen_by(model, x, classes, method, layer, transform):
     "For one class of each picture: the maps, the probability of what they mark alone, pixels of half a cell."
     e = explained(model, x, method, layer, classes, transform)
-    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None)   # of the whole picture it is known
+    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None, noted={})   # p is known
     return e.map.cpu(), masked(c)[1].cpu(), x.shape[-1] // e.raw.shape[-1] // 2
 
 # %% ../nbs/14_mistakes.ipynb #53722178
@@ -183,8 +183,8 @@ def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
     both = overlap(a, b)
     off = [float('nan') if w.thing is None else outside(a[i:i+1], w.thing[None], margin).item()
            for i, w in enumerate(wrong)]
-    return [Mistake(w.number, w.name, w.x, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true, said[i],
-                    true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
+    return [Mistake(w.number, w.name, w.x, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true,
+                    said[i], true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
             for i, w in enumerate(wrong)]
 
 # %% ../nbs/14_mistakes.ipynb #21c59bef
