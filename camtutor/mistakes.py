@@ -170,7 +170,7 @@ def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
 def seen_by(model, x, classes, method, layer, transform):
     "For one class of each picture: the maps, the probability of what they mark alone, pixels of half a cell."
     e = explained(model, x, method, layer, classes, transform)
-    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None)   # of the whole picture it is known
+    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None, noted={})   # p is known
     return e.map.cpu(), masked(c)[1].cpu(), x.shape[-1] // e.raw.shape[-1] // 2
 
 # %% ../nbs/14_mistakes.ipynb #53722178
