@@ -44,6 +44,7 @@ bench: setup      # timings beside other libraries, as ratios; how fast scenes a
 	$(BIN)/python -m benchmarks.pixels
 	$(BIN)/python -m benchmarks.family
 	$(BIN)/python -m benchmarks.perturbation
+	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.scenes
 
 weights: setup    # draw the shipped scenes and train the shipped networks again, from seeds

@@ -4,7 +4,11 @@ python -m benchmarks.metrics            20 pictures of 224 pixels, several round
 python -m benchmarks.metrics --quick    4 pictures, few rounds: roughly how fast?
 python -m benchmarks.metrics --tiny     2 pictures of 32 pixels, one round: does it run?
 python -m benchmarks.metrics --processes    `camtutor evaluate` in two processes against one, one thread each
-python -m benchmarks.metrics --trial 300    chapter 09's trial of the metrics, over so many scenes; printed
+python -m benchmarks.metrics --budget 40    seconds for 8 methods × 8 metrics over so many scenes, and for 1000
+python -m benchmarks.metrics --trial 300    chapter 09's trial of the metrics over so many scenes (ROAD: a sixth)
+python -m benchmarks.metrics --table 100    its table of L-CAM's paper over so many scenes
+The last two write camtutor/data/metrics_trial.csv and metrics_table.csv, or to --out. With --keep FOLDER they go on
+where they were stopped.
 
 All contenders of a race run in one process, in another order each round, so that a busy moment hits all alike. What
 counts are ratios within a round: their median, and the quartiles. Each library is used in its own best way: Quantus
@@ -83,32 +87,79 @@ def processes(n, rounds):
         r = [seconds(1, k) / seconds(2, k) for k in range(rounds)]
     print(f'two processes against one, {n} scenes: {np.median(r):.2f} times as fast ({min(r):.2f}–{max(r):.2f})')
 
-# ---- the trial of chapter 09, over more scenes
+# ---- how long 1000 scenes take
 
-def trial(n, filled):
-    "How each metric ranks nine maps, against the true effects: mean rank correlation and interval."
+EIGHT = ['grad_cam', 'grad_cam_pp', 'layer_cam', 'hires_cam', 'xgrad_cam', 'saliency', 'ablation_cam', 'score_cam']
+BY_EIGHT = ['average_drop', 'increase', 'drop_50', 'drop_15', 'deletion', 'insertion', 'energy', 'pointing_game']
+
+def budget(n):
+    "Seconds of n scenes by eight methods and eight metrics on the shipped network, in this one process."
+    import resource
     from camtutor.evaluate import evaluate
     from camtutor.networks import load_pets
-    from camtutor.protocols import spearman
-    from camtutor.truth import mean_interval, one_animal, true_effects
+    from camtutor.truth import one_animal
     net = load_pets()
     d = one_animal(net, n)
-    y, true = d.classes[:, 0], true_effects(net, d.scenes)
-    maps = trial_maps(net, d, true)
-    rows = {one.sum().item(): i for i, one in enumerate(d.x)}
-    def look_up(m): return lambda model, x, target: torch.stack([m[rows[one.sum().item()]] for one in x])
-    truth = dict(mask=d.masks[:, 0], masks=true.masks, effects=true.of(y))
+    def seconds(k):
+        start, x = time.perf_counter(), list(d.x[:k])
+        evaluate(net, x, EIGHT, BY_EIGHT, target=d.classes[:k, 0].tolist(), truth=dict(mask=d.masks[:k, 0]),
+                 progress=False)
+        return time.perf_counter() - start
+    cpu, took = time.process_time(), [seconds(n // 2), seconds(n)]
+    cpu, each = time.process_time() - cpu, took[1] / n
+    print(f'{len(EIGHT)} methods × {len(BY_EIGHT)} metrics, {n} scenes: {took[1]:.0f} s in one process, so 1000 scenes '
+          f'{1000 * each / 60:.1f} min ({1000 * each / 60 * cpu / sum(took):.1f} of the processor\'s); '
+          f'at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB')
+
+# ---- the tables of chapter 09, over more scenes than a lesson has time for
+
+DATA = ROOT/'camtutor'/'data'
+KNOW_NOTHING = 'wrong class', 'random weights', 'edges', 'centred blob', 'Fake-CAM', 'random'
+
+def saved(table, command, path):
+    "Write a table as CSV; its first line says by which command it was made."
+    path.write_text(f'# python -m benchmarks.metrics {command}\n{table.to_csv(index=False)}', encoding='utf8')
+    print(f'{path} is written.')
+
+def trial(n, out, keep):
+    "How each metric ranks the trial's maps, against the true effects, and which maps it likes as well as the truth."
+    import pandas as pd
+    from camtutor.networks import load_pets
+    from camtutor.truth import one_animal, true_effects
+    net = load_pets()
+    d = one_animal(net, n)
+    true = true_effects(net, d.scenes)
+    maps, truth = trial_maps(net, d, true), dict(mask=d.masks[:, 0], masks=true.masks, effects=true.of(d.classes[:, 0]))
     names = [k for k, r in METRICS.items() if r.needs in ('network', 'mask', 'parts')]
     slow = [k for k in names if k in ('morf', 'lerf', 'road')]
-    for keys, count in (([k for k in names if k not in slow], n), ([*slow, 'single_deletion'], filled)):
-        t = evaluate(net, list(d.x[:count]), {k: look_up(m) for k, m in maps.items()}, keys, target=y[:count].tolist(),
-                     truth={k: v[:count] for k, v in truth.items()}, progress=False)
-        v = {k: t[t.metric == k].pivot(index='picture', columns='method', values='value') for k in keys}
-        for k in keys:
-            a = (v[k] if METRICS[k].better == 'higher' else -v[k]).to_numpy()
-            r = spearman(torch.tensor(a).nan_to_num(), torch.tensor(v['single_deletion'].to_numpy()).nan_to_num())
-            line = '{:16} {:5.2f} ({:5.2f} to {:5.2f}), {} scenes'
-            print(line.format(k, *mean_interval(r[~r.isnan()]), count), flush=True)
+    quick = verdicts(net, d, maps, truth, [k for k in names if k not in slow], n, keep)
+    dear = verdicts(net, d, maps, truth, [*slow, 'single_deletion'], -(-n // 6), keep)
+    found = pd.DataFrame([row(k, dear if k in slow else quick) for k in names]).set_index('metric')
+    saved(trivial(net, min(n, 12)).join(found).reset_index(), f'--trial {n}', out/'metrics_trial.csv')
+
+def verdicts(net, d, maps, truth, names, n, keep):
+    "metric -> (scenes, maps), turned round where lower is better."
+    from camtutor.evaluate import evaluate
+    rows = {one.sum().item(): i for i, one in enumerate(d.x)}
+    def look_up(m): return lambda model, x, target: torch.stack([m[rows[one.sum().item()]] for one in x])
+    t = evaluate(net, list(d.x[:n]), {k: look_up(m) for k, m in maps.items()}, names,
+                 target=d.classes[:n, 0].tolist(), truth={k: v[:n] for k, v in truth.items()},
+                 file=keep and keep/f'trial-{n}.sqlite', progress=False)
+    v = {k: t[t.metric == k].pivot(index='picture', columns='method', values='value')[list(maps)] for k in names}
+    return {k: one if METRICS[k].better == 'higher' else -one for k, one in v.items()}
+
+def row(name, v):
+    "Of one metric: its rank correlation with the true effects and its interval, and how often each map fools it."
+    from camtutor.protocols import spearman
+    from camtutor.truth import mean_interval
+    a, truth = v[name], v['single_deletion']
+    r = spearman(*(torch.tensor(t.fillna(0).to_numpy()) for t in (a, truth)))
+    r = r[~r.isnan()]   # where a metric says the same of all maps
+    mean, low, high = mean_interval(r) if len(r) else [float('nan')] * 3
+    facts = dict(metric=name, agreement=mean, low=low, high=high, scenes=len(r))
+    print(f'{name:16} {mean:5.2f} ({low:5.2f} to {high:5.2f}), {facts["scenes"]} of {len(a)} scenes', flush=True)
+    return {k: round(f, 3) if isinstance(f, float) else f for k, f in facts.items()} | {
+        k: round(float((a[k] >= a['drawn from the truth']).mean()), 3) for k in KNOW_NOTHING}
 
 def trial_maps(net, d, true):
     "The maps that stand trial."
@@ -127,13 +178,60 @@ def trial_maps(net, d, true):
             'wrong class': grad(net, [(k + 1) % 8 for k in y]), 'random weights': grad(small_resnet(8).eval(), y),
             'edges': edges(d.x), 'centred blob': centre_blob(d.x), 'Fake-CAM': fake, 'random': torch.rand_like(fake)}
 
+def trivial(net, n):
+    "What maps without information get by every metric: the means over n scenes; those of pairs over n others."
+    import pandas as pd
+    from camtutor.evaluate import evaluate
+    from camtutor.truth import centre_blob, one_animal, true_effects, two_animals, uniform
+    torch.manual_seed(0)
+    maps = {'a uniform map gets': lambda net, x, t: uniform(x),
+            'a random one': lambda net, x, t: torch.rand_like(x[:, 0]),
+            'a centred blob': lambda net, x, t: centre_blob(x)}   # columns of the table
+    one, two = one_animal(net, n), two_animals(net, n)
+    effects = true_effects(net, one.scenes)
+    truth = dict(mask=one.masks[:, 0], masks=effects.masks, effects=effects.of(one.classes[:, 0]))
+    pairs = [k for k, r in METRICS.items() if r.needs == 'pair']
+    both = dict(zip(('mask', 'other'), two.masks.unbind(1)))
+    asked = (one, [k for k in METRICS if k not in pairs], truth), (two, pairs, both)
+    t = pd.concat([evaluate(net, list(d.x), maps, names, target=d.classes[:, 0].tolist(), truth=known, progress=False)
+                   for d, names, known in asked])
+    return t.pivot_table(index='metric', columns='method', values='value', sort=False)[list(maps)].round(3)
+
+AD = ['average_drop', 'increase', 'drop_50', 'increase_50', 'drop_15', 'increase_15']
+PAPERS = ['grad_cam', 'grad_cam_pp', 'score_cam', 'rise', 'sidu', 'sise']
+OTHERS = ['refine_cam', 'full_grad', 'edges', 'centre_blob']
+LEARNED = ['lcam_fm', 'lcam_img']   # trained for the network `pets`
+
+def papers_table(n, out, keep):
+    "L-CAM's table over n scenes: a row for each network, method and picture."
+    import pandas as pd
+    from camtutor.evaluate import evaluate
+    from camtutor.networks import load_pets, load_plain
+    from camtutor.truth import one_animal
+    found = []
+    for name, net, learned in (('pets', load_pets(), LEARNED), ('plain', load_plain(), [])):
+        t = evaluate(net, list(one_animal(net, n).x), PAPERS + learned + OTHERS, AD, progress=False,
+                     file=keep and keep/f'{name}-{n}.sqlite')
+        t = t.pivot_table(index=['method', 'picture'], columns='metric', values='value', sort=False)[AD].reset_index()
+        t[[k for k in AD if k.startswith('incr')]] = t[[k for k in AD if k.startswith('incr')]].astype(int)
+        found.append(t.round(4).assign(network=name))
+        print(found[-1].groupby('method', sort=False)[AD].mean().round(2), flush=True)
+    t = pd.concat(found)
+    saved(t[['network', 'method', 'picture', *AD]], f'--table {n}', out/'metrics_table.csv')
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--tiny', action='store_true'); p.add_argument('--quick', action='store_true')
-    p.add_argument('--processes', action='store_true'); p.add_argument('--trial', type=int, metavar='N')
+    p.add_argument('--processes', action='store_true'); p.add_argument('--budget', type=int, metavar='N')
+    p.add_argument('--trial', type=int, metavar='N'); p.add_argument('--table', type=int, metavar='N')
+    p.add_argument('--out', type=Path, default=DATA, help='folder for the tables')
+    p.add_argument('--keep', type=Path, help='folder for result files, so that a run that is stopped goes on')
     a = p.parse_args()
     torch.set_num_threads(1)
-    if a.trial: return trial(a.trial, max(1, a.trial // 10))
+    for folder in filter(None, (a.out, a.keep)): folder.mkdir(parents=True, exist_ok=True)
+    if a.trial: return trial(a.trial, a.out, a.keep)
+    if a.table: return papers_table(a.table, a.out, a.keep)
+    if a.budget: return budget(a.budget)
     if a.processes: return processes(8 if a.tiny else 100, 1 if a.tiny else 3)
     n, size, seconds, rounds = (2, 32, 1, 1) if a.tiny else (4, 224, 60, 3) if a.quick else (20, 224, 600, 7)
     speed(n, size, seconds, rounds)

@@ -287,12 +287,13 @@ def examine(args):
 
 def evaluate_photos(args):
     "Judge the maps of photos by metrics; what is done already in the result file is only read."
-    from camtutor.evaluate import check_export, evaluate, export, markdown_of, share
+    from camtutor.engine.processes import device, share
+    from camtutor.evaluate import check_export, evaluate, export, markdown_of
     folder = [Path(p).expanduser() for p in args.photos]
     photos = [f for p in folder for f in (photos_in(p, Path(args.out)) if p.is_dir() else [p])]
     if args.export: check_export(args.export)
     net, (rank, world) = network_of(args), share()
-    if world > 1: net.to(device_of_process())
+    if world > 1: net.to(device())
     with redirect_stdout(sys.stderr): # the bar; stdout is for the table
         table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
                          wanted(args.target), file=args.out, bs=args.bs, progress=rank == 0)
@@ -316,10 +317,6 @@ def report_mistakes(args):
     print(found)
     for cause, n in found.causes().most_common(): print(f'{n:5} {cause}')
     print(f'-> {mistake_report(found, out, f"Mistakes in {Path(args.folder).name}")}')
-
-def device_of_process():
-    from accelerate import PartialState
-    return PartialState().device
 
 def listed(text): return [t.strip() for t in text.split(',') if t.strip()] if text else None
 

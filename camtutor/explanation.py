@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['TRY', 'MARK', 'PER_IMAGE', 'SAVED', 'SUFFIXES', 'Explanation', 'readable', 'labels_of', 'line_of', 'is_empty',
            'empty_words', 'place_of', 'ground_of', 'laid', 'bytes_of', 'marks', 'laid_file', 'png_text', 'draw_row',
-           'flat_map', 'in_words', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained',
-           'one_layer', 'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison',
-           'formulas_of', 'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves',
-           'check_compared', 'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path',
-           'sources_of', 'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
+           'flat_map', 'one_of', 'check_save_path', 'numbers', 'picture_of', 'chosen', 'explained', 'one_layer',
+           'check_result', 'asked_of', 'batch_and_seen', 'words_of', 'explain', 'Comparison', 'formulas_of',
+           'by_formulas', 'compare', 'formula_cell', 'listed', 'methods_named', 'by_themselves', 'compared',
+           'panels_of', 'top_values', 'scale_in', 'draw_panel', 'pictures_in', 'is_own', 'is_path', 'sources_of',
+           'Failed', 'Row', 'without_label', 'is_label', 'check_item', 'readied', 'rows_of', 'check_many',
            'explain_all', 'Work', 'speed_up']
 
 # %% ../nbs/tools/explain.ipynb #0003a4c6
@@ -62,6 +62,7 @@ class Explanation:
     # probabilities of the classes (N,K), see `probabilities`; None where there are none, or the target is a function
     prob:Tensor=None
     words:list=None  # of texts, the words of each
+    unknown:list=None # of texts, those of its words that the network does not know
     seen:list=None   # of each picture that was given: itself, and how its transform cuts; None of a tensor
     assumed:str=''   # what is to be said of the probabilities: 'softmax assumed' where nobody said how they are made
 
@@ -76,12 +77,13 @@ def __iter__(self:Explanation): return (self[i] for i in range(len(self)))
 def __getitem__(self:Explanation, i): return one_of(self, i)
 
 @patch
-def __repr__(self:Explanation): return line_of(self)
+def __repr__(self:Explanation): return '\n'.join([line_of(self), *map(repr, self.as_words()[:8])])
 
+# %% ../nbs/tools/explain.ipynb #72a14cd3
 @patch
 def _repr_png_(self:Explanation): return None if self.words else bytes_of(self.figure(), 'png')
 
-# %% ../nbs/tools/explain.ipynb #72a14cd3
+# %% ../nbs/tools/explain.ipynb #b9487959
 @patch(as_prop=True)
 def label(self:Explanation)->list:
     "A name for each image's target: class and probability, or its score where there are no probabilities."
@@ -92,24 +94,27 @@ def probability(self:Explanation):
     "The probability (N,) of each image's target; None where there are none."
     return None if self.prob is None else self.prob.gather(1, self.target[:, None])[:, 0]
 
+# %% ../nbs/tools/explain.ipynb #a4632508
 @patch(as_prop=True)
 def boxes(self:Explanation)->list:
     "Where on each picture, as it was given, the network looked: (left, top, right, bottom) in pixels; None if unknown."
     return [place and place.box for place in map(place_of, self)]
 
+# %% ../nbs/tools/explain.ipynb #190c953f
 @patch(as_prop=True)
 def overlay(self:Explanation):
     """The maps (N,3,H,W), from 0 to 1, over the pictures as they were given; where it is not known how they were cut,
     over what the network saw. `CamError` if they differ in size."""
     return as_images([laid(e) for e in self])
 
-# %% ../nbs/tools/explain.ipynb #b9487959
+# %% ../nbs/tools/explain.ipynb #506e04a0
 @patch
 def cpu(self:Explanation):
     "The same explanation, its tensors on the CPU."
     tensors = {k: v for k, v in vars(self).items() if isinstance(v, Tensor) or k == 'out'}
     return replace(self, **{k: map_tensors(Tensor.cpu, v) for k, v in tensors.items()})
 
+# %% ../nbs/tools/explain.ipynb #4a31552f
 @patch
 def save(self:Explanation,
          path,        # it ends in .png, .jpg, .pdf or .svg (a picture), or .npz (the numbers)
@@ -127,6 +132,7 @@ def readable(prob, out):
     "The probabilities and the format to print them in, or the scores (N,K) and theirs where there are none."
     return (prob, '.1%') if prob is not None else (out.float(), '.3g')
 
+# %% ../nbs/tools/explain.ipynb #fdaed296
 def labels_of(e):
     "A name for each image's target, with its probability or score."
     if not isinstance(e.target, Tensor): return [title_of(e.target)] * len(e)
@@ -136,6 +142,7 @@ def labels_of(e):
              for t in e.target.tolist()]
     return [f'{name} {p[n, t].item():{how}}' for n, (name, t) in enumerate(zip(names, e.target.tolist()))]
 
+# %% ../nbs/tools/explain.ipynb #a6234542
 def line_of(e):
     "One line: class, probability, method, layer."
     labels = e.label
@@ -144,7 +151,7 @@ def line_of(e):
     parts = [count + what, METHODS[e.method].title + (f" at {e.layer!r}" if e.layer else ''), e.assumed, empty_words(e)]
     return f"Explanation({'; '.join(filter(None, parts))})"
 
-# %% ../nbs/tools/explain.ipynb #fdaed296
+# %% ../nbs/tools/explain.ipynb #0d409a83
 def is_empty(m)->Tensor: # maps (N,*places) -> (N,)
     "Is there nothing above 0 in a map?"
     return m.flatten(1).amax(1) <= 0
@@ -155,6 +162,7 @@ def empty_words(e)->str:
     if not n: return ''
     return ('empty map' if len(e) == 1 else f'{n} of {len(e)} maps are empty') + TRY
 
+# %% ../nbs/tools/explain.ipynb #d9599ca3
 TRY = (": nothing there speaks for it. Try another target or layer, or the signed map, (A*g).sum(1) of "
        "camtutor.gradcam.capture")
 
@@ -163,6 +171,7 @@ def place_of(e):
     "Which part of the picture as it was given one explanation covers; None where that is unknown."
     return e.seen[0].opened()[1] if e.seen and e.seen[0] else None
 
+# %% ../nbs/tools/explain.ipynb #9a3c2780
 def ground_of(e, longest=None)->tuple: # pictures (1,3,H,W) from 0 to 1; box; words
     "What the map of one explanation is laid on: the picture as it was given, or what the network saw of it."
     if e.image is None: raise CamError("what was explained is no picture; its map is .map.", 'Laying a map over it')
@@ -171,6 +180,7 @@ def ground_of(e, longest=None)->tuple: # pictures (1,3,H,W) from 0 to 1; box; wo
     box = (0, 0, *im.size) if place.whole and not place.padded else place.box
     return as_images(im).to(e.map.device), box, '' if place.whole else f'{place.words},\nas the network sees it'
 
+# %% ../nbs/tools/explain.ipynb #ceda897c
 def laid(e, longest=None, **look)->Tensor: # (3,H,W)
     "One explanation's map over its picture."
     img, box, _ = ground_of(e, longest)
@@ -213,11 +223,13 @@ def bytes_of(fig, format)->bytes:
     fig.savefig(out, format=format, dpi='figure', **marks(format))
     return out.getvalue()
 
+# %% ../nbs/tools/explain.ipynb #f5eed4b5
 def marks(format)->dict:
     "How matplotlib notes in a file what it is."
     if format in ('jpg', 'jpeg'): return dict(pil_kwargs=dict(quality=90, comment=MARK.encode()))
     return dict(metadata={'Software': MARK}) if format == 'png' else {}
 
+# %% ../nbs/tools/explain.ipynb #a463c4c0
 def laid_file(e, kind, look)->bytes:
     "The overlay of one image as a file."
     if len(e) != 1: raise CamError(f"there are {len(e)} images. Save them one by one: e[0].", 'Saving an overlay')
@@ -249,24 +261,29 @@ def draw_row(axs, e, name, look):
     show_grid(img, [name], ax=axs[0])
     show_cam(img, m, words or 'overlay', box=box, ax=axs[2], **look)
 
+# %% ../nbs/tools/explain.ipynb #d0467bb4
 def flat_map(m):
     "A map (1,*places) as (1,h,w): a signal as a strip, of a volume its middle slice."
     while m.ndim > 3: m = m[:, m.shape[1] // 2]
     return m[:, None] if m.ndim == 2 else m
 
 # %% ../nbs/tools/explain.ipynb #6df99e1c
-def in_words(e, numbers=False):
-    "The explanations of texts, each as words on a coloured ground."
-    maps = zip(e.words, e.map, e.label)
-    return [show_words(words, m, numbers=numbers, title=label) for words, m, label in maps]
+@patch
+def as_words(self:Explanation,
+             **look): # signed, vmax, numbers: see `camtutor.words.show_words`
+    "The explanations of texts, each as words on a coloured ground: a list of Words; [] of what is no text."
+    texts = zip(self.words or (), self.unknown or (), self.map, self.label)
+    return [show_words(words, m, title=label, unknown=new, **look) for words, new, m, label in texts]
 
 @patch
 def _repr_html_(self:Explanation):
-    if self.words: return '<br>'.join(w._repr_html_() for w in in_words(self)[:8])
+    if self.words: return '<br>'.join(w._repr_html_() for w in self.as_words()[:8])
 
 # %% ../nbs/tools/explain.ipynb #001bb0c4
-PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'seen' # fields with one value for each image
+# fields with one value for each image
+PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'unknown', 'seen'
 
+# %% ../nbs/tools/explain.ipynb #001c4dd4
 def one_of(e, i):
     "The explanation of image i alone, or of a slice; a copy, which does not hold on to the others."
     if not isinstance(i, slice) and not -len(e) <= i < len(e): raise IndexError(f'image {i} of {len(e)}')
@@ -276,9 +293,10 @@ def one_of(e, i):
     out = map_tensors(lambda t: t[rows] if t.ndim and len(t) == len(e) else t, e.out)
     return replace(e, out=out, **{k: mine(getattr(e, k)) for k in PER_IMAGE})
 
-# %% ../nbs/tools/explain.ipynb #001c4dd4
+# %% ../nbs/tools/explain.ipynb #451b5ac6
 SAVED = '.png', '.jpg', '.jpeg', '.pdf', '.svg', '.npz'
 
+# %% ../nbs/tools/explain.ipynb #52d5b4d8
 def check_save_path(path)->Path: # where `Explanation.save` can write: an existing folder, one of `SAVED`
     """The path, if an explanation can be saved there.
 
@@ -291,6 +309,7 @@ def check_save_path(path)->Path: # where `Explanation.save` can write: an existi
                                                 f"'{path.parent}'. Make it first.", f"saving to '{path}'")
     return path
 
+# %% ../nbs/tools/explain.ipynb #f3f88f6a
 def numbers(e)->bytes: # an npz file that needs no pickle
     "All numbers of an explanation."
     tensors = {k: v.cpu().float().numpy() for k, v in vars(e).items() if isinstance(v, Tensor) and k != 'target'}
@@ -305,6 +324,7 @@ def picture_of(model, x, transform):
     main = main_input(x)
     return as_shown(main, normaliser_of(model, transform)) if main.is_floating_point() and main.ndim == 4 else None
 
+# %% ../nbs/tools/explain.ipynb #001f323f
 def chosen(out, target, vocab):
     "The class numbers that were explained, or the target itself if it is no class."
     if callable(target) or isinstance(target, At): return target
@@ -312,7 +332,7 @@ def chosen(out, target, vocab):
     if target is None: return scores.argmax(1)
     return torch.tensor(class_numbers(target, *scores.shape, vocab), device=scores.device)
 
-# %% ../nbs/tools/explain.ipynb #001f323f
+# %% ../nbs/tools/explain.ipynb #6e5bc04e
 def explained(model, x, method, layer=None, target=None, transform=None, vocab=None, activation=None, layout=None,
               runs=None):
     "The explanation of a batch that is prepared already; `runs` is the network that runs in place of `model`'s own."
@@ -327,23 +347,25 @@ def explained(model, x, method, layer=None, target=None, transform=None, vocab=N
                        layer=None if layer is None else layer_name(network(model), layer),
                        **asked_of(model, out, target, vocab, activation))
 
+# %% ../nbs/tools/explain.ipynb #a5dfd5b2
 def one_layer(layer, row):
     "The layer, if it is a single one."
     if not isinstance(layer, (list, tuple)) or is_run(layer): return layer
     raise CamError(f"layer is {describe(layer)}. Give one, as a name or a module; "
                    "for several at once use camtutor.gradcam.grad_cam_maps.", row.title)
 
-# %% ../nbs/tools/explain.ipynb #6e5bc04e
+# %% ../nbs/tools/explain.ipynb #9ad175fa
 def check_result(row, raw, x):
     "`CamError` unless a method gave one map, of more than one place, for each image."
     n, places = len(main_input(x)), places_of(x)
-    if len(raw) != n or raw.ndim != (len(places) + 1 if row.kind == 'map' else 4):
+    if len(raw) != n or raw.ndim != len(places) + (1 if row.kind == 'map' else 2):
         raise CamError(f"the target gave several scores for each image, so the maps are {tuple(raw.shape)}. Here "
                        "it is one score for each, (N,); for K of them use camtutor.gradcam.grad_cam_maps.")
     if raw[0].numel() == 1 < prod(places):
         raise CamError("there is one place for the whole picture, so its map would be the same everywhere. "
                        "Give an earlier layer, before the pooling.")
 
+# %% ../nbs/tools/explain.ipynb #bb958e04
 def asked_of(model, out, target, vocab, activation)->dict:
     "What was asked for, and how likely the network holds it, as fields of an Explanation."
     target, scores = chosen(out, target, vocab), scores_of(out)
@@ -361,9 +383,12 @@ def batch_and_seen(model, image, transform, places=None)->tuple:
     return batch_of(model, items, transform), [None if is_batch(i) else Seen(i, places) for i in items]
 
 # %% ../nbs/tools/explain.ipynb #0020216d
-def words_of(model, texts)->list:
-    "The words of each text, as the network reads them."
-    return [network(model).read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+def words_of(model, texts)->dict:
+    "The words of each text, as the network reads them, and those that it does not know, if it says which it knows."
+    read = network(model).read
+    words = [read.words(t) for t in ([texts] if isinstance(texts, str) else texts)]
+    knows = getattr(read, 'knows', lambda word: True)
+    return dict(words=words, unknown=[[w for w in ws if not knows(w)] for ws in words])
 
 # %% ../nbs/tools/explain.ipynb #0b51fa3b
 def explain(
@@ -384,7 +409,7 @@ def explain(
     with doing('Explaining'): method = method_name(method)
     with doing(METHODS[method].title): x, seen = batch_and_seen(model, image, transform)
     e = explained(model, x, method, layer, target, transform, vocab, activation, layout)
-    return replace(e, words=words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
+    return replace(e, **words_of(model, image)) if is_text(model, image) else replace(e, seen=seen)
 
 # %% ../nbs/tools/explain.ipynb #c7e893e9
 class Comparison(NamedTuple):
@@ -412,6 +437,7 @@ def formulas_of(model, x, layers, targets)->tuple: # what the network gave; name
         first += len(found[0][1])
     return kept.out, kept.names, pairs
 
+# %% ../nbs/tools/explain.ipynb #2eb3689e
 def by_formulas(methods, pairs, given)->tuple: # (method, layer, n) -> map; method -> why not
     "The maps of all formulas. What does not fit raises if it was `given` by name, and is left out otherwise."
     raws, refused = {}, {}
@@ -422,30 +448,27 @@ def by_formulas(methods, pairs, given)->tuple: # (method, layer, n) -> map; meth
             refused[m] = str(e)
     return raws, refused
 
-# %% ../nbs/tools/explain.ipynb #2eb3689e
+# %% ../nbs/tools/explain.ipynb #e053a0a0
 def compare(
     model, image,    # as for `explain`; one picture
     methods=None,    # keys of METHODS or titles; None = every formula of activations and gradients that fits
     layers=None,     # a layer or several; None = the last with places
     targets=None,    # a class, a function of the output, or several of these; None = the top class
     transform=None, vocab=None, activation=None, # as for `explain`
-)->Comparison:
-    """One picture through several methods, at several layers, for several targets.
-
-    One pass forward for all formulas, and one back for all targets. `CamError`, with the reason, for what cannot be."""
+)->Comparison:       # `CamError`, with the reason, for what cannot be
+    "One picture by several methods, layers and targets: one pass forward for all formulas, one back for all targets."
     with doing('Comparing'):
-        (x, seen), targets, names = batch_and_seen(model, image, transform), listed(targets), methods_named(methods)
-        check_compared(x, targets)
-        known = vocab_of(model, vocab)
+        x, seen = batch_and_seen(model, image, transform)
+        targets, names, known = compared(x, listed(targets)), methods_named(methods), vocab_of(model, vocab)
         asked = [by_number(t, known) for t in targets]
         out, layers, pairs = formulas_of(model, x, as_layers(layers)[0], asked)
         raws, refused = by_formulas(names, pairs, methods is not None)
-        image, names = picture_of(model, x, transform), [m for m in names if m not in refused]
-        facts = [dict(image=image, out=out, vocab=known) | asked_of(model, out, t, known, activation) for t in asked]
+        fixed = dict(image=picture_of(model, x, transform), out=out, vocab=known, seen=seen)
+        facts = [fixed | asked_of(model, out, t, known, activation) for t in asked]
     cells = {at: formula_cell(*at, raw, places_of(x), facts) for at, raw in raws.items()}
     for at in by_themselves(names, layers, targets):
-        cells[at] = explained(model, x, *at[:2], asked[at[2]], transform, vocab, activation)
-    return Comparison({at: replace(e, seen=seen) for at, e in cells.items()}, names, layers, targets, refused)
+        cells[at] = replace(explained(model, x, *at[:2], asked[at[2]], transform, vocab, activation), seen=seen)
+    return Comparison(cells, [m for m in names if m not in refused], layers, targets, refused)
 
 # %% ../nbs/tools/explain.ipynb #f142e99d
 def formula_cell(m, layer, n, raw, places, facts):
@@ -460,6 +483,7 @@ def methods_named(methods)->list: # keys of METHODS
     if methods is None: return [m for m in METHODS if METHODS[m].needs in FORMULAS]
     return [method_name(m) for m in listed(methods)]
 
+# %% ../nbs/tools/explain.ipynb #edbbf0bf
 def by_themselves(methods, layers, targets):
     "The cells of methods that are no formulas; where a method looks at no layer, one for each target."
     for m in methods:
@@ -467,13 +491,15 @@ def by_themselves(methods, layers, targets):
         if needs in FORMULAS: continue
         yield from ((m, layer, n) for layer in (layers if needs == 'layer' else [None]) for n in range(len(targets)))
 
-def check_compared(x, targets):
-    "`CamError` unless this is one picture, and targets that are read from the output."
+# %% ../nbs/tools/explain.ipynb #c0e3258c
+def compared(x, targets)->list:
+    "The targets; `CamError` unless this is one picture, and they are read from the output."
     if len(main_input(x)) != 1:
         raise CamError(f"there are {len(main_input(x))} pictures. Give one; for many use explain_all.")
     if not targets: raise CamError("the list of targets is empty. Give at least one, or None for the top class.")
     if any(isinstance(t, At) for t in targets):
         raise CamError("a target is read from a layer. Compare classes or functions of the output; explain takes it.")
+    return targets
 
 # %% ../nbs/tools/explain.ipynb #8692e1a8
 @patch
@@ -511,6 +537,7 @@ def scale_in(tops, method)->dict:
     "The scale that the maps of a method share, if they share one."
     return dict(vmin=0, vmax=tops[method]) if tops.get(method) else {}
 
+# %% ../nbs/tools/explain.ipynb #69b6747b
 def draw_panel(ax, e, title, bare, tops):
     "The picture alone, or one map over it; of what is no picture the map alone."
     if e.image is None: ax.imshow(normalize(flat_map(e.map.float()))[0].cpu(), cmap='magma')
@@ -522,6 +549,7 @@ def draw_panel(ax, e, title, bare, tops):
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.ppm', '.jp2', '.avif', '.heic',
             '.heif')
 
+# %% ../nbs/tools/explain.ipynb #003696c9
 @doing('Explaining a folder')
 def pictures_in(folder)->list:
     """The pictures of a folder and of the folders in it, in order of their names. `CamError` if there is none.
@@ -535,15 +563,17 @@ def pictures_in(folder)->list:
     if found: return found
     raise CamError(f"'{folder}' holds no picture ({', '.join(SUFFIXES)}).")
 
+# %% ../nbs/tools/explain.ipynb #6d308fc4
 def is_own(path)->bool:
     "Is this file an explanation that was saved as a picture?"
     try:
         with open(path, 'rb') as f: return MARK.encode() in f.read(1024)
     except OSError: return False
 
-# %% ../nbs/tools/explain.ipynb #003696c9
+# %% ../nbs/tools/explain.ipynb #c5357456
 def is_path(image): return isinstance(image, (str, os.PathLike))
 
+# %% ../nbs/tools/explain.ipynb #072b1c3c
 def sources_of(images):
     "The pictures of a folder; or whatever else can be gone through. `CamError` for one picture."
     if is_path(images): return pictures_in(images)
@@ -560,6 +590,7 @@ class Failed(NamedTuple):
     reason:str # what was found, and what to do
     def __bool__(self): return False
 
+# %% ../nbs/tools/explain.ipynb #5c763874
 class Row(NamedTuple):
     "One picture, prepared."
     number:int  # its place among the pictures
@@ -567,18 +598,20 @@ class Row(NamedTuple):
     x:Tensor    # (C,H,W)
     seen:object # a `Seen`; None of a tensor
 
+# %% ../nbs/tools/explain.ipynb #b7c2ed6c
 def without_label(item):
     "The pictures of a pair (pictures, labels); anything else as it is. `CamError` for what is no such pair."
     if not isinstance(item, (tuple, list)): return item
     if len(item) == 2 and is_label(item[1], item[0]): return item[0]
     raise CamError(f"an item is {describe(item)}. Give pictures alone, or pairs (picture, label) as a DataLoader does.")
 
+# %% ../nbs/tools/explain.ipynb #c85974f2
 def is_label(y, x)->bool:
     "Can this be the label of a picture, or the labels of a batch?"
     if isinstance(y, (Tensor, np.ndarray)): return y.ndim <= 1 or y.ndim == 2 and getattr(x, 'ndim', 0) == 4
     return isinstance(y, (int, float)) or isinstance(y, str) and not is_path(x)
 
-# %% ../nbs/tools/explain.ipynb #5c763874
+# %% ../nbs/tools/explain.ipynb #140a66ec
 def check_item(model, image, transform, single):
     "`CamError` unless this is what `explain_all` can explain as one of its `images`."
     if not is_batch(image): check_knows_pictures(model, transform)
@@ -586,6 +619,7 @@ def check_item(model, image, transform, single):
         raise CamError(f"an item is a batch of {len(image)}, but with a target "
                        "for each picture the pictures come one by one.")
 
+# %% ../nbs/tools/explain.ipynb #19092e49
 def readied(model, item, transform, single)->tuple:
     "An item without its label, and the batch that it makes; or a Failed if its file cannot be read."
     item = without_label(item)

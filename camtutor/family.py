@@ -195,7 +195,8 @@ def settled(model, x, layer, target, n):
 
     `CamError` for what noise cannot be added to."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise CamError(f"it changes the batch, which must be one tensor of floats, not {describe(x)}.")
+        raise CamError(f"it changes the batch, which must be one tensor of floats, not {describe(x)}. "
+                       "Use 'grad_cam' or 'hires_cam'.")
     if n < 1: raise CamError(f"it was to make {n} passes. Give 1 or more.")
     out, A, g = capture(model, x, layer, target)
     return scores_of(out).argmax(1).tolist() if target is None else target, A, g

@@ -3,7 +3,8 @@ from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-import os
+import io, os
+from PIL import Image
 
 PART = '.part-' # how the name of a file begins that is still being written
 
@@ -34,3 +35,10 @@ def dated(file:Path)->Path:
 def data_uri(data:bytes, mime:str)->str:
     "A file as an address that holds it, for a page that needs nothing else."
     return f'data:{mime};base64,{b64encode(data).decode()}'
+
+def smaller(jpeg:bytes, size=256)->bytes:
+    "A copy of a JPEG that is at most `size` pixels high, for a page."
+    picture, out = Image.open(io.BytesIO(jpeg)), io.BytesIO()
+    picture.thumbnail((4 * size, size))
+    picture.save(out, 'jpeg', quality=75)
+    return out.getvalue()

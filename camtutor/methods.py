@@ -30,6 +30,7 @@ class Method(NamedTuple):
     # 'gradients': fn(A, g). 'activations': fn(A). 'layer': fn(model, x, layer, target).
     # 'network': fn(model, x, target=target), no layer
     needs:str
+    rough:dict={} # passes -> arguments of a quicker run, whose map can be shown until the whole one is there
 
 FORMULAS = 'gradients', 'activations'   # what a method of these needs comes from one pass, for all of them
 
@@ -87,7 +88,7 @@ METHODS = dict(
     score_cam=Method(score_cam, 'map', 'Score-CAM', 2020,
                      'Wang et al., Score-CAM: Score-Weighted Visual Explanations', 129, 'layer'),
     rise=Method(rise, 'map', 'RISE', 2018, 'Petsiuk et al., RISE: Randomized Input Sampling for Explanation', 501,
-                'network'),
+                'network', {61: dict(n=60), 201: dict(n=200)}),
     sidu=Method(sidu, 'map', 'SIDU', 2020,
                 'Muddamsetty et al., SIDU: Similarity Difference and Uniqueness Method for Explainable AI', 129,
                 'layer'),
@@ -128,6 +129,7 @@ def apply(
     layer=None,  # a name or a module; None = the default layer
     target=None, # see `class_score`
     layout=None, # a function from a layer's output to maps, for a network that no rule fits
+    **how,       # further arguments of a method that is no formula
 )->Result:
     "Run one method. `CamError` for a layer where it looks at none, and for bad input."
     if row.needs in FORMULAS:
@@ -140,7 +142,8 @@ def apply(
     where = {} if layer is None else {'layer': layer}
     net = network(model)
     with first_output(net, len(main_input(x))) as noted:
-        raw = row.fn(model, x, target=target, **where)
+        raw = row.fn(model, x, target=target, **where, **how)
         if noted.out is None:   # a method that never asks the network
             with without_graph(net): run(net, x)
-    return Result(noted.out, raw, layer)
+    main = main_input(x)   # of many passes the sums are made in single precision
+    return Result(noted.out, raw.to(main.dtype) if main.is_floating_point() else raw, layer)

@@ -12,6 +12,7 @@ import torch, torch.nn.functional as F
 from torch import Tensor
 from .cam import energy, own_share, peak_inside
 from .engine.ask import ask, black, classes_of
+from .engine.fast import fast
 from .engine.fill import fill_holes
 from .errors import CamError, doing, nearest
 from .protocols import (infidelity, order_of, pixel_auc, pointing_game, randomisation, rank_accuracy,
@@ -75,6 +76,7 @@ class Case(NamedTuple):
     masks:Tensor=None   # where each part is (N,P,H,W), bool
     effects:Tensor=None # how much each part matters to the target (N,P)
     explain:Callable=None # (model, x, target) -> maps (N,h,w), for metrics that need new maps
+    noted:dict=None     # what was found of the pictures, for all maps of them
 
 # %% ../nbs/09_metrics.ipynb #158631fb
 @doing('Judging maps')
@@ -83,14 +85,24 @@ def case(model, x, m, target=None, **truth)->Case: # see `Case`; a map may be co
     if not isinstance(m, Tensor) or m.ndim != 3 or len(m) != len(x):
         raise CamError(f"there are {len(x)} pictures, so maps must be a tensor ({len(x)},h,w).")
     if not m.isfinite().all(): raise CamError("the maps hold NaN or infinite values.")
-    target = classes_of(model, x, target)
     m = m if m.shape[1:] == x.shape[2:] else upsample(m, x.shape[2:])
-    return Case(model, x, m.detach(), target, ask(model, x, target), **truth)
+    c = Case(model, x, m.detach(), classes_of(model, x, target), None, noted={}, **truth)
+    return c._replace(p=answer(c, x))
 
 def known(c, name):
     "A field of the case, if it is there."
     if getattr(c, name) is not None: return getattr(c, name)
     raise CamError(f"this metric needs {name}, which is missing. Give {name}=…; see camtutor.metrics.Case.")
+
+# %% ../nbs/09_metrics.ipynb #3ad36824
+def once(c, name, find):
+    "What `find()` gives: found once for all cases that share their notes."
+    if name not in c.noted: c.noted[name] = find()
+    return c.noted[name]
+
+def answer(c, x)->Tensor: # (N,)
+    "The probability of the case's classes in these pictures."
+    return ask(c.model, x, c.target, runs=once(c, 'fast', lambda: fast(c.model, c.x[:1])))
 
 # %% ../nbs/09_metrics.ipynb #c877ce58
 def keep_top(
@@ -103,8 +115,8 @@ def keep_top(
 # %% ../nbs/09_metrics.ipynb #b5c420a8
 def masked(c:Case, share:float=1.)->tuple: # (p, o), (N,) each
     "The probability before, and when only the highest `share` of the places is shown, dimmed by the map, on black."
-    dark, m = black(c.model, c.x), keep_top(unit(c.m), share)
-    return c.p, ask(c.model, dark + (c.x - dark) * m[:, None], c.target)
+    dark, m = black(c.model, c.x), unit(c.m) if share == 1 else keep_top(unit(c.m), share)
+    return c.p, answer(c, dark + (c.x - dark) * m[:, None])
 
 # %% ../nbs/09_metrics.ipynb #221c991a
 def gone_at(
@@ -120,12 +132,12 @@ STEPS = 16
 def curve(c:Case, order, start, end)->Tensor: # (N,STEPS+1)
     "The probability while `start` turns into `end`, place by place, in order."
     shown = lambda q: torch.where(gone_at(order, q)[:, None], end, start)
-    return torch.stack([ask(c.model, shown(i / STEPS), c.target) for i in range(STEPS + 1)], 1)
+    return torch.stack([answer(c, shown(i / STEPS)) for i in range(STEPS + 1)], 1)
 
 def blurred(x:Tensor, side:int=11)->Tensor: # (N,C,H,W)
     "Each pixel the mean of `side` by `side` round it, twice; the picture's rim is mirrored."
     r = side // 2
-    for _ in range(2): x = F.avg_pool2d(F.pad(x, (r, r, r, r), 'reflect'), side, 1)
+    for _ in range(2): x = F.avg_pool2d(F.avg_pool2d(F.pad(x, (r, r, r, r), 'reflect'), (side, 1), 1), (1, side), 1)
     return x
 
 # %% ../nbs/09_metrics.ipynb #4c7ad83b
@@ -135,7 +147,8 @@ def deleted(c:Case)->tuple: # (curve (N,STEPS+1),)
 
 def inserted(c:Case)->tuple: # (curve (N,STEPS+1),)
     "The highest places of a blurred picture become sharp first."
-    return curve(c, order_of(c.m), blurred(c.x, max(11, c.x.shape[-1] // 5 | 1)), c.x),
+    start = once(c, 'blurred', lambda: blurred(c.x, max(11, c.x.shape[-1] // 5 | 1)))
+    return curve(c, order_of(c.m), start, c.x),
 
 # %% ../nbs/09_metrics.ipynb #101c0fc1
 def area(
@@ -151,7 +164,7 @@ def imputed(c:Case)->tuple: # (most, least): (N,4) each
     "The probability when the most relevant places are filled from those round them, and when the least relevant are."
     order, n = order_of(c.m), c.m[0].numel()
     show = lambda o, q: fill_holes(c.x, gone_at(o, q), noise=.01)
-    return tuple(torch.stack([ask(c.model, show(o, q), c.target) for q in SHARES], 1) for o in (order, n - 1 - order))
+    return tuple(torch.stack([answer(c, show(o, q)) for q in SHARES], 1) for o in (order, n - 1 - order))
 
 def morf(most, least)->Tensor: return most.mean(1)
 def lerf(most, least)->Tensor: return least.mean(1)
@@ -198,8 +211,8 @@ def arcc(m, again, most, least)->Tensor: # (N,), 0 to 1
 def squared(c:Case)->tuple: # (sums, drops): (N,S) each
     "Of squares in the mean colour: the map's sum in each, and what each takes from the probability."
     holes = squares(c.x.shape[2:], 16).to(c.x.device)
-    sums = torch.einsum('nhw,shw->ns', c.m, holes.to(c.m))
-    return sums, torch.stack([c.p - ask(c.model, c.x * ~h, c.target) for h in holes], 1)
+    drops = once(c, 'squares', lambda: torch.stack([c.p - answer(c, c.x * ~h) for h in holes], 1))
+    return torch.einsum('nhw,shw->ns', c.m, holes.to(c.m)), drops
 
 def moved(c:Case)->tuple: return sensitivity(c.explain, c.model, c.x, c.target, c.m),
 

@@ -19,7 +19,7 @@ from .errors import CamError, doing
 from .explanation import explained, picture_of
 from .labelled import labelled, numbers_of, same_random
 from .methods import method_name
-from .metrics import case, masked, unit
+from .metrics import Case, masked
 from .protocols import order_of
 from .sheets import figure_of, jpeg_of, sheet_of
 
@@ -78,7 +78,8 @@ class Mistake(NamedTuple):
     "A picture that a network got wrong, and what its two maps say."
     number:int      # its place in the data
     name:str        # what it is called
-    picture:Tensor  # what the network saw (3,H,W), 0 to 1
+    x:Tensor        # what the network read (3,H,W), normalised
+    picture:Tensor  # the same for the eye, 0 to 1
     said:str        # class names
     true:str
     loss:float
@@ -169,8 +170,8 @@ def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
 def seen_by(model, x, classes, method, layer, transform):
     "For one class of each picture: the maps, the probability of what they mark alone, pixels of half a cell."
     e = explained(model, x, method, layer, classes, transform)
-    cell = x.shape[-1] // e.raw.shape[-1]
-    return e.map.cpu(), masked(case(model, x, e.map, classes))[1].cpu(), cell // 2
+    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None)   # of the whole picture it is known
+    return e.map.cpu(), masked(c)[1].cpu(), x.shape[-1] // e.raw.shape[-1] // 2
 
 # %% ../nbs/14_mistakes.ipynb #53722178
 def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
@@ -182,8 +183,8 @@ def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
     both = overlap(a, b)
     off = [float('nan') if w.thing is None else outside(a[i:i+1], w.thing[None], margin).item()
            for i, w in enumerate(wrong)]
-    return [Mistake(w.number, w.name, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true, said[i],
-                    true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
+    return [Mistake(w.number, w.name, w.x, pictures[i], names[w.said], names[w.true], w.loss, w.p_said, w.p_true,
+                    said[i], true[i], both[i].item(), alone_said[i].item(), alone_true[i].item(), off[i])
             for i, w in enumerate(wrong)]
 
 # %% ../nbs/14_mistakes.ipynb #21c59bef

@@ -10,9 +10,9 @@ from camtutor.engine.ask import scores
 from camtutor.errors import CamError, describe, doing
 
 __all__ = ['order_of', 'spearman', 'rank_accuracy', 'pixel_auc', 'pointing_game', 'box_of', 'box_overlaps',
-           'max_box_accuracy', 'win_rate', 'important', 'preservation', 'deletion_check', 'distractibility',
-           'target_sensitivity', 'background_independence', 'infidelity', 'squares', 'sensitivity', 'cascade',
-           'randomisation', 'unrelated']
+           'energy_pointing_game', 'max_box_accuracy', 'win_rate', 'important', 'preservation', 'deletion_check',
+           'distractibility', 'target_sensitivity', 'background_independence', 'infidelity', 'squares', 'sensitivity',
+           'cascade', 'randomisation', 'unrelated']
 
 # ---- ranks
 
@@ -126,6 +126,16 @@ def box_overlaps(
     unit = ((m - low) / (high - low).where(high > low, 1)).cpu().numpy()
     def best(i, c): return overlap(boxes_at(unit[i], c / cuts, largest), boxes[i].cpu()).max().item()
     return torch.tensor([[best(i, c) for c in range(cuts)] for i in range(len(m))])
+
+@doing('Energy pointing game')
+def energy_pointing_game(m:Tensor, mask:Tensor)->Tensor: # (N,H,W) twice -> (N,), 0 to 1
+    "The share of a map's positive part that lies in the box round the mask; 0 of an empty map. Wang et al., 2020."
+    both_fit(m, mask)
+    def between(on): return (on.cumsum(1) > 0) & (on.flip(1).cumsum(1).flip(1) > 0)   # the first, the last, all between
+    box = between(mask.bool().any(2))[:, :, None] & between(mask.bool().any(1))[:, None]
+    m = m.clamp(min=0)
+    total = m.sum((1, 2))
+    return (m * box.to(m)).sum((1, 2)) / total.where(total > 0, 1)
 
 @doing('Max box accuracy')
 def max_box_accuracy(

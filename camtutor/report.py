@@ -3,9 +3,10 @@ from html import escape
 from pathlib import Path
 
 from camtutor.errors import CamError, doing
-from camtutor.files import data_uri, write_whole
+from camtutor.files import data_uri, smaller, write_whole
 from camtutor.mistakes import Mistakes, cause_of, top_places
-from camtutor.sheets import panels_of, small_jpeg
+from camtutor.sheets import panels_of
+from camtutor.show import to_jpeg
 
 __all__ = ['mistake_report', 'writable', 'report_of', 'confusion_table', 'confusion_style']
 
@@ -73,12 +74,12 @@ def report_of(mistakes, title='Mistakes', **thresholds)->str:
     head += ''.join(f'<th scope="col"><button type="button">{escape(c)}</button></th>' for c in COLUMNS)
     body = ''.join(row_of(m, cause) for m, cause in rows)
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style></head><body>'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style></head><body><main>'
             f'<h1>{escape(title)}</h1><p>{wrong} of {n} pictures were wrong. The {len(rows)} with the largest loss '
             f'are below; maps by {escape(mistakes.method)}.</p><h2>Causes, by the rule</h2>{causes_of(rows)}'
             f'<h2>Which class was called which</h2><div class="scroll">{confusion_table(mistakes)}</div>'
             f'<h2>Mistakes</h2><p><small>A click on a heading sorts.</small></p><div class="scroll">'
-            f'<table id="mistakes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+            f'<table id="mistakes"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></main>'
             f'<script>{SCRIPT}</script></body></html>')
 
 def causes_of(rows):
@@ -101,8 +102,9 @@ def confusion_table(mistakes)->str: # HTML
     return f'<table><tr><th>true ↓ said →</th>{head}</tr>{rows}</table>'
 
 def row_of(m, cause):
-    pictures = ''.join(f'<td><img alt="{escape(alt)}" src="{data_uri(small_jpeg(p), "image/jpeg")}"></td>'
-                       for (p, _), alt in zip(panels_of(m, top_places), PICTURES))
+    jpegs = (smaller(to_jpeg(p), 112) for p, _ in panels_of(m, top_places))
+    pictures = ''.join(f'<td><img alt="{escape(alt)}" src="{data_uri(jpeg, "image/jpeg")}"></td>'
+                       for jpeg, alt in zip(jpegs, PICTURES))
     sure = [f'{m.said} {m.p_said:.0%}', f'{m.true} {m.p_true:.0%}']
     words = ''.join(f'<td data-v="{escape(v)}">{escape(t)}</td>'
                     for v, t in zip((cause, m.said, m.true), (cause, *sure)))

@@ -2,7 +2,6 @@
 import io
 
 import torch
-from PIL import Image
 
 from camtutor.canvas import blank
 from camtutor.errors import CamError
@@ -63,14 +62,6 @@ def sheet_of(mistakes, places, causes, ncols=2):
 def jpeg_of(fig, quality=80)->bytes:
     out = io.BytesIO()
     fig.savefig(out, format='jpeg', dpi='figure', pil_kwargs=dict(quality=quality))
-    return out.getvalue()
-
-def small_jpeg(picture, side=112)->bytes:
-    "A picture (3,H,W), 0 to 1, as a small JPEG."
-    a = (picture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    im, out = Image.fromarray(a), io.BytesIO()
-    im.thumbnail((side, side))
-    im.save(out, 'jpeg', quality=82)
     return out.getvalue()
 
 def heat(table, ylabel, xlabel)->bytes: # a JPEG

@@ -45,6 +45,7 @@ def _size(size):
     if 1 <= len(sizes) <= 3 and min(sizes) >= 1: return sizes
     raise CamError(f"size {size!r} must be an int, (L,), (H,W) or (D,H,W), each at least 1.")
 
+# %% ../nbs/tools/show.ipynb #52c5b76b
 _MODES = { # by the number of places; the first is the one that is meant if none is said
     1: dict(linear='linear', nearest='nearest-exact'),
     2: dict(bilinear='bilinear', nearest='nearest-exact', bicubic='bicubic'),
@@ -90,6 +91,7 @@ def _pixels(img):
     if isinstance(img, np.ndarray) and img.dtype.kind in 'buif': return torch.from_numpy(np.array(img))
     return torch.from_numpy(np.array(picture(img)))
 
+# %% ../nbs/tools/show.ipynb #bef4ee73
 def _channels_first(t):
     "Pictures (N,3,H,W) of one or several, whose colours may stand last."
     shape = tuple(t.shape)
@@ -98,6 +100,7 @@ def _channels_first(t):
     if t.ndim == 4 and t.shape[1] == 3 and 0 not in t.shape: return t
     raise CamError(f"got shape {shape}, expected (3,H,W), (N,3,H,W), or (H,W,3) bytes.")
 
+# %% ../nbs/tools/show.ipynb #1cd3818b
 def _all_images(imgs):
     "A list of pictures as one batch."
     found = [as_images(i) for i in imgs]
@@ -128,6 +131,7 @@ def colour_map(cmap, signed=False):
 @lru_cache
 def _named(name): return _colours(mpl.colormaps[name])
 
+# %% ../nbs/tools/show.ipynb #8d5fab80
 def _colours(cmap):
     "A colour map as a (256,3) tensor."
     return torch.tensor(cmap(np.linspace(0, 1, 256)), dtype=torch.float32)[:, :3]
@@ -159,6 +163,7 @@ def _unit(**values):
     for name, v in values.items():
         if not 0 <= v <= 1: raise CamError(f"{name} is {v}, but it runs from 0 to 1.")
 
+# %% ../nbs/tools/show.ipynb #fd26601d
 def _check_like(m, size):
     "`CamError` where maps and pictures have other proportions, by more than the rounding of a small grid."
     (h, w), (H, W) = m.shape[-2:], size
@@ -168,6 +173,7 @@ def _check_like(m, size):
                    "which pixels the map lies, box=(left, top, right, bottom); all of them: "
                    f"box=(0, 0, {W}, {H}).")
 
+# %% ../nbs/tools/show.ipynb #a54e9273
 def _counted(img, m):
     if len(img) == len(m) or 1 in (len(img), len(m)): return
     raise CamError(f"{len(m)} maps but {len(img)} pictures. Give one picture for all maps, or as many as maps.")
@@ -187,6 +193,7 @@ def placed(
     big = F.grid_sample(m[:, None], grid.expand(len(m), *size, 2), padding_mode='border', align_corners=False)
     return big[:, 0] * inside, inside
 
+# %% ../nbs/tools/show.ipynb #1e3aa61e
 def _unseen(img): return .35 * img + .65
 
 def _on(m, size, box, scaled):
@@ -231,6 +238,7 @@ def _encode(img, format, **kw):
     _pil(img).save(buffer, format, **kw)
     return buffer.getvalue()
 
+# %% ../nbs/tools/show.ipynb #e2af82dd
 def to_png(
     img,  # one picture (3,H,W) in [0,1]
     **kw, # of Pillow, such as `pnginfo`
@@ -238,6 +246,7 @@ def to_png(
     "A picture (3,H,W) in [0,1] as PNG: exact."
     return _encode(img, 'png', compress_level=1, **kw)
 
+# %% ../nbs/tools/show.ipynb #ec2e9163
 def to_jpeg(
     img,        # one picture (3,H,W) in [0,1]
     quality=90, # 1 to 95

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAD', 'UNKNOWN', 'words_in', 'vocabulary', 'ids_of', 'TextNet', 'that_reads', 'load_reviews', 'gradient_x_embedding',
-           'max_cam', 'without_words']
+           'max_cam', 'without_words', 'that_tokenizes']
 
 # %% ../nbs/13_text.ipynb #1b386882
 import re
@@ -65,7 +65,7 @@ class TextNet(nn.Module):
         there = (ids > 0)[:, None].float()
         A = self.drop(self.embed(ids)).transpose(1, 2)
         for conv in (self.conv1, self.conv2): A = conv(A) * there
-        z = A.sum(2) / there.sum(2) if self.pool == 'mean' else A.amax(2)
+        z = A.sum(2) / there.sum(2).clamp(min=1) if self.pool == 'mean' else A.amax(2)
         return self.head(self.drop(z))
 
 # %% ../nbs/13_text.ipynb #8075ee01
@@ -77,7 +77,7 @@ def that_reads(
 )->nn.Module:      # the same network
     "A network that `explain` can give texts to."
     read = partial(ids_of, words=words, longest=longest)
-    read.words = words_in
+    read.words, read.knows = words_in, words.__contains__
     return attach(net, vocab=list(vocab), words=words, read=read, activation=softmax)
 
 # %% ../nbs/13_text.ipynb #cacd42af
@@ -129,3 +129,20 @@ def without_words(
     L = ids.shape[1]
     fewer = torch.stack([torch.cat([ids[0, :i], ids[0, i + 1:]]) for i in range(L)])
     with torch.no_grad(): return net(ids)[0, k] - net(fewer)[:, k]
+
+# %% ../nbs/13_text.ipynb #6860797d
+def that_tokenizes(
+    net:nn.Module, # a Hugging Face network for texts
+    tokenizer,     # its tokenizer
+)->nn.Module:      # the same network
+    "A Hugging Face network that `explain` can give texts to. Its places are the tokenizer's pieces of words."
+    most = getattr(net.config, 'max_position_embeddings', 100_000)
+    def read(texts):
+        if not all(map(words_in, texts)): raise CamError("there is no word in it. Give a text that has some.")
+        x = dict(tokenizer(texts, padding=True, return_tensors='pt'))
+        if x['input_ids'].shape[1] > most:
+            raise CamError(f"it has {x['input_ids'].shape[1]} tokens, and the network takes {most}. Give a part of it.")
+        return x
+    read.words = lambda text: tokenizer.convert_ids_to_tokens(tokenizer(text)['input_ids'])
+    read.knows = lambda word: word != tokenizer.unk_token
+    return attach(net, read=read, activation=softmax)

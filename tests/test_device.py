@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+import camtutor
 from camtutor.explanation import explain
 from camtutor.methods import METHODS
 from camtutor.networks import load_pets
@@ -182,19 +183,39 @@ def run_cell(number, source, scope):
     exec(compile(tree, f'<cell {number}>', 'exec'), scope)
     if last: repr(eval(compile(ast.Expression(last.value), f'<cell {number}>', 'eval'), scope))
 
+FEWER = {'n=600': 'n=64', 'n_valid:int=200': 'n_valid:int=16', 'animals(net, 60)': 'animals(net, 16)',
+         'animals(net, 28)': 'animals(net, 8)', 'animal(net, 60)': 'animal(net, 16)',
+         'animal(net, 100)': 'animal(net, 16)', 'animal(net, 160': 'animal(net, 32',
+         'range(60)': 'range(16)', 'n = 300': 'n = 80'}
+
 def fewer(source):
-    "A hundred scenes are enough to see where they go."
-    return source.replace('n=600', 'n=64').replace('n_valid:int=200', 'n_valid:int=16')
+    "A few scenes are enough to see where they go."
+    for many, few in FEWER.items(): source = source.replace(many, few)
+    return source
 
 def run_lesson(name):
     "A lesson's cells, in their order."
     scope = dict(__name__='__main__', get_ipython=Shell)
     for i, source in code_cells(name): run_cell(i, fewer(source), scope)
 
+# fastai's loaders and learners move things to the default device, and nothing else that lessons use does
+MAKERS = {'Learner', 'DataBlock', 'DataLoaders', 'ImageDataLoaders', 'TfmdDL', 'default_device', 'set_default_device'}
+MOVERS = dict(pets={'scenes_dls', 'oxford_dls', 'pets_dls', 'pets_learner'}, beside={'cached_dls', 'batches'},
+              lcam={'fitted'})
+CALLED = MOVERS['pets'] | {'train_lcam'}   # by lessons
+
+def words(tree):
+    "All names that a piece of code speaks of, and its one-word texts."
+    for n in ast.walk(tree):
+        if isinstance(n, (ast.Name, ast.Attribute)): yield n.id if isinstance(n, ast.Name) else n.attr
+        elif isinstance(n, ast.Constant) and isinstance(n.value, str): yield n.value.partition(':')[0]
+
+def words_of(name):
+    return {w for _, source in code_cells(name) for w in words(ast.parse(TransformerManager().transform_cell(source)))}
+
 def moves_batches(name):
-    "Does a lesson use fastai's loaders or learners, which move things to the default device?"
-    words = 'Learner(', 'DataLoaders(', '_dls('
-    return any(word in source for _, source in code_cells(name) for word in words)
+    "Does a lesson use what moves things to the default device?"
+    return bool(words_of(name) & (MAKERS | CALLED))
 
 @pytest.fixture
 def desk(monkeypatch, tmp_path):
@@ -209,5 +230,18 @@ def desk(monkeypatch, tmp_path):
 
 LESSONS = sorted(p.stem for p in NBS.glob('[0-9]*.ipynb'))
 
-@pytest.mark.parametrize('name', [n for n in LESSONS if moves_batches(n)])
-def test_lessons_that_move_batches_run_there(name, there, desk): run_lesson(name)
+@pytest.mark.parametrize('name', [n for n in LESSONS if n < '07' or moves_batches(n)])
+def test_lessons_run_there(name, there, desk): run_lesson(name)
+
+def test_nothing_else_in_the_package_moves_batches():
+    found = {}
+    for path in Path(camtutor.__file__).parent.rglob('*.py'):
+        for n in ast.parse(path.read_text(encoding='utf8')).body:
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and MAKERS & set(words(n)):
+                found.setdefault(path.stem, set()).add(n.name)
+    assert found == MOVERS
+
+@pytest.mark.parametrize('name', [n for n in LESSONS if not moves_batches(n)])
+def test_all_other_lessons_stay_where_they_are(name):
+    "They make every tensor themselves, and name no accelerator; so on any machine they run as on this one."
+    assert not words_of(name) & {'cuda', 'mps', 'xpu', 'is_available', 'current_accelerator', 'Accelerator'}

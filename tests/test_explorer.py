@@ -354,6 +354,39 @@ def test_method_grid_and_layer_strip(ex, monkeypatch):
     ex.panel.draw_layers.click()
     assert 'as a whole' in ex.panel.pane_alert.value
 
+def test_pointing_at_a_place(ex, net, monkeypatch):
+    p, calls = ex.panel, []
+    drive(ex, picture=8, place=(.31, .52))
+    values, k = ex.places.at(.31, .52)
+    said = ex.study.name(ex.places.classes[k])
+    assert p.opened == 'places' and f'speaks for <b>{said}</b>' in p.place_said.value and values[k] == values.max()
+    assert p.point.src.startswith('data:image/jpeg') and p.point.grid == [8, 8] and 'cat and dog' in p.point.alt
+    p.go_there.click()
+    assert ex.study.name(ex.class_) == said
+    monkeypatch.setattr(ex.study, 'places', lambda layer, made=ex.study.places: calls.append(layer) or made(layer))
+    drive(ex, class_='pig', opacity=.4)          # the same picture and layer: nothing to draw again
+    assert calls == []
+    before = p.place_said.value
+    drive(ex, layer='0.6')
+    assert calls == ['0.6'] and p.place_said.value != before and 'layer 0.6' in p.place_title.value
+    p.tabs.value = 'pictures'
+    drive(ex, picture=0)                         # the pane is closed: it waits until it is seen
+    assert calls == ['0.6']
+    p.tabs.value = 'places'
+    assert calls == ['0.6', '0.7'] or calls == ['0.6'] * 2
+    nowhere = (ex.places.parts < 0).nonzero()[0].tolist()
+    drive(ex, place=[(v + .5) / 384 for v in reversed(nowhere)])
+    assert p.go_there.disabled and 'for none of them' in p.place_said.value
+    with pytest.raises(CamError, match='outside. Give two numbers'): drive(ex, place=(2, 0))
+    p.tabs.value = 'pictures'
+
+def test_places_alone_and_left_out(net):
+    ex = Explorer(net, scene(5, 'fox'), show='places')
+    assert ex.places is not None and 'This place speaks' in ex.panel.place_said.value
+    ex.refresh()
+    assert 'This place speaks' in ex.panel.place_said.value
+    with pytest.raises(CamError, match='no such pane'): drive(Explorer(net, scene(5), show='class'), place=(0, 0))
+
 def test_files(ex):
     drive(ex, class_='cat')
     ex.files()
@@ -450,7 +483,7 @@ def dear(monkeypatch):
     monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'layer'))
     return passes
 
-async def until(condition, seconds=20):
+async def until(condition, seconds=120):   # all methods on a busy machine
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -492,6 +525,31 @@ def test_a_dear_method_can_be_stopped_and_is_dropped_for_the_last_state(dear):
         await until(lambda: 'Slow' in p.method_grid.value)
     asyncio.run(person())
     assert not ex.study.net._forward_pre_hooks
+
+def test_a_rough_map_is_shown_until_the_whole_one_is_there(monkeypatch):
+    rough, whole = threading.Event(), threading.Event()
+    def slow(model, x, target, n=3):
+        with torch.no_grad(): y = model(x)[0, target]
+        (rough if n < 3 else whole).wait(20)
+        return torch.full((1, 4, 4), n) * y.abs()
+    monkeypatch.setitem(METHODS, 'slow', Method(slow, 'map', 'Slow', 2026, 'a test', 40, 'network',
+                                                {1: dict(n=1), 2: dict(n=2)}))
+    ex = Explorer(images=[scene(3, 'cat')])
+    c, p = ex.panel.controls, ex.panel
+    async def person():
+        c['method'].value = 'slow'
+        await until(lambda: p.progress.value == 1)
+        assert p.progress.max == 43 and 'Grad-CAM' in p.captions[0].value
+        rough.set()
+        await until(lambda: 'Slow, preview for' in p.captions[0].value)
+        assert ex.beside.job and not ex.study.results       # nobody takes the preview for the map
+        whole.set()
+        await until(lambda: ex.beside.job is None)
+        assert 'Slow for' in p.captions[0].value and ex.raw(0).max() == 3 * ex.study.scores[0, 0].abs()
+    asyncio.run(person())
+    drive(ex, method='grad_cam')
+    drive(ex, class_='pig', method='slow')                   # without an event loop nobody sees a preview
+    assert len(ex.study.drafts) == 1 and ex.error is None
 
 @pytest.mark.parametrize('name, wanted', [('class_', 'fox'), ('seed', 44), ('background', 'snow')])
 def test_a_move_during_a_click_counts(monkeypatch, name, wanted):

@@ -57,7 +57,7 @@ class View:
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(jpeg)))).astype(int)
 
     def press(self, name, *keys):
-        self.slider(name).wait_for()   # until its pane is open: what is hidden takes no focus, and the key would be lost
+        self.slider(name).wait_for()   # what is hidden takes no focus: its key would be lost
         self.slider(name).focus()
         for k in keys: self.page.keyboard.press(k)
 
@@ -315,7 +315,38 @@ def test_screen_readers_get_names_values_and_states(view):
     assert 'slider:' not in tree and '- slider\n' not in tree
     assert view.slider('Class').get_attribute('aria-valuetext').endswith('% · cat')
 
-TABS = 'Pictures', 'Make a scene', 'Your own photo', 'All methods', 'All layers', 'Save'
+def test_pointing_at_a_place(view):
+    "A click says which class the place speaks for; the arrow keys go on from there, a step of the map's grid each."
+    view.find('.ct-thumb-8').click()
+    view.find('.ct-thumb-8:has-text("✓")').wait_for()
+    view.tab('Class by class')
+    pad = view.find('.ct-point')
+    pad.wait_for()
+    pad.locator('img[src^="data:image/jpeg"]').wait_for()
+    ex = drive(Explorer(), picture=8, place=(.5, .5))
+    box, seen = pad.locator('img').bounding_box(), view.find('.ct-places [role=status]')
+    def wanted(x, y):
+        "The class, and what the place adds to its score; the mouse is no finer than a pixel."
+        values, k = ex.places.at(x, y)
+        return ex.study.name(ex.places.classes[k]), values[k].item()
+    def says(x, y):
+        name, value = wanted(x, y)
+        seen.filter(has_text=re.compile(f'speaks for {name}\\. .*: {name} \\+')).wait_for(timeout=20_000)
+        view.page.wait_for_function("""([name, value]) => Math.abs(
+          document.querySelector('.ct-places [role=status]').textContent.match(/ \\+([0-9.]+)/)[1] - value) < .02""",
+          arg=[name, value], timeout=20_000)
+    for x, y in ((.25, .5), (.75, .5)):
+        pad.click(position=dict(x=x * box['width'], y=y * box['height']))
+        says(x, y)
+    shoot(view.page, 'explorer-places')
+    pad.focus()
+    for key, at in (('ArrowLeft', (.625, .5)), ('ArrowDown', (.625, .625)), ('ArrowLeft', (.5, .625))):
+        view.page.keyboard.press(key)
+        says(*at)
+    view.button('Go to this class').click()
+    view.until(f'for {wanted(.5, .625)[0]} (')
+
+TABS = 'Pictures', 'Make a scene', 'Your own photo', 'Class by class', 'All methods', 'All layers', 'Save'
 
 @pytest.mark.parametrize('theme', ['Dark', 'Light'])
 def test_accessible_in_a_notebook(view, theme):

@@ -1,7 +1,9 @@
-"Files are written completely or not at all, with the permissions of any new file."
-import os
-import pytest
-from camtutor.files import dated, write_whole
+"Files are written completely or not at all, with the permissions of any new file; pictures for a page are small."
+import io, os
+import pytest, torch
+from PIL import Image
+from camtutor.files import dated, smaller, write_whole
+from camtutor.show import to_jpeg
 
 def test_all_of_it(tmp_path):
     write_whole(tmp_path/'a', 'grün\n', b'\r\n', memoryview(b'xyz'))
@@ -35,3 +37,9 @@ def test_a_dated_name_is_free(tmp_path):
         names.append(dated(tmp_path/'note.json'))
         names[-1].touch()
     assert len(set(names)) == 4 and all(n.name.startswith('note-2') and n.suffix == '.json' for n in names)
+
+@pytest.mark.parametrize('shape, want', [((40, 60), (45, 30)), ((20, 20), (20, 20)), ((40, 400), (120, 12))])
+def test_a_smaller_picture_keeps_its_shape(shape, want):
+    "(width, height); one that is small already stays as it is, a panorama is at most four times as wide as high."
+    made = Image.open(io.BytesIO(smaller(to_jpeg(torch.full((3, *shape), .5)), 30)))
+    assert made.format == 'JPEG' and made.size == want

@@ -1,5 +1,5 @@
 "Metrics: values by hand, what maps without information get, other libraries where they are right, and where not."
-import pytest, torch, torch.nn.functional as F
+import pandas as pd, pytest, torch, torch.nn.functional as F
 from importlib.metadata import version
 from PIL import Image
 from torch import nn
@@ -8,8 +8,10 @@ from camtutor.course import check_tensor
 from camtutor.engine.ask import ask, black, classes_of
 from camtutor.engine.fill import fill_holes
 from camtutor.errors import CamError
+from camtutor.methods import METHODS
 from camtutor.metrics import METRICS, Case, case, keep_top, measure, unit
 from camtutor.networks import load_plain, small_resnet
+from camtutor.networks.shipped import DATA
 from camtutor.scenes import scene
 from camtutor.truth import BASELINES, Effects, one_animal, true_effects
 
@@ -137,6 +139,16 @@ def test_one_threshold_for_the_whole_set():
     m[1] = .4; m[1, 2:8, 2:8], m[1, 0, 0] = 1., 0.   # right above .4
     assert P.max_box_accuracy(m, mask, v2=False, cuts=20) == .5
 
+def test_energy_pointing_game():
+    "The box of an L takes in the corner that the L leaves out; rows are rows."
+    mask = torch.zeros(2, 4, 5, dtype=torch.bool)
+    mask[0, 1:3, 1] = mask[0, 2, 1:4] = True
+    m = torch.zeros(2, 4, 5)
+    m[0, 1, 3], m[0, 0, 0], m[0, 3, 1] = 3., 1., -7.
+    check_tensor(P.energy_pointing_game(m, mask), [.75, 0.])
+    check_tensor(P.energy_pointing_game(torch.ones(2, 4, 5), mask), [6/20, 0.])
+    with pytest.raises(CamError, match='must both be'): P.energy_pointing_game(m, mask[:, 1:])
+
 def test_win_rate(): assert P.win_rate(torch.tensor([.1, .5, .3]), torch.tensor([.2, .5, .2])) == pytest.approx(1/3)
 
 def test_infidelity():
@@ -251,6 +263,17 @@ def test_cascade_forgets_from_the_answer_down():
                for deep in [*(next(iter(P.cascade(net, x, 3))) for _ in range(1)), first]]
     assert len(nets) == 3 and 0 < len(changed[0]) < len(changed[1])
     assert changed[1] == [k for k, v in last.items() if 'weight' in k and v.ndim > 1]
+
+def test_the_tables_that_ship_know_every_metric_and_its_methods():
+    "`python -m benchmarks.metrics --trial` and `--table` write them; a new metric or method needs them again."
+    trial = pd.read_csv(DATA/'metrics_trial.csv', comment='#', index_col='metric')
+    assert list(trial.index) == list(METRICS)
+    ranked = trial.dropna()
+    assert {METRICS[k].needs for k in ranked.index} == {'network', 'mask', 'parts'}
+    assert ((ranked.low <= ranked.agreement) & (ranked.agreement <= ranked.high)).all()
+    table = pd.read_csv(DATA/'metrics_table.csv', comment='#')
+    assert set(table.method) <= {*METHODS, *BASELINES} and set(table.network) == {'pets', 'plain'}
+    assert (table.groupby('network').picture.nunique() * table.groupby('network').method.nunique()).sum() == len(table)
 
 # ---- bad input
 

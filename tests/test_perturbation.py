@@ -7,7 +7,7 @@ from captum.attr import LayerFeatureAblation, Occlusion
 from pytorch_grad_cam import AblationCAM as PgcAblation, ScoreCAM as PgcScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.filters import threshold_otsu
-from torchcam.methods import ScoreCAM as TorchCamScoreCAM
+from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 
 from camtutor.course import check_tensor
 from camtutor.engine.ablate import without_each
@@ -18,12 +18,13 @@ from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
 from camtutor.perturbation import (SCORE_CAM, ablation_cam, ada_sise, by_otsu, by_share, fitted_map, fuse, group_cam,
-                                   occlusion, otsu, plain_map, rise, rise_error, rise_map, score_cam, sidu,
+                                   is_cam, occlusion, otsu, plain_map, rise, rise_error, rise_map, score_cam, sidu,
                                    sidu_weights, sise, soft)
 from camtutor.show import upsample
 
-ALL = [occlusion, ablation_cam, score_cam, partial(rise, n=40), sidu, sise, ada_sise, group_cam]
-NAMES = ['occlusion', 'ablation_cam', 'score_cam', 'rise', 'sidu', 'sise', 'ada_sise', 'group_cam']
+ALL = [occlusion, ablation_cam, score_cam, partial(is_cam, steps=2), partial(rise, n=40), sidu, sise, ada_sise,
+       group_cam]
+NAMES = ['occlusion', 'ablation_cam', 'score_cam', 'is_cam', 'rise', 'sidu', 'sise', 'ada_sise', 'group_cam']
 
 def seeded(net, seed=0):
     gen = torch.Generator().manual_seed(seed)
@@ -253,6 +254,25 @@ def naive_score_cam(net, x, layer, k, variant):
 @pytest.mark.parametrize('layer', ['8', '5', '4'])
 def test_score_cam_is_what_the_paper_does(net, x, variant, layer):
     check_tensor(score_cam(net, x, layer, 1, variant), naive_score_cam(net, x, layer, 1, variant), atol=1e-4)
+
+def test_is_cam_is_what_the_paper_does(net, x):
+    A = capture(net, x, '8', 1).acts
+    def alone(i, a, t): return scores(net, (masks_of(a[None], x.shape[2:])[0] * t * x[i])[None])[0, 1]
+    s = torch.tensor([[sum(alone(i, a, t) for t in (1/3, 2/3, 1)) / 3 for a in A[i]] for i in range(2)])
+    check_tensor(is_cam(net, x, '8', 1, steps=3), torch.einsum('nc,nchw->nhw', s.softmax(1), A).relu(), atol=1e-4)
+
+def test_torch_cam_is_cam_lights_masks_beyond_full(net, x):
+    "torch-cam 0.5 adds the steps up: its masks are lit by up to two and a half."
+    with ISCAM(net, target_layer='8', batch_size=3, num_samples=4) as cam:
+        theirs = cam([1, 1], net(x), normalized=False)[0]
+    A = capture(net, x, '8', 1).acts
+    q = Question(net, x, 1).look()
+    def lit(t): return lambda a, size: upsample(stretched(a), size) * t
+    def drawn(*steps):
+        s = sum(q.under_channels(A, lit(t)) for t in steps) / len(steps)
+        return torch.einsum('nc,nchw->nhw', s.softmax(-1), A).relu()
+    check_tensor(drawn(.25, .75, 1.5, 2.5), theirs, rtol=1e-3, atol=1e-4)
+    assert (drawn(.25, .5, .75, 1.) - theirs).abs().max() > .005 * theirs.max()
 
 def weights(net, x, layer, k, masks):
     q = Question(net, x, k)

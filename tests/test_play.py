@@ -6,6 +6,7 @@ from camtutor.errors import CamError
 from camtutor.ui.play import play
 from camtutor.scenes import scene
 from camtutor.show import to_jpeg
+from camtutor.words import show_words
 
 def test_each_control_is_an_argument():
     seen = []
@@ -46,3 +47,10 @@ def test_an_error_is_shown_and_the_next_move_clears_it():
 def test_mistakes_are_raised_at_once():
     with pytest.raises(ZeroDivisionError): play(lambda n: 1 / 0, n=range(3))
     with pytest.raises(CamError, match='nothing to choose'): play(lambda n: scene(n), n=[])
+
+def test_words_and_other_html():
+    p = play(lambda m: show_words(['<a>', 'dull'], torch.tensor([m, -1.]), title='words'), m=[1., 2.])
+    assert p.image.value.startswith('<div') and '&lt;a&gt;' in p.static() and 'm 1' in p.static()
+    before = p.image.value
+    p.controls['m'].value = 2.
+    assert p.image.value != before and p.alert.value == ''

@@ -1,6 +1,7 @@
 "What the explorer knows, without a single widget: pictures, maps, scale, truth and words."
-import subprocess, sys
+import io, subprocess, sys
 import pytest, torch
+from PIL import Image
 from torch import nn
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
@@ -9,9 +10,10 @@ from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.show import as_images, overlay, upsample
 from camtutor.ui import html
-from camtutor.ui.drawing import Scale, outlined, ring, scale_of
+from camtutor.ui.drawing import PALETTE, Scale, outlined, ring, scale_of
 from camtutor.ui.study import Study, View
 from camtutor.ui.subject import PICTURES, Eye, read
+from camtutor.where import maps_by_class
 
 @pytest.fixture(scope='module')
 def net(): return load_pets()
@@ -127,3 +129,36 @@ def test_numbers_of_a_network_without_names():
     assert s.name(1) == 'class 1' and 'target=1' in s.line(v) and '# class: class 1, probability' in s.numbers(v)
     assert s.explanation(v).label == explain(net, s.subject.x, target=1).label
     check_tensor(s.explanation(v).map, upsample(s.raw('grad_cam', 1, s.last), (16, 16)))
+
+# ---- which class each place speaks for
+
+def test_each_place_speaks_for_the_class_to_which_it_adds_most(study, net):
+    found = study.places('0.7')
+    maps = maps_by_class(net, study.subject.x, '0.7', found.classes)[:, 0]
+    check_tensor(found.maps, upsample(maps, (384, 384)), atol=1e-5)
+    assert found.classes == study.ranked() and found.parts.shape == (384, 384)
+    row, column = divmod(found.maps[0].argmax().item(), 384)
+    values, k = found.at((column + .5) / 384, (row + .5) / 384)   # where most is added to the likeliest class
+    assert k == 0 and study.name(found.classes[0]) == 'cat'
+    check_tensor(values, found.maps[:, row, column])
+    check_tensor(found.at(1., 1.)[0], found.maps[:, -1, -1])      # the far corner is the last pixel
+
+def test_places_in_words_and_colours(study):
+    found = study.places('0.7')._replace(classes=[0, 3], maps=torch.tensor([[[1., 0.]], [[-2., 0.]]]),
+                                         parts=torch.tensor([[0, -1]]))
+    a, b = study.name(0), study.name(3)
+    assert f'speaks for <b>{a}</b>. It adds to the scores: {a} +1, {b} -2.' in study.said_at(found, 0., 0.)
+    assert 'for none of them' in study.said_at(found, 1., 0.)
+    key = study.key_of(found)
+    assert f'<span>{a}</span><span>50%' in key and 'no class</span><span>50%' in key and b not in key
+    painted = as_images(Image.open(io.BytesIO(study.painted(found._replace(parts=torch.zeros(384, 384).long())))))
+    grey = study.subject.image.mean(1, keepdim=True)
+    assert (painted - .45 * grey - .55 * torch.tensor(PALETTE[0])[:, None, None] / 255).abs().mean() < .02
+
+def test_of_many_classes_the_likeliest_eight():
+    torch.manual_seed(0)
+    pool = nn.AdaptiveAvgPool2d(1)
+    net = nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.ReLU(), pool, nn.Flatten(), nn.Linear(6, 30)).eval()
+    study = Study(net, [torch.rand(1, 3, 16, 24)])
+    study.take(study.read(study.sources[0]))
+    assert study.places('0').classes == study.ranked()[:8] and 'the 8 classes' in study.places_title('0')

@@ -135,6 +135,46 @@ def test_boxes_of_yolo():
         check_tensor(T.box((0, 0, 10, 10), 1)(out), [.3])
     with pytest.raises(CamError, match='class 0 at .50, 50, 60, 60'): T.box((80, 80, 90, 90))(dense)
 
+class DenseHead(nn.Module):
+    """A stand-in for the head of ultralytics' YOLOs at evaluation: three scales (strides 8, 16, 32) joined along the
+    last axis, boxes as centre and size in pixels, class scores after the sigmoid; and the three raw maps beside."""
+    def __init__(self, nc=3, width=8):
+        super().__init__()
+        self.nc, self.heads = nc, nn.ModuleList(nn.Conv2d(width, 4 + nc, 1) for _ in range(3))
+    def forward(self, maps):
+        raw = [head(m) for head, m in zip(self.heads, maps)]
+        return torch.cat([self.decoded(r, s) for r, s in zip(raw, (8, 16, 32))], 2), raw
+    def decoded(self, raw, stride):
+        y, x = (stride * (torch.arange(n) + .5) for n in raw.shape[2:])
+        grid = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))]).flatten(1)
+        out = raw.flatten(2)
+        return torch.cat([grid + out[:, :2], 3 * stride * out[:, 2:4].exp(), out[:, 4:].sigmoid()], 1)
+
+class Yolo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        smaller = [nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.SiLU()) for _ in range(2)]
+        self.model = nn.ModuleList([stages(6, 8, 8), *smaller, DenseHead()])
+    def forward(self, x):
+        maps = [self.model[0](x)]
+        for m in self.model[1:3]: maps.append(m(maps[-1]))
+        return self.model[3](maps)
+
+def test_a_dense_detector_with_its_raw_maps_beside():
+    torch.manual_seed(0)
+    net = Yolo().eval()
+    with torch.no_grad(): pred, raw = net(X)
+    assert pred.shape == (2, 4 + 3, 12 * 16 + 6 * 8 + 3 * 4)
+    assert [r.shape[2:] for r in raw] == [(12, 16), (6, 8), (3, 4)]
+    anchor = 12 * 16 + 2 * 8 + 5                     # row 2, column 5 of the middle scale
+    xyxy = T.corners(pred[:, :4, anchor])
+    want = torch.stack([p[4 + 1, T.ious(T.corners(p[:4].T), b) >= .95].max() for p, b in zip(pred, xyxy)])
+    check_tensor(Forward(net, X, 'model.1').score(T.box(xyxy, 1, least=.95)), want)
+    e = explain(net, X, target=T.box(xyxy, 1, least=.95), layer='model.1')
+    assert e.raw.shape == (2, 6, 8) and e.label == ['class 1 in a box'] * 2
+    assert explain(net, X, target=T.box(xyxy, 1)).raw.ndim == 3            # a layer is found without a word
+    with pytest.raises(CamError, match='There is: class'): explain(net, X, target=T.box((0, 0, 1, 1)))
+
 def test_boxes_that_are_none():
     for bad in ((1, 2, 3), (10, 0, 5, 5), torch.ones(1, 2, 4)):
         with pytest.raises(CamError, match='no box'): T.box(bad)

@@ -84,6 +84,11 @@ def test_speed_of_drawing(run, capsys):
     said = capsys.readouterr().out
     assert all(word in said for word in ('scenes/s', 'colour histogram', 'thumbnail', 'size', 'own colours'))
 
+def test_tables_of_the_metrics(run, tmp_path):
+    for what, file in (('trial', 'metrics_trial.csv'), ('table', 'metrics_table.csv')):
+        run('benchmarks/metrics.py', f'--{what}', 1, '--out', tmp_path)
+        assert (tmp_path/file).read_text().startswith(f'# python -m benchmarks.metrics --{what} 1\n')
+
 def test_a_notebook_from_a_script(run, tmp_path, capsys):
     script, page = tmp_path/'a.py', tmp_path/'a.ipynb'
     script.write_text('# %% [markdown]\n# # A title\n\n# %%\n6 * 7\n')

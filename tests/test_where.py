@@ -7,6 +7,7 @@ from camtutor.engine.layers import last_layer
 from camtutor.errors import CamError
 from camtutor.family import layer_cam
 from camtutor.gradcam import capture
+from camtutor.networks import heads as H
 from camtutor.targets import box, output, region, similar
 
 X = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(2))
@@ -60,6 +61,24 @@ def test_pixel_ap_agrees_with_scikit_learn():
     assert W.pixel_ap(m, mask) == pytest.approx(average_precision_score(mask.flatten(), m.flatten()))
     assert W.pixel_ap(torch.ones(4, 7, 5), mask) == pytest.approx(mask.float().mean().item())
 
+# ---- which class each place speaks for
+
+def test_the_class_that_each_place_speaks_for():
+    m = torch.tensor([[[[4., 1.], [-1., .3]]], [[[1., 2.], [-2., .2]]]])
+    check_tensor(W.parts_by_class(m), torch.tensor([[[0, 1], [-1, -1]]]))      # .3 is less than a tenth of 4
+    check_tensor(W.parts_by_class(m, 0.), torch.tensor([[[0, 1], [-1, 0]]]))
+    many = torch.cat([m, m / 100], 1)                                          # each picture has its own scale
+    check_tensor(W.parts_by_class(many), W.parts_by_class(m).repeat(2, 1, 1))
+
+def test_maps_by_class_add_up_to_the_scores():
+    net = numbers(3)
+    with torch.no_grad(): scores = net(X)
+    m = W.maps_by_class(net, X, '0')
+    assert m.shape == (3, 2, 8, 12)
+    check_tensor(m.sum((2, 3)).T + net[3].bias.detach(), scores, atol=1e-5)
+    check_tensor(W.maps_by_class(net, X, '0', [2, 0]), m[[2, 0]])
+    with pytest.raises(CamError, match="has no layer '0.00'"): W.maps_by_class(net, X, '0.00')
+
 # ---- asking again, students
 
 def test_asking_again():
@@ -77,13 +96,13 @@ def test_seeds():
 
 def test_a_student_learns_and_is_explained_at_the_end_of_its_body():
     torch.manual_seed(0)
-    net = W.Segmenter(body(), 24, 2)
+    net = H.Segmenter(body(), 24, 2)
     with torch.no_grad(): f = net.stages(X)
     lively = f[:, f.std((0, 2, 3)).argmax()]
     labels = (lively > lively.median()).long()
     assert f.shape == (2, 24, 32, 48)
     before = torch.random.get_rng_state()
-    W.learn(net.head, f, labels, steps=40, bs=2)
+    H.fit_places(net.head, f, labels, steps=40, bs=2)
     assert torch.equal(before, torch.random.get_rng_state()) and not net.head.training
     net.eval()
     assert (net(X).argmax(1) == labels).float().mean() > .8
@@ -92,12 +111,14 @@ def test_a_student_learns_and_is_explained_at_the_end_of_its_body():
 
 # ---- numbers
 
-def test_fit_number():
+def test_fit_linear():
     f = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-    line = W.fit_number(f, f @ torch.tensor([1., -2., .5]) + 4, ridge=0.)
-    check_tensor(line.weight, [[1., -2., .5]], rtol=1e-3)
-    check_tensor(line.bias, [4.], rtol=1e-3)
-    assert W.fit_number(f, f[:, 0], ridge=10.).weight.abs().max() < .2
+    first, second = f @ torch.tensor([1., -2., .5]) + 4, -f[:, 1]
+    both = H.fit_linear(f, torch.stack([first, second], 1), ridge=0.)
+    check_tensor(both.weight, [[1., -2., .5], [0., -1., 0.]], rtol=1e-3, atol=1e-4)
+    check_tensor(both.bias, [4., 0.], rtol=1e-3, atol=1e-4)
+    check_tensor(H.fit_linear(f, first, ridge=0.).weight, both.weight[:1], atol=1e-5)
+    assert H.fit_linear(f, f[:, 0], ridge=10.).weight.abs().max() < .2
 
 def test_contrast_adds_up():
     net = numbers()
@@ -121,6 +142,18 @@ def test_matching():
     check_tensor(votes, v)
     check_tensor(scores, torch.stack([v[:, 0], v[:, 1] + v[:, 2]], 1))
 
+def test_leaving_each_known_picture_out():
+    g = torch.Generator().manual_seed(3)
+    e, support, labels = *(torch.randn(n, 4, generator=g) for n in (5, 6)), torch.tensor([0, 1, 2, 2, 0, 1])
+    answer = W.matching(e, support, labels, 3.)[0].argmax(1)
+    found = W.lead_without(e, support, labels, 3.)
+    assert found.shape == (5, 6) and (found < 0).any() and (found > 0).any()
+    for s in range(6):
+        keep = torch.arange(6) != s
+        rest = W.matching(e, support[keep], labels[keep], 3.)[0]
+        own = rest.gather(1, answer[:, None])[:, 0]
+        check_tensor(found[:, s], own - rest.scatter(1, answer[:, None], -1).amax(1), atol=1e-5)
+
 def test_a_contrast_of_likeness_adds_up_to_the_cosine():
     net = numbers(4)
     _, A, _ = capture(net, X, '0', similar(torch.ones(4)))
@@ -135,7 +168,7 @@ def test_a_contrast_of_likeness_adds_up_to_the_cosine():
 
 def detector():
     torch.manual_seed(1)
-    return W.Detector(body(), 10, 3, 8, hidden=8).eval()
+    return H.Detector(body(), 10, 3, 8, hidden=8).eval()
 
 def test_a_detector_speaks_as_yolo_does():
     net = detector()
@@ -154,3 +187,25 @@ def test_a_box_is_explained_at_the_end_of_the_body_and_near_it():
     _, A, g = capture(net, X[:1], 'body.2', target)
     rows, columns = layer_cam(A, g)[0].nonzero().T
     assert ((rows - 3).abs() <= 1).all() and ((columns - 4).abs() <= 1).all() and len(rows)
+
+def test_a_detector_is_taught_in_a_moment():
+    torch.manual_seed(1)
+    net, A = H.Detector(body(), 10, 3, 8), torch.randn(2, 10, 8, 12)
+    boxes = [torch.tensor([[8., 10., 30., 40.]]), torch.tensor([[50., 4., 94., 60.], [0., 30., 20., 62.]])]
+    labels, before = [torch.tensor([1]), torch.tensor([2, 0])], torch.random.get_rng_state()
+    where, what = H.wanted(net, A, boxes, labels)
+    check_tensor(where[0, :, 3 * 12 + 2], [19., 25., 22., 30.])      # its middle is in row 3, column 2 of 12
+    assert what.sum() == 3 and what[0, 1, 38] == what[1, 2, 4 * 12 + 9] == what[1, 0, 5 * 12 + 1] == 1
+    H.fit_boxes(net, A, boxes, labels, steps=120, bs=2, lr=1e-2)
+    assert torch.equal(before, torch.random.get_rng_state()) and not net.training
+    found, scores = net.read(A)
+    for (b, k, sure), true, names in zip(H.detections(torch.cat([found, scores.sigmoid()], 1)), boxes, labels):
+        assert sorted(k.tolist()) == sorted(names.tolist())
+        assert (W.iou(b[k.argsort()], true[names.argsort()]) > .6).all()
+
+def test_of_boxes_that_overlap_the_surer_one_is_kept():
+    out = torch.tensor([[[5., 5., 10., 10.], [6., 5., 10., 10.], [55., 55., 10., 10.], [90., 9., 4., 4.]]]).mT
+    out = torch.cat([out, torch.tensor([[[.2, .6, .9, .1], [.7, .1, .3, .2]]])], 1)
+    (b, k, sure), = H.detections(out)
+    assert k.tolist() == [0, 1] and sure.tolist() == pytest.approx([.9, .7])
+    check_tensor(b, [[50., 50., 60., 60.], [0., 0., 10., 10.]])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat, pytest
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 from camtutor import cli, workspace
 from camtutor.cli import main
@@ -169,17 +170,6 @@ def execute(nb, folder):
     where = dict(metadata=dict(path=str(folder)))
     return NotebookClient(nb, timeout=600, kernel_name='python3', resources=where).execute()
 
-@pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS])
-def test_runs_unsolved(stem, tmp_path, monkeypatch):
-    start(tmp_path, ROOT/'nbs')
-    nb = run(tmp_path/f'{stem}.ipynb', tmp_path, monkeypatch)
-    outputs = [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o]
-    shown = '\n'.join(o.data.get('text/plain', '') for o in outputs)
-    asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"', '\n\n'.join(c.source for c in nb.cells), re.M)
-    assert set(asked) == {e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind != 'choice'}
-    assert all(re.search(rf'○ (Exercise|Question) {i} ·', shown) for i in asked)
-    assert not (tmp_path/'progress.json').exists() # looking is no try
-
 def solved(source):
     "A cell with the references, as a learner is shown them, in the place of its stubs."
     lines = source.splitlines()
@@ -188,19 +178,33 @@ def solved(source):
         if m := re.match(r'@ex\("([\d.]+)"\)', lines[at-1]): lines[at:d.end_lineno] = find(m[1]).solution.splitlines()
     return '\n'.join(lines)
 
-@pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS[1:]])
-def test_runs_solved(stem, tmp_path, monkeypatch):
-    "Each reference is right in its place in the chapter, with no more than the chapter has."
+def tried(nb):
+    "Behind each stub its reference, and then the stub again, so that what follows runs as if nothing were solved."
+    cells = []
+    for c in nb.cells:
+        cells.append(c)
+        if c.cell_type == 'code' and '@ex("' in c.source:
+            cells += [new_code_cell(solved(c.source)), new_code_cell(c.source)]
+    nb.cells = cells
+    return nb
+
+@pytest.mark.parametrize('stem', [p.stem for p in CHAPTERS])
+def test_runs(stem, tmp_path, monkeypatch):
+    "Unsolved to its end; and each reference is right in its place, with no more than the chapter has till there."
     start(tmp_path, ROOT/'nbs')
     path = tmp_path/f'{stem}.ipynb'
-    nb = nbformat.read(path, 4)
-    for c in nb.cells:
-        if c.cell_type == 'code' and '@ex("' in c.source: c.source = solved(c.source)
-    nbformat.write(nb, path)
-    run(path, tmp_path, monkeypatch)
-    done = json.loads((tmp_path/'progress.json').read_text())['exercises']
+    asked = re.findall(r'^(?:@ex\(|ex\.answer\()"([\d.]+)"',
+                       '\n\n'.join(c.source for c in nbformat.read(path, 4).cells), re.M)
+    nbformat.write(tried(nbformat.read(path, 4)), path)
+    nb = run(path, tmp_path, monkeypatch)
+    outputs = [o for c in nb.cells if c.cell_type == 'code' for o in c.outputs if 'data' in o]
+    shown = '\n'.join(o.data.get('text/plain', '') for o in outputs)
+    assert set(asked) == {e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind != 'choice'}
+    assert all(re.search(rf'○ (Exercise|Question) {i} ·', shown) for i in asked)
     functions = [e.id for e in exercises().values() if e.chapter == stem[:2] and e.kind == 'function']
+    done = json.loads((tmp_path/'progress.json').read_text())['exercises'] if functions else {}
     assert {i: d['state'] for i, d in done.items()} == dict.fromkeys(functions, 'correct')
+    assert all(d['tries'] == 1 for d in done.values())   # looking is no try
 
 # Writing them where a learner works
 

@@ -12,8 +12,9 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'params', 'errors', 'files canvas', 'hooks', 'show images scenes reviews words', 'truth', 'engine', 'targets', 'networks',
-    'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis', 'labelled sheets strip troubles',
+    'params', 'errors', 'files canvas', 'hooks', 'show images scenes reviews words made', 'truth', 'engine', 'targets',
+    'networks', 'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis',
+    'labelled sheets strip troubles',
     'mistakes', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli', '__main__')
 
 class Import(NamedTuple):

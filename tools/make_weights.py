@@ -68,7 +68,7 @@ def own_animal(instances, classes, n_classes, size):
     return own
 
 def astray_loss(acts, weight, own, y):
-    "The share of the CAM of each species that is there which lies off its own animal (Ross et al., 2017)."
+    "The share of the CAM of each species that is there which lies off its own (after an idea of Ross et al., 2017)."
     m = torch.einsum('kc,ncij->nkij', weight, acts).clamp(min=0)[y > 0]
     return ((1 - own[y > 0]) * m).sum((1, 2)).div(m.sum((1, 2)).clamp(min=1e-6)).mean()
 
@@ -129,8 +129,13 @@ def make(name, job, folder):
     print(f'{name}: drawn in {drawn:.0f} s, trained in {time.perf_counter() - t - drawn:.0f} s')
 
 # ---- measuring
-JUDGED = 'pets', 'coached', 'plain'   # the networks whose CAM is measured
+JUDGED = 'pets', 'coached', 'plain'   # the networks whose CAM is measured, beside one that has learned nothing
 FACE = 'head', 'ears', 'eyes', 'muzzle'
+
+def untrained():
+    "The network of `pets` before training."
+    torch.manual_seed(0)
+    return small_resnet(len(SPECIES)).eval()
 
 def class_maps(net, x, k):
     "The CAM of class k[i] for each picture, as large as the picture."
@@ -225,7 +230,8 @@ def markdown(r):
         'Written by `make weights`; measured again by `python tools/make_weights.py --report`, '
         f"on {r['scenes'][0]} scenes with one animal and {r['scenes'][1]} with two, "
         'from seeds that no network was trained on. The maps are CAMs of the right class. '
-        'Beside them stand maps that ask no network, and the mask itself on the grid of 8×8, which is no maximum.', '',
+        'Beside them stand the network of `pets` before training, maps that ask no network, and the mask itself on the '
+        'grid of 8×8, which is no maximum.', '',
         *table(r), '', *fits_table(r['fits']), '',
         'Right species, by `pets`: ' + ', '.join(f'{s} {percent(v)}' for s, v in r['species'].items()) + '.', '',
         *[described(name, f) for name, f in r['files'].items()], ''])
@@ -246,7 +252,7 @@ def write(r, folder, docs):
 
 def report(job, folder, docs):
     here = {name: folder if (folder/f'{name}.safetensors').exists() else DATA for name in JUDGED}
-    nets = {name: load_shipped(name, at) for name, at in here.items()}
+    nets = {name: load_shipped(name, at) for name, at in here.items()} | {'random weights': untrained()}
     single, species = report_single(nets, job.judged)
     r = dict(scenes=[job.judged, job.judged_pairs], single=single, species=species,
              pairs=report_pairs(nets, job.judged_pairs), fits=report_fits(job, folder), files=shipped(folder))

@@ -64,12 +64,18 @@ def kept_once(net, dl, labels)->list:
 def cached_dls(net, dls, labels):
     "fastai DataLoaders of activations, labels and class maps."
     from fastai.data.core import DataLoaders
-    from torch.utils.data import TensorDataset
     loaders = [dl.new(shuffle=False, drop_last=False) for dl in dls.loaders[:2]]
-    sets = [TensorDataset(*kept_once(net, dl, labels)) for dl in loaders]
-    made = DataLoaders.from_dsets(*sets, bs=dls.train.bs, drop_last=False, num_workers=0, device=dls.device)
+    kept = [kept_once(net, dl, labels) for dl in loaders]
+    made = DataLoaders(*(batches(t, dls, shuffle=i == 0) for i, t in enumerate(kept)), device=dls.device)
     made.n_inp = 1
     return made
+
+def batches(tensors, dls, shuffle):
+    "Batches of tensors, each cut out at once and not item by item."
+    from fastai.data.core import TfmdDL
+    def cut(numbers): return tuple(t[numbers] for t in tensors)
+    return TfmdDL(range(len(tensors[0])), bs=dls.train.bs, shuffle=shuffle, num_workers=0, create_batch=cut,
+                  device=dls.device)
 
 @contextmanager
 def same_luck(seed):

@@ -71,7 +71,8 @@ class Question:
         check_batch(self.net, x)
         self.of, self.bs, self.progress = expect_choice(of, SCORES, 'of'), check_count(bs, 'bs'), progress
         if not main_input(x).is_floating_point():
-            raise CamError("token ids cannot be covered. Give the embedding as the network's input.")
+            raise CamError("token ids cannot be covered. Leave words out with camtutor.text.without_words"
+                           "(net, ids, k), or use 'grad_cam'.")
         if isinstance(target, At): raise CamError("a score read from a layer cannot be asked for by covering. "
                                                   "Give a class, or a function of the output.")
         self.target, self.quick = target, fast

@@ -86,7 +86,8 @@ def check_batch(model, x):
 
 def wanted(places):
     "How a batch is written, by its number of places."
-    return {1: 'signals (N,C,L)', 3: 'volumes (N,C,D,H,W)'}.get(places, 'images (N,3,H,W)')
+    names = {1: 'signals (N,C,L), or token ids (N,L) that are whole numbers', 3: 'volumes (N,C,D,H,W)'}
+    return names.get(places, 'images (N,3,H,W)')
 
 def _elsewhere(p, x): return f"the batch is on {x.device}, the model on {p.device}. Move one: x.to({str(p.device)!r})."
 
@@ -375,7 +376,8 @@ class Forward:
 
 def _with_gradient(x):
     if x.is_floating_point(): return x
-    raise CamError("token ids have no gradient. Give the embedding as the layer.")
+    raise CamError("token ids have no gradient, so nothing can be asked at the input. Use 'hires_cam' with the "
+                   "embedding as the layer; its name is among camtutor.engine.layers.map_layers(model, x).")
 
 def _with_main(x, new):
     "The batch with another main input."

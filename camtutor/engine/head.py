@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from camtutor.engine.inputs import network
 from camtutor.engine.modes import evaluating
 from camtutor.engine.targets import scores_of
-from camtutor.engine.trace import places_of
+from camtutor.engine.trace import call, main_input, places_of
 from camtutor.errors import CamError, doing
 
 class Head(NamedTuple):
@@ -98,9 +98,10 @@ def run_once(model, x=None):
     hint = "Give a batch that it accepts as x=…" if x is None else "Check its shape, dtype and device."
     x = probe(model) if x is None else x
     try:
-        with evaluating(model), torch.no_grad(): return model(x)
+        with evaluating(model), torch.no_grad(): return call(model, x)
     except RuntimeError as e:
-        raise CamError(f"the {type(model).__name__} failed on a batch {tuple(x.shape)} ({e}). {hint}") from e
+        shape = tuple(main_input(x).shape)
+        raise CamError(f"the {type(model).__name__} failed on a batch {shape} ({e}). {hint}") from e
 
 def why_not(seen)->str:
     "What stands between the last map and the scores: one or two sentences."

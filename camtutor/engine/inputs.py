@@ -153,6 +153,8 @@ def is_text(model, image)->bool:
 def as_list(image)->list:
     "One picture or several, as a list of single ones."
     if isinstance(image, (list, tuple)): return [p for i in image for p in as_list(i)]
+    if isinstance(image, Tensor) and image.ndim == 1:
+        raise CamError(f"{describe(image)} has no axis of images, or of texts. Of the ids of one text: ids[None].")
     return list(image) if isinstance(image, (Tensor, np.ndarray)) and image.ndim == 4 else [image]
 
 def stacked(xs):

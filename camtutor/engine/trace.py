@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from camtutor.engine.layout import (FIRST, Layout, grid_like, in_doubt, layout_by_grids, layout_by_growth,
                                     layout_by_shape)
 from camtutor.engine.modes import evaluating
+from camtutor.errors import CamError
 
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d
 POOLS = 'MaxPool', 'AvgPool', 'AdaptiveMaxPool', 'AdaptiveAvgPool'
 NO_LAYER = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
             *(getattr(nn, f'{pool}{n}d') for pool in POOLS for n in (1, 2, 3)))
+UPWARDS = nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Upsample
 CONTAINERS = nn.Sequential, nn.ModuleList, nn.ModuleDict
 
 # ---- inputs
@@ -56,9 +58,22 @@ def spread(t, n):
 
 def call(model, x):
     "What a model gives for a batch: a tensor, a tuple of inputs or a dict of them."
-    with uncompiled(model):
-        if isinstance(x, Tensor): return model(x)
-        return model(**x) if hasattr(x, 'keys') else model(*x)
+    try:
+        with uncompiled(model):
+            if isinstance(x, Tensor): return model(x)
+            return model(**x) if hasattr(x, 'keys') else model(*x)
+    except IndexError as e:
+        check_ids(model, x)
+        raise e
+
+def check_ids(model, x):
+    "`CamError` for token ids that lie outside all embeddings of a network, or texts that are longer than they are."
+    rows = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+    ids = main_input(x)
+    if not rows or ids.is_floating_point(): return
+    raise CamError(f"the token ids (N,L) = {tuple(ids.shape)} lie from {ids.min()} to {ids.max()}, and the network's "
+                   f"embeddings have {', '.join(map(str, rows))} rows, counted from 0. Make the ids by the network's "
+                   "own list of words or tokenizer, and give no longer texts than it takes.")
 
 def uncompiled(model):
     "Inside the `with`, compiled parts run as they were written: hooks would be compiled too, with a page of warnings."
@@ -181,10 +196,15 @@ def is_block(layer)->bool:
     "A layer, block or stage shrinks the map by two at most. What shrinks it more is a whole body."
     return layer.shrink is not None and layer.shrink < 3
 
+def is_u(layer)->bool:
+    "Does it bring its maps down and up again, as what lies between the ends of a U-Net does?"
+    return layer.shrink == 1 and any(isinstance(m, UPWARDS) for m in layer.module.modules())
+
 def hides(model, layer)->bool:
     "Is it a block with a forward of its own, whose insides are half the story?"
     own = type(layer.module).forward is not nn.Sequential.forward and any(True for _ in layer.module.children())
-    return own and is_block(layer) and (not is_token(layer) or '.' in layer.name and in_a_row(model, layer.name))
+    own = own and is_block(layer) and not is_u(layer)
+    return own and (not is_token(layer) or '.' in layer.name and in_a_row(model, layer.name))
 
 def can_be_drawn(model, layer)->bool:
     "Is it more than a stop on the way? Of tokens a block or a norm."

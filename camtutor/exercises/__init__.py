@@ -70,7 +70,7 @@ def ask(id:str # of a multiple-choice question
     pick.observe(lambda change: setattr(reply, 'value', reply_to(id, change['new'])), 'value')
     head = f'Question {e.id}: {e.task}'
     options = '<ul>' + ''.join(f'<li>{marked(o)}</li>' for o in e.options) + '</ul>'
-    text = '\n'.join([head, *('  - ' + o for o in e.options)])
+    text = '\n'.join([head, *('  - ' + o for o in e.options), f'Where there is no button: ex.answer("{e.id}", "…")'])
     show_widget(asked(card(head), pick, reply), card(head, options), text)
 
 def reply_to(id:str, option:str)->str: # HTML

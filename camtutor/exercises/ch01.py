@@ -566,6 +566,11 @@ e.edit('grad.detach().clone()', 'grad.mean((2, 3))', 'You store the mean over pl
 e.edit('grad.detach().clone()', 'grad.abs()', 'The signs are lost. A negative gradient says that the activation '
        'speaks against '
        'the class.')
+@e.wrong
+class InputGradient(HookBwd):
+    "This is the gradient at the layer's *input*, as a full backward hook lists it first. The output's is wanted."
+    def __init__(self, module): self.handle = module.register_full_backward_hook(self.back)
+    def back(self, module, grad_in, grad_out): self.stored = grad_in[0].detach().clone()
 
 # 1.9 A gradient without a backward pass
 

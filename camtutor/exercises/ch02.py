@@ -54,6 +54,9 @@ e.edit('A[:, :, i, j]', 'A[:, :, :, j].mean(2)', 'The whole column `j` is averag
                                                  'j]`.')
 e.edit('A[:, :, i, j]', 'A.flatten(2)[:, :, i + j]',
        'In a flattened map the place `(i,j)` is number `i*w + j`. Simpler: `A[:, :, i, j]`.')
+e.edit('A[:, :, i, j] @ weight.T', 'weight*A[:, :, i, j]',
+       'Weights and channels are multiplied, but not added up, and classes meet pictures. `@` multiplies and sums over '
+       'the channels.')
 
 # 2.2 CAM as a loop
 
@@ -152,6 +155,8 @@ e.edit("weight, A)", "weight/weight.norm(dim=1, keepdim=True), A)",
        'The weights are brought to length 1. Then the mean of a map is no score any more: take them as they are.')
 e.edit("weight, A)", "weight.softmax(1), A)", 'There is a softmax over the weights. Take them as they are, with their '
                                               'signs.')
+e.edit("torch.einsum('kc,ncij->nkij', weight, A)", '(weight[None, :, :, None, None]*A[:, None]).sum(1)',
+       'You add up over the classes: with axes n, k, c, i, j the channels are axis 2.')
 
 # 2.4 Back to the score
 
@@ -296,6 +301,7 @@ def complains(head, A):
     "It raises where there is no CAM. A yes-or-no question has two answers: return False."
     if not has_cam(head, A): raise ValueError('no CAM')
     return True
+e.wrong(lambda head, A: True, 'It says True of every head. Compute the scores in both ways, and compare.')
 
 # 2.6 Cat rather than dog
 
@@ -536,6 +542,10 @@ e.wrong(lambda m, mask: (m.flatten(1).max(1).values > 0),
         'This asks only whether there is a peak at all. Look its place up in the mask.')
 e.wrong(lambda m, mask: m.flatten(1).argmax(1), 'This says *where* the peak is. The question is whether the mask '
                                                 'holds it: look the place up.')
+e.edit('m.flatten(1).max(1)', 'm.amax((1, 2)), m.argmax(1)',
+       'mask.flatten(1)[torch.arange(len(m)), where] & (top > 0)', 'mask[where]',
+       '`m.argmax(1)` has a place for each *column*, and indexing the mask by it picks whole pictures. Lay each map '
+       'out in a row first: `flatten(1)`.')
 
 # 2.10 The baseline
 
@@ -588,7 +598,9 @@ def surgery(answer):
             'parameters of the head that can learn': learnable(net[1])}
     yours = {'your own body can learn as before': learnable(body) == 4,
         'your own body is in training as before': body.training,
-             'the averages of its batch norm are as before': all(map(torch.equal, before, body.state_dict().values()))}
+             'the averages of its batch norm are as before': all(map(torch.equal, before, body.state_dict().values())),
+             'the averages of the copy are those of your body': all(map(torch.equal, before,
+                                                                        net[0].state_dict().values()))}
     read = []
     linear = [m for m in net.modules() if isinstance(m, nn.Linear)][0]
     linear.register_forward_hook(lambda m, args, out: read.append(args[0]))
@@ -601,7 +613,7 @@ def surgery(answer):
 
 YOURS = {'your own body can learn': 'Freeze a copy: `deepcopy(body)`. The caller may want to train the body again.',
          'your own body is in training': '`eval_mode(body)` gives each module its own mode back.',
-         'the averages': 'In training mode a run moves them. Try the body in `eval_mode(body)`.'}
+         'the averages of its': 'In training mode a run moves them. Try the body in `eval_mode(body)`.'}
 
 e = exercise('2.11', 'A head that CAM can read', task=
     'Write `gap_head(body, n_classes, x)`: `nn.Sequential` of a frozen *copy* of the body, and a head of global '
@@ -670,6 +682,12 @@ def convolutions_only(body, n_classes, x):
     net = gap_head(body, n_classes, x)
     for m in net[0].modules():
         if isinstance(m, nn.BatchNorm2d): m.requires_grad_(True)
+    return net
+@e.wrong
+def copy_moved(body, n_classes, x):
+    "Your trial run moves the averages of the copy's batch norm, since it is in training mode. Run it in `eval_mode`."
+    net = gap_head(body, n_classes, x)
+    with torch.no_grad(): net[0].train()(x)
     return net
 
 # 2.12 Which layer

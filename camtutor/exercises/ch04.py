@@ -163,6 +163,17 @@ e.edit('backprop=g*was_open', 'backprop=g',
 e.edit('g*was_open, ', 'was_open*1., ', 'g*positive, ', 'positive*1., ', 'g*was_open*positive',
        '(was_open & positive)*1.',
        'These are the masks. What passes is `g`, times the mask.')
+e.edit('backprop=g*was_open', 'backprop=A.relu()',
+       'Your backprop gives activations. What passes is the gradient `g`, where the ReLU was open.')
+e.edit('backprop=g*was_open', 'backprop=was_open*1.',
+       'Your backprop is the mask itself. What passes is `g`, times the mask.')
+e.edit('backprop=g*was_open', 'backprop=g[was_open]',
+       'Picking with a mask leaves out the places where nothing passes. They get 0, and the shape stays.')
+e.edit('backprop=g*was_open', 'backprop=g*A.relu()',
+       'Your backprop is multiplied by the activation. The slope of an open ReLU is 1.')
+e.edit('g*was_open*positive', '(g*A).relu()',
+       'Your guided rule cuts the *product* of gradient and activation. Two negative numbers make it positive, and it '
+       'is no gradient any more: ask for each sign by itself, and let `g` pass.')
 
 # 4.3 Every ReLU of any network
 
@@ -366,6 +377,13 @@ e.edit('x)[0]', 'x)[0].abs().amax(1)',
        'You reduce to one number a pixel. That is a step of its own: give all three channels.')
 e.edit('x)[0]', 'x)[0]*x',
        'You multiply by the picture. That is a method too, "gradient × input"; here the gradient alone.')
+e.edit('score = out.amax(1) if target is None else out[range(len(x)), target]', 'score = out.max()',
+       'You go back from the one highest score of the whole batch, whatever was asked for: only one picture gets a '
+       'gradient. Each has a score of its own.')
+e.edit('out[range(len(x)), target]', 'out[:, torch.as_tensor(target).expand(len(x))]',
+       'out.amax(1)', 'out[:, out.argmax(1)]',
+       'Every picture is asked for the classes of *all* pictures, N scores each. Image i wants class i of them: '
+       '`out[range(len(x)), target]`.')
 
 # 4.5 Guided backprop
 
@@ -486,6 +504,7 @@ def scrambled(answer):
             'parameters with all their signs as before': sum(torch.equal(in_order(b), in_order(a)) for b, a in pairs),
             'parameters with all their signs turned round': sum(torch.equal(in_order(-b), in_order(a))
                                                                 for b, a in pairs),
+            'parameters whose numbers all have one sign': sum(bool((a > 0).all() or (a < 0).all()) for a in after),
             'kernels that are whole as before': bool((kernels[0].abs().flatten(1).sum(1)[:, None]
                                                       - kernels[1].abs().flatten(1).sum(1)).abs().min(1).values.max()
                                                      < 1e-4),
@@ -502,6 +521,7 @@ SCRAMBLED = {'parameters with numbers of the same sizes as before': 6,
              'some numbers have become 0': False,
              'parameters in the same order as before': 0, 'parameters with all their signs as before': 0,
              'parameters with all their signs turned round': 0,
+             'parameters whose numbers all have one sign': 0,
              'kernels that are whole as before': False, 'the parameters are the same objects': True,
              'parameters that no longer ask for a gradient': 0,
              "batch norm's running means, and its variances less 1": [0., 0.],
@@ -514,7 +534,8 @@ e = exercise('4.6', 'Nothing learned',
     "The same seed gives the same result; draw from a `torch.Generator` of your own.",
     library='camtutor.guided', changes=('module',),
     trials=(Trial('Two convolutions and a batch norm', scrambled, SCRAMBLED,
-                  {'the same seed gives': 'All random numbers must come from a generator that begins with the seed.',
+                  {'parameters with all their signs': 'Each number has a random sign of its own.',
+                   'the same seed gives': 'All random numbers must come from a generator that begins with the seed.',
                    'the random numbers of the session':
                        "`torch.manual_seed` begins the whole session's numbers anew."}),),
     hints=('`torch.randperm(n, generator=…)` is a random order.',
@@ -622,6 +643,25 @@ def new_objects(module, seed=0):
         *path, last = name.split('.')
         setattr(module.get_submodule('.'.join(path)), last, nn.Parameter(mixed(p, gen)*signs(p, gen)))
     reset(module)
+@e.wrong
+def scramble_one_sign(module, seed=0):
+    "There is one sign for a whole parameter. Each number has a random sign of its own."
+    signs = [p.detach().flatten()[0].sign() for p in module.parameters()]
+    scramble(module, seed)
+    with torch.no_grad():
+        for p, sign in zip(module.parameters(), signs): p.copy_(p.abs()*sign)
+
+@e.wrong
+def scramble_always_alike(module, seed=0):
+    "The seed is not used: every seed gives the same. Begin the generator with it, `manual_seed(seed)`."
+    scramble(module, 0)
+
+DRAWN = iter(range(10**6))
+
+@e.wrong
+def scramble_unseeded(module, seed=0):
+    "Your generator does not begin with the seed: the same seed gives something else each time. `manual_seed(seed)`."
+    scramble(module, 1000 + next(DRAWN))
 
 # 4.7 Guided Grad-CAM
 
@@ -709,6 +749,12 @@ def one_class(model, x, layer=None, target=None):
 e.edit('if layer is None: layer', 'layer', '`layer` is not used: the map always comes from the last layer.')
 e.edit('layer, target', 'layer',
        'The map explains the top class, whichever was asked for. Hand `target` to both halves.')
+@e.wrong
+def product_of_stretched(model, x, layer=None, target=None):
+    "The map is stretched to its own largest value first. That belongs to drawing: multiply by the map as it is."
+    _, A, g = capture(model, x, layer or last_layer(model, x), target)
+    m = upsample(grad_cam(A, g), x.shape[-2:])
+    return (m/m.amax((1, 2), keepdim=True).clamp(min=1e-12))[:, None]*guided_backprop(model, x, target)
 
 # 4.8 On the animal that was asked for
 

@@ -169,6 +169,25 @@ e.edit('conv.weight,', 'conv.weight.abs(),', 'You take the weights without their
 e.edit(', conv.padding, (left_over(2), left_over(3)))', ')[:, :, :shape[2], :shape[3]]',
        'The padding is missing, and you cut the result at its lower right: everything lies too far down and to the '
        'right. Hand `conv.padding` on.')
+e.edit('conv_transpose2d(y,', 'conv_transpose2d(y - conv.bias[:, None, None],',
+       'You take the bias off. It has no place here at all: a transpose belongs to the linear part.')
+e.edit('F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
+       'F.conv2d(y, conv.weight.transpose(0, 1), padding=conv.kernel_size[0] - 1)',
+       'A convolution forwards over a map with wide margins: the kernel comes out upside down, the margins stay, and a '
+       'stride is not undone. `conv_transpose2d` paints.')
+e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
+       'out = F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding)\n'
+       '    return F.pad(out, (shape[3] - out.shape[3], 0, shape[2] - out.shape[2], 0))',
+       'What is missing is filled with zeros above and to the left, so that everything has moved. `output_padding` '
+       'adds rows and columns below and to the right, and paints on them too.')
+e.edit('return F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding, (left_over(2), left_over(3)))',
+       'out = F.conv_transpose2d(y, conv.weight, None, conv.stride, conv.padding)\n'
+       '    return F.pad(out, (0, shape[3] - out.shape[3], 0, shape[2] - out.shape[2]))',
+       'What is missing is filled with zeros. Kernels may reach into these rows and columns: `output_padding` paints '
+       'on them too.')
+e.edit('(left_over(2), left_over(3))', 'conv.stride[0] - 1',
+       '`output_padding` is the stride of the rows less one, for the columns too. Work out from `shape` how much is '
+       'missing, for each direction.')
 
 # 5.3 The test for a way back
 
@@ -577,6 +596,10 @@ e.edit('size + (k - 1)*step', 'size*k', 'Sizes do not multiply: each layer adds.
 e.edit('(nn.Conv2d, nn.MaxPool2d)', 'nn.Conv2d', 'Max poolings are left out. They read windows and take strides, too.')
 e.edit('return Field(size, step, start)', 'return Field(size, step, start + size//2)',
        'The third number is the *middle* of the first field. Where it begins.')
+e.edit('step*s,', 'step*(s if isinstance(m, nn.Conv2d) else 1),',
+       'The strides of the poolings are left out. A pooling of stride 2 doubles the step, as a convolution does.')
+e.edit('(k - 1)*step', 'k//2*step', 'You add one side of a kernel. A kernel of 3 adds two steps, one on each side: '
+       '(k − 1) · step.')
 
 # 5.8 What excites a channel
 
@@ -630,6 +653,7 @@ e.edit('A[:, channel]', 'A[:, channel].abs()',
        'You rank by size without the sign. A channel is excited where it is large and *positive*.')
 e.edit('at[images]//A.shape[3], at[images] % A.shape[3]', 'at[images]',
        'The place is still one number, counted along the rows. Split it into row and column.')
+e.edit('A[:, channel]', 'A[channel]', '`A[channel]` is a picture. Channels are axis 1: `A[:, channel]`.')
 
 # 5.9 A control that asks no network
 

@@ -561,6 +561,11 @@ def with_gradient(answer):
     with answer(net, '0.1', [0, 3]): out = net(x).sum()
     return {'the gradient at the pixels': torch.autograd.grad(out, x)[0]}
 
+def while_training(answer):
+    net = uneven().train()
+    with answer(net, '0.3', [1]): inside = net.training
+    return {'the network trains inside the with': inside, 'and afterwards': net.training}
+
 def ablated_error(answer):
     net = uneven()
     try:
@@ -579,6 +584,7 @@ e = exercise('6.10', 'Switch a channel off',
     trials=(Trial('Two channels of the second convolution', ablated('0.3', [0, 3])),
             Trial('One channel, behind a ReLU', ablated('0.1', [2])),
             Trial('A gradient through it', with_gradient),
+            Trial('A network that is being trained', while_training),
             Trial('An error inside the with', ablated_error),
             error_arrives(uneven(), within)),
     hints=('A forward hook may return a changed output.',
@@ -635,6 +641,21 @@ e.edit('finally: handle.remove()', 'except Exception: pass\n    finally: handle.
        'You swallow the error of whoever stands inside the `with`. `try … finally` lets it pass.')
 e.edit('finally: handle.remove()', 'finally: model.get_submodule(layer)._forward_hooks.clear()',
        "All hooks of the layer are gone, other people's included. Remove your own, by its handle.")
+e.edit('handle = model', 'model.eval()\n    handle = model',
+       'You put the network into evaluation mode, and it stays there. Leave its mode alone: a hook does not need it.')
+
+@e.wrong
+@contextmanager
+def ablate_kernels(model, layer, channels):
+    "You set the weights of the channels to 0, so that their bias is left; and a layer without weights stays on."
+    m = model.get_submodule(layer)
+    old = m.weight.detach().clone() if hasattr(m, 'weight') else None
+    with torch.no_grad():
+        if old is not None: m.weight[channels] = 0
+    try: yield model
+    finally:
+        with torch.no_grad():
+            if old is not None: m.weight.copy_(old)
 
 # 6.11 What a channel is worth
 

@@ -531,3 +531,79 @@ e.edit('(mean - cams[range(len(y)), y])', '(mean - cams[:, y].mean(1))',
        'has its own class.')
 e.edit('/S[0].numel()', '/cams.shape[1]',
        'You divide by the number of classes. Pooling divides by the number of places.')
+
+# 10.11 Several layers, fused
+
+def branch(c, seed):
+    "A 1×1 convolution that keeps the channels, and a batch norm, as TAME has them."
+    made = seeded(nn.Sequential(nn.Conv2d(c, c, 1), nn.BatchNorm2d(c)), seed)
+    with torch.no_grad(): made[1].running_mean.fill_(.3)
+    return made.requires_grad_(False)
+
+def tame_case(*sizes, n=2, k=7, seed=0):
+    "Activations of these sizes (c,h,w), a branch for each, and the 1×1 convolution that joins them."
+    features = [rand(n, *s, seed=seed + i).relu() for i, s in enumerate(sizes)]
+    fuse = seeded(nn.Conv2d(sum(s[0] for s in sizes), k, 1), seed + 9).requires_grad_(False)
+    return features, [branch(s[0], seed + i) for i, s in enumerate(sizes)], fuse
+
+def weighs(weight, bias=0.):
+    "A 1×1 convolution with these weights (K,C)."
+    conv = nn.Conv2d(len(weight[0]), len(weight), 1)
+    with torch.no_grad(): conv.weight.copy_(torch.tensor(weight)[:, :, None, None]), conv.bias.fill_(bias)
+    return conv.requires_grad_(False)
+
+FINE, COARSE = torch.tensor([[[[1., 2.], [0., 3.]]]]), torch.tensor([[[[4.]]]])
+
+e = exercise('10.11', 'Several layers, fused',
+    'TAME is L-CAM with several layers. Write `fused(features, branches, fuse)`: `features` are the activations '
+    '(N,C,h,w) of several layers, `branches` has for each a module that keeps its size (a 1×1 convolution and a batch '
+    'norm). Each layer: what its branch makes is added to it, then ReLU, then it is enlarged to the largest h×w among '
+    'them (`F.interpolate`, bilinear). All are joined along the channels, and `fuse`, one more 1×1 convolution, makes '
+    'the maps of all classes from them, before the sigmoid.', hard=True,
+    trials=(gives('Worked by hand', [FINE, COARSE], [weighs([[-2.]], 3.), weighs([[.5]])], weighs([[1., 10.]]),
+                  want=[[[[62., 61.], [63., 60.]]]]),
+            gives('Three layers', *tame_case((3, 8, 6), (4, 4, 3), (5, 2, 2))),
+            gives('The finest is not the first', *tame_case((5, 3, 3), (3, 6, 9), seed=20)),
+            gives('One layer', *tame_case((4, 5, 3), n=1, seed=40))),
+    hints=('Which of the layers has most places? Its size is everybody\'s.',
+           'A skip: what goes into the branch is added to what comes out of it.',
+           'Make a list of enlarged activations, one for each layer, and join it with `torch.cat`.'),
+    why='A mask as fine as the finest layer. The skip lets an untrained branch pass on what the layer said.')
+
+@e.reference
+def fused(features:list, # activations (N,C,h,w) of several layers
+          branches:list, # for each a module: (N,C,h,w) -> (N,C,h,w)
+          fuse:nn.Module # a 1×1 convolution: (N,sum of all C,H,W) -> (N,K,H,W)
+         )->Tensor:      # (N,K,H,W), before the sigmoid; H×W is the largest h×w
+    "The maps of all classes, from several layers. TAME, Ntrougkas et al., 2022."
+    size = max((A.shape[2:] for A in features), key=lambda s: s.numel())
+    parts = []
+    for A, branch in zip(features, branches):
+        A = (branch(A) + A).relu()
+        parts.append(F.interpolate(A, size, mode='bilinear'))
+    return fuse(torch.cat(parts, 1))
+
+e.edit('branch(A) + A', 'branch(A)', 'The skip is missing: the layer itself is to be added to what its branch makes.')
+e.edit('(branch(A) + A).relu()', 'branch(A).relu() + A', 'You cut what the branch makes before the layer is added. '
+       'First the sum, then ReLU.')
+e.edit('(branch(A) + A).relu()', 'branch(A) + A', 'The ReLU behind the sum is missing.')
+e.edit('key=lambda s: s.numel()', 'key=lambda s: -s.numel()',
+       'You make all as coarse as the coarsest layer. The finest gives the size.')
+e.edit('max((A.shape[2:] for A in features), key=lambda s: s.numel())', 'features[0].shape[2:]',
+       'You take the size of the first layer. The finest need not come first.')
+e.edit('max((A.shape[2:] for A in features), key=lambda s: s.numel())', 'features[-1].shape[2:]',
+       'You take the size of the last layer. The finest gives the size.')
+e.edit("mode='bilinear'", "mode='nearest'", 'You enlarge by repeating places. Between places it should be smooth: '
+       'bilinear.')
+e.edit('fuse(torch.cat(parts, 1))', 'fuse(torch.cat(parts, 1)).sigmoid()',
+       'This is the mask, behind the sigmoid. The maps before it are asked for.')
+e.edit('fuse(torch.cat(parts, 1))', 'fuse(torch.cat(parts, 1)).relu()', 'You cut what is below 0. The maps keep their '
+       'sign.')
+e.edit('fuse(torch.cat(parts, 1))', 'fuse(torch.cat(parts[::-1], 1))',
+       'You join the layers in the reverse order, so each meets the weights of another.')
+e.edit('fuse(torch.cat(parts, 1))', 'torch.cat(parts, 1)', 'You join the layers and stop. `fuse` makes the maps of the '
+       'classes of them.')
+e.edit("mode='bilinear'", "mode='bilinear', align_corners=True",
+       'You enlarge with align_corners=True: corner on corner. The usual way, without it, lays area on area.')
+e.edit('A = (branch(A) + A).relu()', "A = F.interpolate(A, size, mode='bilinear')\n        A = (branch(A) + A).relu()",
+       'You enlarge first and cut then. A place between two layers\' places should be a mean of what was cut already.')

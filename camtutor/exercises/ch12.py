@@ -589,3 +589,110 @@ e.wrong(lambda e, other: 1 - F.cosine_similarity(e, other), 'This is a distance:
 e.edit('/e.detach().norm(dim=1)', '/e.detach().norm()', 'You take the length of the whole batch. Each vector '
        'has its own.')
 e.wrong(lambda e, other: torch.nn.functional.cosine_similarity(e, other).square(), 'You square the cosine.')
+
+# 12.11 Without each witness
+
+E11, S11 = rand(5, 4, seed=7), rand(6, 4, seed=8)
+L11 = torch.tensor([0, 1, 2, 2, 0, 1])
+
+e = exercise('12.11', 'Without each witness', hard=True,
+    task='Write `lead_without(e, support, labels, scale)`: leave each known picture (S,D) out in turn, and let the '
+    'others of `matching` vote again. Return how far the answer of *all* votes then leads over the best other label, '
+    '(N,S); below 0 it is no longer the answer.',
+    library='camtutor.where',
+    trials=(gives('Five new, six known', E11, S11, L11, 3.), gives('A harder vote', E11, S11, L11, 9.),
+            gives('Uneven: a label with one picture', E9, S9, L9, 2.), gives('The other order', E9, S9.flip(0), L9, 4.),
+            keeps(E11, S11, L11, 3.)),
+    hints=('`matching(e, support, labels, scale)` gives scores (N,K) and votes (N,S).',
+           'Those who are left share one vote: what they had, over 1 less the vote that is gone.',
+           'The answer is chosen once, from all votes; its lead can be negative.'),
+    why='A loud witness has decided nothing where another says the same.')
+
+@e.reference
+def lead_without(e:Tensor, # embeddings of new pictures (N,D)
+                 support:Tensor, # of known ones (S,D)
+                 labels:Tensor, # whose they are (S,), from 0
+                 scale:float # see `matching`
+                )->Tensor: # (N,S), from -1 to 1
+    "How far the answer leads once each known picture is left out; below 0 it is no longer the answer."
+    from camtutor.where import matching
+    scores, votes = matching(e, support, labels, scale)
+    gone = votes[:, :, None]*F.one_hot(labels)
+    left = (scores[:, None] - gone)/(1 - votes)[:, :, None].clamp(min=1e-6)
+    answer = F.one_hot(scores.argmax(1), scores.shape[1]).bool()[:, None]
+    return (left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)
+
+e.edit('/(1 - votes)[:, :, None].clamp(min=1e-6)', '',
+       'The votes that are left do not sum to 1. Share the whole among them: divide by 1 less the vote that is gone.')
+e.edit('(1 - votes)[:, :, None]', 'votes[:, :, None]',
+       'You divide by the vote that is gone. What is left sums to 1 less that vote.')
+e.edit('.masked_fill(answer, -1)', '', 'The best label may be the answer itself, so the lead is never above 0. '
+       'Compare with the best *other* one.')
+e.edit('scores.argmax(1), scores.shape[1]', 'left.argmax(2), scores.shape[1]', '.bool()[:, None]', '.bool()',
+       'You choose the answer anew each time, so its lead is never below 0. It is the answer of *all* votes.')
+e.edit('scores[:, None] - gone', 'scores[:, None] + gone', 'You count the picture twice. It is to be left out.')
+e.edit('(left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)', '(left*answer).sum(2)',
+       'This is the answer\'s share. Its lead is that less the best other label\'s.')
+e.edit('(left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)',
+       'left.masked_fill(answer, -1).amax(2) - (left*answer).sum(2)',
+       'The sign is turned round: a lead is the answer\'s share less the other\'s.')
+e.edit('left.masked_fill(answer, -1).amax(2)', '(left*~answer).sum(2)',
+       'You take all other labels together. The answer leads over the *best* of them.')
+e.edit('left.masked_fill(answer, -1).amax(2)', 'left.masked_fill(answer, 2).amin(2)',
+       'You compare with the worst other label. The best is the rival.')
+e.edit('return (left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)',
+       'lead = (left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)\n    return lead < 0',
+       'You say only whether the answer changes. The lead itself is asked for, (N,S).')
+e.edit('gone = votes[:, :, None]*F.one_hot(labels)',
+       'gone = (votes @ F.one_hot(labels).to(votes))[:, labels][:, :, None]*F.one_hot(labels)',
+       'You leave out all pictures of that label. One picture is left out at a time.')
+e.wrong(lambda e, support, labels, scale: (lambda l, w: w[:, None] - l)(
+    lead_without(e, support, labels, scale), (lambda t: t[:, 0] - t[:, 1])(
+        __import__('camtutor.where', fromlist=['matching']).matching(e, support, labels, scale)[0].topk(2).values)),
+        'You give how much the lead *shrinks*. The lead that is left is asked for.')
+
+# 12.12 Which class where?
+
+M12 = torch.tensor([[[4., 1., .3], [-1., 0., 2.]], [[1., 2., .2], [-2., 0., 2.5]],
+                    [[0., 1.5, -1.], [-3., 0., .1]]])[:, None]
+M12_ = rand(3, 2, 4, 5)
+
+e = exercise('12.12', 'Which class where?',
+    'Write `parts_by_class(m, least)`: of maps (K,N,H,W), one for each class and all on one scale, the number of the '
+    'class that is largest at each place, (N,H,W); -1 where no map is above 0, or where the largest is below '
+    '`least` times the largest value of that picture\'s maps.',
+    library='camtutor.where',
+    trials=(gives('Worked by hand', M12, .1, want=torch.tensor([[[0, 1, -1], [-1, -1, 1]]])),
+            gives('Random', M12_, .3), gives('A least of 0', M12, 0.), gives('Nothing above 0', -M12_.abs(), .1),
+            gives('Pictures of different scales', M12_*torch.tensor([1., 50.])[:, None, None], .3), keeps(M12_, .3)),
+    hints=('`max` over the classes gives value and number at once.',
+           'Each picture has its own largest value: over its places, after the classes.',
+           '`k.where(condition, -1)` keeps `k` where the condition holds.'),
+    why='One scale for all classes, or an absent class would speak as loudly as one that is there.')
+
+@e.reference
+def parts_by_class(m:Tensor, # a map of each class, on one scale (K,N,H,W)
+                   least:float # below this share of a picture's largest value a place speaks for none
+                  )->Tensor: # (N,H,W): which of the K, or -1
+    "The class that each place speaks for: the one whose map is largest there."
+    top, k = m.max(0)
+    return k.where((top > 0) & (top >= least*top.amax((1, 2), keepdim=True)), -1)
+
+e.edit('(top > 0) & ', '', 'Places where no map is above 0 get a class. They speak for none: -1.')
+e.edit(' & (top >= least*top.amax((1, 2), keepdim=True))', '',
+       '`least` is not used: places that say next to nothing get a class.')
+e.edit('top.amax((1, 2), keepdim=True)', 'top.max()',
+       'You take the largest value of the whole batch. Each picture has its own.')
+e.edit('top.amax((1, 2), keepdim=True)', '1', 'You compare with `least` itself. It is a share of the largest value.')
+e.edit('m.max(0)', '(m/m.amax((2, 3), keepdim=True)).max(0)',
+       'You scale each class\'s map by its own largest value, so an absent class speaks as loudly as any.')
+e.edit(', -1)', ', 0)', 'Where no class speaks you say class 0. It is -1.')
+e.edit('m.max(0)', 'm.abs().max(0)', 'You take the largest *size*. What speaks against a class does not speak for it.')
+e.edit('m.max(0)', 'm.min(0)', 'You take the class that the place speaks *against* most.')
+e.edit('m.max(0)', 'm.max(1)', 'You take the largest over the pictures. The classes are axis 0.')
+e.edit('k.where((top > 0) & (top >= least*top.amax((1, 2), keepdim=True)), -1)', 'k',
+       'Every place gets a class. Those that say nothing, or next to nothing, speak for none: -1.')
+e.edit('keepdim=True)), -1)', 'keepdim=True)), -1) + 1',
+       'You count classes from 1, and none is 0. They count from 0, none is -1.')
+e.edit('k.where(', 'top.where(', 'You give the values. The number of the class is asked for.')
+e.edit('>= least', '<= least', 'You keep what says *little*.')

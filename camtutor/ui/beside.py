@@ -5,19 +5,28 @@ from torch import Tensor
 
 from camtutor.errors import CamError
 
+def is_followed()->bool:
+    "Does an event loop run here, from which a job can be followed?"
+    try: return bool(asyncio.get_running_loop())
+    except RuntimeError: return False
+
 class Stopped(Exception): "Raised inside a network's forward pass to end it."
 
 class Job:
     "Counts the pictures that go through a network while it works, and can be stopped between two passes."
-    def __init__(self, net, work, total, then): # work, and what comes then: functions without arguments
-        self.net, self.work, self.total, self.then = net, work, total, then
-        self.done, self.stopped, self.error = 0, False, None
+    def __init__(self, net,
+                 work,       # a function of this job; it sets `news` where something can be shown already
+                 total,      # pictures that will go through the network, about
+                 then,       # what comes afterwards
+                 meanwhile): # what is done with news
+        self.net, self.work, self.total, self.then, self.meanwhile = net, work, total, then, meanwhile
+        self.done, self.news, self.stopped, self.error = 0, False, False, None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
         handle = self.net.register_forward_pre_hook(self.tick)
-        try: self.work()
+        try: self.work(self)
         except Exception as e: self.error = e
         finally: handle.remove()
 
@@ -42,15 +51,16 @@ class Beside:
         self.halt()
         self.job = Job(*args)
         self.show(0, self.job.total)
-        try: loop = asyncio.get_running_loop()
-        except RuntimeError: loop = None
-        if loop: loop.create_task(self.follow(self.job))
+        if is_followed(): asyncio.create_task(self.follow(self.job))
         else: self.finish()
 
     async def follow(self, job):
         "Show a job's progress, and go on when it is done."
         while job.thread.is_alive() and job is self.job:
             self.show(job.done, job.total)
+            with self.lock:
+                if job.news and job is self.job: self.act(job.meanwhile)
+                job.news = False
             await asyncio.sleep(.1)
         with self.lock:
             if job is self.job: self.act(self.finish)

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from camtutor.show import colorize, upsample
 
+PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
+           (120, 60, 170))   # colour-blind people can tell them apart: Okabe and Ito, 2008, the last for their black
+
 class Scale(NamedTuple):
     "What the colours of a map mean."
     low:float         # the raw value at the dark end

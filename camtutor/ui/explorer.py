@@ -11,7 +11,7 @@ from camtutor.methods import METHODS
 from camtutor.scenes import BACKGROUNDS, PATTERNS, POSES, SPECIES
 from camtutor.show import to_jpeg
 from camtutor.ui import html
-from camtutor.ui.beside import Beside
+from camtutor.ui.beside import Beside, is_followed
 from camtutor.ui.helper import show_widget
 from camtutor.ui.panel import SECTIONS, Panel, show_when
 from camtutor.ui.study import DEAR, MAX_UPLOAD, Study, View, fitting_methods
@@ -44,6 +44,7 @@ class Explorer(HasTraits):
         self.lock = threading.RLock()   # JupyterLab hands clicks and slider moves to two threads
         self.error, self.held, self.drawn = None, None, None
         self.chosen, self.recipe, self.wish = 0, None, ''
+        self.places = self.mapped = None
         self._build(show)
         drive(self, **start)
 
@@ -93,6 +94,9 @@ class Explorer(HasTraits):
         for i, b in enumerate(p.thumbs.children): b.on_click(lambda _, i=i: self.do(self.pick, i, place='pane_alert'))
         buttons = {p.draw_methods: self.all_methods, p.draw_layers: self.all_layers, p.make_files: self.files}
         for button, act in buttons.items(): button.on_click(lambda _, act=act: self.do(act, place='pane_alert'))
+        p.tabs.observe(lambda _: self.do(self.draw_places, place='pane_alert'), 'value')
+        p.point.observe(lambda _: self.do(self.say_place, place='pane_alert'), 'at')
+        p.go_there.on_click(lambda _: self.do(self.go_there, place='pane_alert'))
         p.upload.on_file(lambda data, name: self.do(self.receive, data, name, place='pane_alert'))
         p.stop.on_click(lambda _: self.beside.job and self.beside.job.stop())
 
@@ -139,15 +143,15 @@ class Explorer(HasTraits):
         asked = self.study.taken, self.view()
         if asked == self.drawn: return
         self.drawn = asked
-        self.need([(self.method, k, self.layer) for k in self.view().classes], self.draw)
+        self.need([(self.method, k, self.layer) for k in self.view().classes], self.draw, lambda: self.draw(draft=True))
 
-    def draw(self):
-        "Pictures, captions, truth and the line of Python."
+    def draw(self, draft=False):
+        "Pictures, captions, truth and the line of Python; of rough maps, as a preview, if that is wanted."
         p, view, study = self.panel, self.view(), self.study
-        shown = study.shown(view)
+        shown = study.shown(view, draft)
         for s, image, caption, truth in zip(shown, p.images, p.captions, p.truths):
             image.value = study.jpeg(s.raw, view)
-            caption.value = study.caption(s, view)
+            caption.value = study.caption(s, view, draft)
             if 'truth' in p.show: truth.value = html.truth(study.truth(s.raw, view.outline)) if view.outline else ''
         two = len(shown) > 1
         show_when(p.views[1], two)
@@ -155,13 +159,14 @@ class Explorer(HasTraits):
         show_when(p.controls['class2'], view.compare != 'one')
         p.controls['cmap'].disabled = view.signed   # a difference has colours of its own
         p.code.value, p.files.value = html.code(study.line(view)), ''
+        if not draft: self.draw_places()
 
     def refresh(self):
         "Work out again what is shown: a function of the library has been exchanged."
         with self.lock:
             self.beside.halt()
             self.study.forget()
-            self.drawn = None
+            self.drawn = self.mapped = None
             self.do(self.redraw)
 
     # ---- pictures
@@ -280,14 +285,54 @@ class Explorer(HasTraits):
         self.held = self.study.brightest(self.view()) if self.scale == 'hold' else None
         self.redraw()
 
+    # ---- which class each place speaks for
+    def draw_places(self):
+        "The picture class by class at the layer chosen, while its pane is open; once for each picture and layer."
+        p, study, asked = self.panel, self.study, (self.study.taken, self.layer)
+        if p.opened != 'places' or asked == self.mapped: return
+        self.places, self.mapped = study.places(self.layer), asked
+        p.point.src = html.data_uri(study.painted(self.places), 'image/jpeg')
+        p.point.alt = f'{study.subject.title}, each place in the colour of the class that it speaks for'
+        p.point.grid = list(reversed(study.layers[self.layer][1:]))
+        p.place_title.value = html.heading(study.places_title(self.layer))
+        p.place_key.value = study.key_of(self.places)
+        self.say_place()
+
+    def point_at(self, x:float, y:float):
+        "Open the pane, and point at a place: from 0 to 1, from left and top."
+        if not 0 <= x <= 1 or not 0 <= y <= 1:
+            raise CamError(f'({x:g}, {y:g}) is outside. Give two numbers from 0 to 1.', 'Choosing a place')
+        if 'places' not in self.panel.panes:
+            raise CamError("there is no such pane: show= leaves it out.", 'Choosing a place')
+        self.panel.tabs.value = 'places'
+        self.panel.point.at = [float(x), float(y)]
+
+    def say_place(self):
+        "Which class the place speaks for that was pointed at."
+        p = self.panel
+        if self.places is None: return
+        p.place_said.value = self.study.said_at(self.places, *p.point.at)
+        p.go_there.disabled = self.places.at(*p.point.at)[1] < 0
+
+    def go_there(self):
+        "Go to the class that the place speaks for."
+        if self.places is not None: self.go_to('class_', self.places.classes[self.places.at(*self.panel.point.at)[1]])
+
     # ---- what takes longer
-    def need(self, keys, then):
-        "Have the maps of `keys` (method, class, layer) ready, the dear ones from a thread, and then go on."
+    def need(self, keys, then, meanwhile=None):
+        """Have the maps of `keys` (method, class, layer) ready, the dear ones from a thread, and then go on.
+
+        `meanwhile`: what to do with rough maps, if they are wanted."""
         study, missing = self.study, self.study.missing(keys)
         if not missing: return then()
-        def work(results=study.results):
-            for k in missing: results[k] = study.compute(*k)
-        self.beside.begin(study.net, work, sum(METHODS[m].passes for m, *_ in missing), then)
+        def rough(m): return METHODS[m].rough if meanwhile and is_followed() else {}
+        todo = {k: rough(k[0]) for k in missing}
+        def work(job, results=study.results, drafts=study.drafts):
+            for k, drafted in todo.items():
+                for how in drafted.values(): drafts[k], job.news = study.compute(*k, **how), True
+                results[k] = study.compute(*k)
+        total = sum(METHODS[k[0]].passes + sum(drafted) for k, drafted in todo.items())
+        self.beside.begin(study.net, work, total, then, meanwhile)
 
     def all_methods(self):
         "Every method that fits, for this picture, class and layer."
@@ -340,8 +385,9 @@ class Explorer(HasTraits):
         if name == 'picture': return self.do(self.pick, wanted, place='pane_alert')
         if name == 'upload': return self.do(self.receive, wanted, place='pane_alert')
         controls = self.panel.controls
+        if name == 'place': return self.do(self.point_at, *wanted, place='pane_alert')
         if name not in controls:
-            raise CamError(f'there is no control {name!r}. {nearest(name, [*controls, "picture", "upload"])}',
+            raise CamError(f'there is no control {name!r}. {nearest(name, [*controls, "picture", "place", "upload"])}',
                            'Driving the explorer')
         if name in ('class_', 'class2'): return self.go_to(name, self.study.number(wanted))
         try: setattr(self, name, '' if wanted is None else wanted)

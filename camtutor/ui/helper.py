@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from anywidget import AnyWidget
-from traitlets import Int, Unicode
+from traitlets import Float, Int, List, Unicode
 
 HERE = Path(__file__).parent
 
@@ -25,6 +25,13 @@ class Upload(AnyWidget):
             if len(data) >= content['size']: fn(data, content['name'])
             else: parts[content['name']] = data
         self.on_msg(got)
+
+class Point(AnyWidget):
+    "A picture to point at, by a click or the arrow keys: the place is `at`."
+    _esm = HERE/'point.js'
+    src, alt, label = (Unicode().tag(sync=True) for _ in range(3))   # the picture, what it shows, what can be done
+    at = List(Float(), [.5, .5]).tag(sync=True)                      # the place, from left and top, 0 to 1
+    grid = List(Int(), [8, 8]).tag(sync=True)                        # steps across and down
 
 def show_widget(widget, # any ipywidget
                 static:str='', # HTML for readers of the saved page, where no kernel runs

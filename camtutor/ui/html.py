@@ -1,18 +1,8 @@
 "All HTML that the widgets show is made here, from plain values."
-import io
 from html import escape
 
-from PIL import Image
-
 from camtutor.errors import CamError
-from camtutor.files import data_uri
-
-def smaller(jpeg, size=256):
-    "A smaller copy of a JPEG, for a saved page."
-    picture, out = Image.open(io.BytesIO(jpeg)), io.BytesIO()
-    picture.thumbnail((4 * size, size))
-    picture.save(out, 'jpeg', quality=75)
-    return out.getvalue()
+from camtutor.files import data_uri, smaller
 
 def picture_tag(jpeg, alt, width=0):
     style = f' style="min-width:{width}px"' if width else ''
@@ -68,6 +58,20 @@ def truth(t): # a Truth
     "The map against the truth: its energy inside the part beside a uniform map and the mask on the map's grid."
     return (f'<div><b>Energy inside: {escape(t.part)}</b> · {PEAK[t.inside]}</div>' + bar('this map', t.energy)
             + bar('uniform map', t.uniform, 'u') + bar('the mask on this grid', t.grid, 'm'))
+
+# ---- which class speaks where
+def key(rows): # (r,g,b) or None, name, share of the picture
+    "What the colours of a picture mean, and how much of it each has."
+    def row(colour, name, share):
+        back = f'rgb{colour}' if colour else '#8884'
+        return f'<i style="background:{back}"></i><span>{escape(name)}</span><span>{share:.0%}</span>'
+    return f'<div class="ct-key">{"".join(row(*r) for r in rows)}</div>'
+
+def place(name, ranked): # the class, None for none; [(class name, value)], the largest first
+    "What one place says."
+    said = f'for <b>{escape(name)}</b>' if name else 'for none of them'
+    values = ', '.join(f'{escape(n)} {v}' for n, v in ranked)
+    return status(f'This place speaks {said}. It adds to the scores: {values}.')
 
 # ---- in the panes
 def heading(text): return f'<div class="ct-h">{text}</div>' # HTML

@@ -2,11 +2,11 @@
 import ipywidgets as w
 
 from camtutor.ui import html
-from camtutor.ui.helper import Helper, Upload
+from camtutor.ui.helper import Helper, Point, Upload
 
 SECTIONS = ('class', 'layer', 'method', 'compare', 'look', 'truth',
-            'pictures', 'scene', 'photo', 'methods', 'layers', 'save')
-PANES = dict(pictures='Pictures', scene='Make a scene', photo='Your own photo',
+            'pictures', 'scene', 'photo', 'places', 'methods', 'layers', 'save')
+PANES = dict(pictures='Pictures', scene='Make a scene', photo='Your own photo', places='Class by class',
              methods='All methods', layers='All layers', save='Save')
 CMAPS = 'magma', 'viridis', 'cividis', 'gray'
 
@@ -78,7 +78,7 @@ class Panel:
                  scenes, # the scene pane's choices: species, poses, backgrounds, patterns; empty = no such pane
                  limit, # bytes that an upload may have
                  show=SECTIONS): # which sections are laid out
-        self.show, self.scene = show, scene_controls(scenes)
+        self.show, self.scene, self.opened = show, scene_controls(scenes), None
         self.controls = view_controls(methods) | self.scene
         self._stage()
         self._panes(scenes, limit)
@@ -103,12 +103,18 @@ class Panel:
         self.draw_methods = button('Draw all methods', 'every method for this picture, class and layer')
         self.draw_layers = button('Draw all layers', 'this class at every layer')
         self.make_files = button('Make the files', 'the picture, the figure and the numbers of this map')
+        self.place_title, self.place_key, self.place_said = (text() for _ in range(3))
+        self.point = Point(label='Choose a place: click, or use the arrow keys')
+        self.go_there = button('Go to this class', 'the map of the class that the place speaks for')
+        told = w.VBox([self.place_key, self.place_said, self.go_there])
         self.method_grid, self.layer_grid, self.files, self.code, self.showing = (text() for _ in range(5))
         drop = f'Drop a photo here. At most {limit >> 20} MB; it stays in memory and is written nowhere.'
         if scenes: drop += ' The shipped network knows drawn animals only: what it says of a photo is a guess.'
         self.upload = Upload(text=drop, limit=limit)
         content = dict(pictures=[self.thumb_css, self.thumbs], scene=[box([*self.scene.values()], 'ct-controls')],
-                       photo=[self.upload, self.showing], methods=[self.draw_methods, self.method_grid],
+                       photo=[self.upload, self.showing],
+                       places=[self.place_title, box([self.point, told], 'ct-places')],
+                       methods=[self.draw_methods, self.method_grid],
                        layers=[self.draw_layers, self.layer_grid],
                        save=[text('This line of Python makes exactly this map:'), self.code,
                              self.make_files, self.files])
@@ -120,6 +126,7 @@ class Panel:
 
     def open(self, name):
         "Show one pane. An error spoke of the pane that was left."
+        self.opened = name
         for n, pane in self.panes.items(): show_when(pane, n == name)
         self.pane_alert.value = ''
 

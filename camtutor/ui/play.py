@@ -1,4 +1,4 @@
-"Sliders on a plain function that makes a picture: `play(frame, name=['cat', 'dog'], alpha=(0., 1.))`."
+"Sliders on a plain function that makes a picture, or words: `play(frame, name=['cat', 'dog'], alpha=(0., 1.))`."
 from html import escape
 from inspect import signature
 
@@ -27,8 +27,9 @@ def control(name, choices, first=None):
     return row(w.SelectionSlider(options=[(str(v), v) for v in values], value=first, description=title))
 
 def picture_and_text(made):
-    "What a function made, as JPEG bytes and a line of text."
+    "What a function made, as JPEG bytes, or HTML of what has no picture but that, and a line of text."
     picture, said = made if isinstance(made, tuple) else (made, '')
+    if hasattr(picture, '_repr_html_'): return picture._repr_html_(), str(said)
     return picture if isinstance(picture, bytes) else to_jpeg(picture, 92), str(said)
 
 def in_words(value):
@@ -41,7 +42,9 @@ class Play:
         defaults = {name: p.default for name, p in signature(fn).parameters.items()}
         self.fn, self.controls = fn, {name: control(name, c, defaults.get(name)) for name, c in choices.items()}
         self.image, self.text, self.alert = w.Image(format='jpeg', width=width), text('', 'ct-cap'), text()
-        self.draw()   # an error in the function is raised here, where a test run sees it
+        made = picture_and_text(fn(**self.values()))   # an error in it is raised here, where a test run sees it
+        if isinstance(made[0], str): self.image = w.HTML()
+        self.put(*made)
         for c in self.controls.values(): c.observe(self.moved, 'value')
         stage = classed(w.VBox([self.image, self.text]), 'ct-stage')
         stage.layout.flex, stage.layout.max_width = f'1 1 {min(width, 300)}px', f'{width}px'
@@ -51,8 +54,10 @@ class Play:
 
     def draw(self):
         "Call the function, and show what it makes."
-        self.image.value, said = picture_and_text(self.fn(**self.values()))
-        self.text.value = html.status(escape(said)) if said else ''
+        self.put(*picture_and_text(self.fn(**self.values())))
+
+    def put(self, picture, said):
+        self.image.value, self.text.value = picture, html.status(escape(said)) if said else ''
 
     def moved(self, change):
         "A slider moved: the new picture, or in words what went wrong."
@@ -65,6 +70,7 @@ class Play:
         "The first picture as HTML, for readers of a saved page."
         sliders = ', '.join(f'{c.description.lower()} {in_words(c.value)}' for c in self.controls.values())
         told = f'{self.text.value}<small>{escape(sliders)}. Run this cell in Jupyter for the sliders.</small>'
+        if isinstance(self.image.value, str): return self.image.value + told
         return html.figure(self.image.value, 'what the function draws', told, width=256)
 
     def _ipython_display_(self): show_widget(self.root, self.static(), repr(self))
@@ -74,7 +80,7 @@ class Play:
         return f'play({getattr(self.fn, "__name__", "function")}, {values})'
 
 def play(
-    fn, # keyword arguments -> a picture (Scene, PIL image, tensor (3,H,W), bytes), or (picture, text)
+    fn, # keyword arguments -> a picture (Scene, PIL image, tensor (3,H,W), bytes), Words, or (either of them, text)
     width=384, # pixels of the picture on the screen
     **choices # for each argument a list of values, a range, or two floats (low, high); it begins at the default
 )->Play:

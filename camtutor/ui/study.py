@@ -19,9 +19,11 @@ from camtutor.networks import load_pets
 from camtutor.show import colorize, normalize, overlay, to_jpeg, to_png, upsample
 from camtutor.ui import html
 from camtutor.ui.cache import CamCache
-from camtutor.ui.drawing import Scale, colours, one_thread, outlined, ring, scale_of
+from camtutor.ui.drawing import PALETTE, Scale, colours, one_thread, outlined, ring, scale_of
 from camtutor.ui.subject import PICTURES, Eye, Subject, enlarged, read
+from camtutor.where import parts_by_class
 
+MOST = 8   # classes that are compared place by place: as many as there are colours to tell apart
 DEAR = 8   # a method with more forward passes than this waits until the slider rests, and runs beside
 MAX_UPLOAD = 32 * 2**20   # bytes
 
@@ -56,6 +58,18 @@ class Truth(NamedTuple):
     uniform:float     # what a map without any preference would have
     grid:float        # what the mask itself has on the map's grid
     inside:bool       # does its peak lie inside? None for an empty map
+
+class Places(NamedTuple):
+    "What each place of a picture adds to the scores of the likeliest classes."
+    classes:list      # K class numbers, the one it is most sure of first
+    maps:Tensor       # (K,H,W), as large as the picture shown
+    parts:Tensor      # (H,W): which of the K each place speaks for, -1 for none
+
+    def at(self, x, y): # from 0 to 1, from left and top
+        "The values of the K classes at a place, and which of them it speaks for: -1 for none."
+        h, w = self.parts.shape
+        row, column = min(int(y * h), h - 1), min(int(x * w), w - 1)
+        return self.maps[:, row, column], self.parts[row, column].item()
 
 def sizes(shape): return '×'.join(map(str, shape))
 
@@ -125,7 +139,7 @@ class Study:
             raise CamError(f'the model gave {describe(cache.out)}, but classes need scores (N,K).')
         if self.cache: self.cache.free()
         self.cache, self.subject, self.layers, self.last = cache, subject, layers, last
-        self.results, self.known, self.taken = OrderedDict(), {}, self.taken + 1
+        self.results, self.drafts, self.known, self.taken = OrderedDict(), {}, {}, self.taken + 1
         self.scores, self.probabilities = scores, said_probabilities(self.model, scores)[0]
         values, self.how = readable(self.probabilities, scores)
         self.prob = values[0]   # how sure it is of each class, or the scores where there are no probabilities
@@ -175,19 +189,31 @@ class Study:
 
     def forget(self):
         "Let go of all maps and truths, which were made with a function that has been exchanged."
-        self.results.clear()
-        self.known.clear()
+        for kept in (self.results, self.drafts, self.known): kept.clear()
 
-    def compute(self, method, class_, layer):
-        "Run a method of the table on this picture."
+    def compute(self, method, class_, layer, **how):
+        "Run a method of the table on this picture; `how` it is run, if not as usual."
         row = METHODS[method]
         with doing(f'{row.title} at {layer!r}' if layer else row.title):
-            raw = apply(row, self.net, self.subject.x, layer, class_).raw
+            raw = apply(row, self.net, self.subject.x, layer, class_, **how).raw
         return raw if row.kind == 'map' else raw.abs().amax(1)
 
-    def shown(self, view:View)->list: # of Shown
+    def places(self, layer)->Places:
+        "The class that each place speaks for, among the likeliest eight: all their maps on one scale."
+        classes = self.ranked()[:MOST]
+        maps = torch.cat([(A * g).sum(1) for A, g in (self.cache.get(layer, k) for k in classes)]).float()
+        maps = upsample(maps, self.subject.image.shape[-2:])
+        return Places(classes, maps, parts_by_class(maps[:, None])[0])
+
+    def draft(self, method, class_:int, layer)->Tensor: # (1,h,w)
+        "The rough map of one class, or the map itself where it is known; None if neither is."
+        key = self.key(method, class_, layer)
+        return self.results.get(key, self.drafts.get(key))
+
+    def shown(self, view:View, draft=False)->list: # of Shown; none if a rough map is asked for that is not there yet
         "The maps that are to be seen: one, two, or a difference."
-        maps = [self.raw(view.method, k, view.layer) for k in view.classes]
+        maps = [(self.draft if draft else self.raw)(view.method, k, view.layer) for k in view.classes]
+        if any(m is None for m in maps): return []
         if view.signed: return [Shown(maps[0] - maps[1], view.classes)]
         return [Shown(m, (k,)) for m, k in zip(maps, view.classes)]
 
@@ -209,6 +235,12 @@ class Study:
     def jpeg(self, m, view)->bytes:
         "The same as a file."
         with one_thread(): return to_jpeg(self.picture(m, view), 92)
+
+    def painted(self, places:Places)->bytes: # a JPEG
+        "The picture in grey, each place in the colour of its class."
+        grey = self.subject.image.mean(1, keepdim=True).to(places.maps.device).expand(-1, 3, -1, -1)
+        colours = torch.tensor(PALETTE, device=grey.device).T[:, places.parts.clamp(min=0)][None] / 255
+        with one_thread(): return to_jpeg(torch.where(places.parts < 0, grey, .45 * grey + .55 * colours), 92)
 
     def tile(self, view:View, title, size=192)->tuple: # (JPEG, title), or (None, the reason why there is none)
         "One cell of a sheet: a small picture of one map."
@@ -233,17 +265,37 @@ class Study:
         "A layer in a sentence."
         return layer if layer.startswith('layer') else f'layer {layer}'
 
-    def caption(self, shown:Shown, view:View)->str: # HTML
+    def caption(self, shown:Shown, view:View, draft=False)->str: # HTML
         "What is shown, and the scale of its colours."
         row, m = METHODS[view.method], shown.raw
         where = '' if row.needs == 'network' else f' at {self.layer_name(view.layer)} ({sizes(m.shape[1:])})'
         label = html.class_label([(self.name(k), self.sure(k)) for k in shown.classes])
         scale = self.scale(m, view) if view.signed or m.max() > 0 else None
-        return html.caption(row.title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
+        title = row.title + ', preview' * draft
+        return html.caption(title, label, where, scale, m, colours('RdBu_r' if view.signed else view.cmap))
 
     def heading(self, view:View, what)->str: # HTML
         "Above a sheet of maps."
         return html.emphasised('Picture ', self.subject.title, ', class ', self.name(view.class_), f', {what}')
+
+    def places_title(self, layer)->str: # HTML
+        "Above the picture class by class."
+        n = len(self.prob)
+        which = 'all classes' if n <= MOST else f'the {MOST} classes it is most sure of'
+        what = f', {which}, at {self.layer_name(layer)}: what each place adds to their scores'
+        return html.emphasised('Picture ', self.subject.title, what)
+
+    def key_of(self, places:Places)->str: # HTML
+        "Colour, name and share of the picture of each class that some place speaks for."
+        shares = [(places.parts == i).float().mean().item() for i in range(-1, len(places.classes))]
+        named = zip(PALETTE, map(self.name, places.classes), shares[1:])
+        return html.key([row for row in named if row[2]] + [(None, 'no class', shares[0])])
+
+    def said_at(self, places:Places, x, y)->str: # HTML
+        "In words, which class a place speaks for, and what it adds to the likeliest others."
+        values, k = places.at(x, y)
+        ranked = [(self.name(places.classes[i]), f'{values[i]:+.2g}') for i in values.argsort(descending=True)[:3]]
+        return html.place(None if k < 0 else self.name(places.classes[k]), ranked)
 
     # ---- truth
     def part(self, part, m):

@@ -116,8 +116,45 @@ def likeness_target(e, other):
     from camtutor.targets import similar
     return similar(other)(e)
 
+def lead_loop(e, support, labels, scale):
+    from camtutor.where import matching
+    answer, out = matching(e, support, labels, scale)[0].argmax(1), []
+    for s in range(len(support)):
+        keep = [i for i in range(len(support)) if i != s]
+        votes = matching(e, support[keep], labels[keep], scale)[1]
+        scores = torch.zeros(len(e), int(labels.max()) + 1).index_add(1, labels[keep], votes)
+        rows = torch.arange(len(e))
+        own = scores[rows, answer].clone()
+        scores[rows, answer] = -1
+        out.append(own - scores.max(1).values)
+    return torch.stack(out, 1)
+
+def lead_masked(e, support, labels, scale):
+    cos = scale*F.cosine_similarity(e[:, None], support[None], dim=2)
+    hot = F.one_hot(labels).float()
+    answer = (cos.softmax(1) @ hot).argmax(1)
+    votes = cos[:, None].expand(-1, len(support), -1).masked_fill(torch.eye(len(support)).bool(), -torch.inf).softmax(2)
+    scores = votes @ hot
+    own = scores.gather(2, answer[:, None, None].expand(-1, len(support), 1))
+    return (own[..., 0] - scores.scatter(2, answer[:, None, None].expand(-1, len(support), 1), -1.).amax(2))
+
+def parts_argmax(m, least):
+    k, top = m.argmax(0), m.amax(0)
+    k[(top <= 0) | (top < least*top.flatten(1).amax(1)[:, None, None])] = -1
+    return k
+
+def parts_loop(m, least):
+    out = []
+    for i in range(m.shape[1]):
+        one = m[:, i]
+        low = max(least*one.max().item(), 0.)
+        k = one.argmax(0)
+        out.append(torch.where((one.amax(0) > 0) & (one.amax(0) >= low), k, torch.full_like(k, -1)))
+    return torch.stack(out)
+
 ANSWERS = {'12.1': [segment_loop, segment_flat], '12.2': [box_any, box_torchvision],
            '12.3': [iou_unbound, iou_torchvision], '12.4': [threshold_max, threshold_loop],
            '12.5': [ap_loop, ap_by_value], '12.6': [seeds_topk, seeds_loop],
            '12.7': [contrast_einsum, contrast_parts], '12.8': [triplet_loop, triplet_inf],
-           '12.9': [matching_pairs, matching_scatter], '12.10': [likeness_einsum, likeness_target]}
+           '12.9': [matching_pairs, matching_scatter], '12.10': [likeness_einsum, likeness_target],
+           '12.11': [lead_loop, lead_masked], '12.12': [parts_argmax, parts_loop]}

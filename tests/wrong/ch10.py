@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 
-from camtutor.exercises.ch10 import (area, attention_maps, lcam_loss, maps_of, masked_image, masked_scores, pull,
+from camtutor.exercises.ch10 import (area, attention_maps, fused, lcam_loss, maps_of, masked_image, masked_scores, pull,
                                      variation)
 from camtutor.show import upsample
 
@@ -107,6 +107,25 @@ def pull_whole(cams, S, y, bias): return pull(cams, torch.ones_like(S), y, bias)
 def pull_alone(cams, S, y, bias): return -cams[range(len(y)), y]/S[0].numel()
 def pull_batch(cams, S, y, bias): return pull(cams, S, y, bias)/len(S)
 
+# 10.11
+def fused_no_skip(features, branches, fuse):
+    size = max((A.shape[2:] for A in features), key=lambda s: s.numel())
+    return fuse(torch.cat([F.interpolate(b(A).relu(), size, mode='bilinear') for A, b in zip(features, branches)], 1))
+def fused_masks(features, branches, fuse): return fused(features, branches, fuse).sigmoid()
+def fused_no_cut(features, branches, fuse):
+    size = max((A.shape[2:] for A in features), key=lambda s: s.numel())
+    return fuse(torch.cat([F.interpolate(b(A) + A, size, mode='bilinear') for A, b in zip(features, branches)], 1))
+def fused_nearest(features, branches, fuse):
+    size = max((A.shape[2:] for A in features), key=lambda s: s.numel())
+    return fuse(torch.cat([F.interpolate((b(A) + A).relu(), size) for A, b in zip(features, branches)], 1))
+def fused_to_first(features, branches, fuse):
+    size = features[0].shape[2:]
+    return fuse(torch.cat([F.interpolate((b(A) + A).relu(), size, mode='bilinear')
+                           for A, b in zip(features, branches)], 1))
+def fused_pooled(features, branches, fuse):
+    size = min((A.shape[2:] for A in features), key=lambda s: s.numel())
+    return fuse(torch.cat([F.adaptive_avg_pool2d((b(A) + A).relu(), size) for A, b in zip(features, branches)], 1))
+
 WRONG = {
     '10.1': [image_no_ground, image_turned, image_hard, image_no_axis, image_ground_everywhere, image_small],
     '10.2': [area_of_mean, area_plain, area_no_offset, area_each, area_sum],
@@ -118,4 +137,5 @@ WRONG = {
     '10.8': [frozen_modes_only, frozen_for_good, frozen_all_back, frozen_parameters_only],
     '10.9': [map_of_mask, map_cut, map_all, map_no_bias, map_first],
     '10.10': [pull_no_places, pull_uphill, pull_whole, pull_alone, pull_batch],
+    '10.11': [fused_no_skip, fused_masks, fused_no_cut, fused_nearest, fused_to_first, fused_pooled],
 }

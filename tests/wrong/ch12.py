@@ -2,7 +2,8 @@
 import torch
 import torch.nn.functional as F
 
-from camtutor.where import contrast, iou, mask_iou, matching, pixel_ap, seeds, segment, triplet
+from camtutor.where import (contrast, iou, lead_without, mask_iou, matching, parts_by_class, pixel_ap, seeds, segment,
+                            triplet)
 
 # 12.1
 def cut_by_area(m, threshold): return m >= m.flatten(1).quantile(1 - threshold, 1)[:, None, None]
@@ -129,6 +130,29 @@ def likeness_dot(e, other): return (e*other).sum(1)
 def likeness_square(e, other): return F.cosine_similarity(e, other).square()
 def likeness_detached(e, other): return F.cosine_similarity(e.detach(), other)
 
+# 12.11
+def lead_unshared(e, support, labels, scale):
+    scores, votes = matching(e, support, labels, scale)
+    left = scores[:, None] - votes[:, :, None]*F.one_hot(labels)
+    answer = F.one_hot(scores.argmax(1), scores.shape[1]).bool()[:, None]
+    return (left*answer).sum(2) - left.masked_fill(answer, -1).amax(2)
+def lead_turned(e, support, labels, scale): return -lead_without(e, support, labels, scale)
+def lead_of_top_two(e, support, labels, scale):
+    scores, votes = matching(e, support, labels, scale)
+    left = (scores[:, None] - votes[:, :, None]*F.one_hot(labels))/(1 - votes)[:, :, None]
+    first, second = left.topk(2, dim=2).values.unbind(2)
+    return first - second
+def lead_flags(e, support, labels, scale): return lead_without(e, support, labels, scale) < 0
+
+# 12.12
+def parts_positive_only(m, least): return m.argmax(0).where(m.amax(0) > 0, -1)
+def parts_each_scaled(m, least): return parts_by_class(m/m.amax((2, 3), keepdim=True), least)
+def parts_from_one(m, least): return parts_by_class(m, least) + 1
+def parts_everywhere(m, least): return m.argmax(0)
+def parts_of_batch(m, least):
+    top, k = m.max(0)
+    return k.where((top > 0) & (top >= least*m.max()), -1)
+
 WRONG = {'12.1': [cut_by_area, cut_float, cut_first, cut_otherwise, cut_sigmoid, cut_square, cut_strict],
          '12.2': [box_inclusive_width, box_exchanged_ends, box_of_first, box_relative],
          '12.3': [iou_no_union, iou_sum_of_sides, iou_smaller, iou_mean, iou_distance],
@@ -139,4 +163,6 @@ WRONG = {'12.1': [cut_by_area, cut_float, cut_first, cut_otherwise, cut_sigmoid,
                   contrast_positive],
          '12.8': [triplet_distance, triplet_unnormalised, triplet_each, triplet_total],
          '12.9': [matching_best, matching_log, matching_turned, matching_dot],
-         '12.10': [likeness_in_graph, likeness_dot, likeness_square, likeness_detached]}
+         '12.10': [likeness_in_graph, likeness_dot, likeness_square, likeness_detached],
+         '12.11': [lead_unshared, lead_turned, lead_of_top_two, lead_flags],
+         '12.12': [parts_positive_only, parts_each_scaled, parts_from_one, parts_everywhere, parts_of_batch]}
