@@ -53,6 +53,7 @@ weights: setup    # draw the shipped scenes and train the shipped networks again
 	$(BIN)/python tools/make_reviews.py
 	$(BIN)/python tools/make_weights.py
 	$(BIN)/python tools/make_liars.py
+	$(BIN)/python tools/make_stories.py
 	$(BIN)/python tools/make_lcam.py
 
 pictures: setup   # draw the README's pictures again; needs Chromium

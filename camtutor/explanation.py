@@ -280,8 +280,7 @@ def _repr_html_(self:Explanation):
     if self.words: return '<br>'.join(w._repr_html_() for w in self.as_words()[:8])
 
 # %% ../nbs/tools/explain.ipynb #001bb0c4
-# fields with one value for each image
-PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'unknown', 'seen'
+PER_IMAGE = 'image', 'raw', 'map', 'target', 'prob', 'source', 'words', 'unknown', 'seen' # one for each image
 
 # %% ../nbs/tools/explain.ipynb #001c4dd4
 def one_of(e, i):

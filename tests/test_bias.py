@@ -1,8 +1,6 @@
 "Biased networks: sets, training, map against experiment, pictures changed, and the liars' gallery."
 import numpy as np, pytest, torch
-from camtutor.bias import (DECIDES, PLACE, SPECIES, accuse, as_drawn, biases, draw_set, fine_tuned, finding, flips,
-                           gallery, in_order, inputs, margin, new_net, pasted, redrawn, stamp, stamp_dogs, tint, usual,
-                           verdict, worst_group)
+from camtutor.bias import biases, finding, flips, margin, pasted, verdict, worst_group
 from camtutor.course import check_tensor
 from camtutor.engine.ask import scores
 from camtutor.engine.head import find_head
@@ -11,6 +9,9 @@ from camtutor.gradcam import grad_cam_maps
 from camtutor.methods import METHODS, apply
 from camtutor.networks import LIARS, load_shipped
 from camtutor.scenes import scene
+from camtutor.stories import (SPECIES, STRENGTHS, as_drawn, draw_set, fine_tuned, inputs, load_strength, new_net,
+                              redrawn, tint, told_stories)
+from camtutor.suspects import DECIDES, PLACE, accuse, gallery, in_order, stamp, stamp_dogs, usual
 from camtutor.targets import difference
 
 @pytest.fixture(scope='module')
@@ -56,6 +57,41 @@ def test_a_price_is_paid():
     free, charged = (fine_tuned(x, y, price, epochs=4, bs=3)
                      for price in (None, lambda acts, weight, i: 100 * acts.abs().mean()))
     assert size(charged) < .9 * size(free)
+
+# ---- trained before
+def test_small_networks_share_all_but_batch_norms_and_head():
+    (a, _), (b, _), body = load_strength(50), load_strength(100), new_net()[0]
+    convolutions = [n for n, p in body.named_parameters() if p.ndim == 4]
+    for n in convolutions:
+        assert torch.equal(a[0].get_parameter(n), b[0].get_parameter(n)) and torch.equal(a[0].get_parameter(n),
+                                                                                         body.get_parameter(n))
+    assert not torch.equal(a[1][-1].weight, b[1][-1].weight) and not a.training and a.vocab == list(SPECIES)
+
+def test_small_networks_do_what_is_told_of_them():
+    "On few scenes, so with room for chance."
+    turned = draw_set([('cat', 'grass'), ('dog', 'sofa')], 10, 11_420_000)
+    x = inputs(turned.images)
+    for percent in (50, 100):
+        net, (_, exchanged, _) = load_strength(percent)
+        assert abs((scores(net, x).argmax(1) == turned.y).float().mean().item() - exchanged) < .3
+
+def test_the_worst_group_suffers_from_a_strong_bias():
+    told = torch.tensor([[load_strength(p, seed)[1] for seed in range(3)] for p in (STRENGTHS[0], STRENGTHS[-1])])
+    weak, strong = told[..., 2]
+    assert (strong < weak).all() and strong.mean() < weak.mean() - .3 and (told[..., 0] > .9).all()
+
+@pytest.mark.parametrize('percent, seed', [(55, 0), (50, 3)])
+def test_small_networks_that_are_not_there(percent, seed):
+    with pytest.raises(CamError): load_strength(percent, seed)
+
+def test_the_stories_hold_over_three_seeds():
+    names = 'biased', 'balanced', 'pasted', 'charged', 'last layer', 'collar', 'mark'
+    told = {n: torch.tensor([[float(v) for v in cell.split(', ')] for cell in row]).T
+            for n, row in zip(names, told_stories(*names).values.tolist())}
+    assert all(t.shape == (3, 3) for t in told.values())
+    same, exchanged, worst = told['biased'].unbind(1)
+    assert (same > .97).all() and (exchanged < .5).all() and (worst < .3).all()
+    assert (told['balanced'][:, 2] > worst + .5).all()
 
 # ---- measures
 def test_worst_group_margin_and_flips_by_hand():

@@ -14,6 +14,7 @@ TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['conta
         'tools/make_reviews.py': ['reviews.safetensors'],
         'tools/make_liars.py': [*(f'liar_{n}.safetensors' for n in ('blind', 'false', 'honest', 'mark', 'sofa')),
                                 'weights.md'],
+        'tools/make_stories.py': ['stories.json', 'strengths.safetensors', 'weights.md'],
         'tools/make_lcam.py': ['lcam-fm-0.safetensors', 'lcam-img-0.safetensors'],
         'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
                                   'weights.json', 'weights.md'],

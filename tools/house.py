@@ -13,9 +13,9 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # A package's name stands for all its modules.
 ORDER = (
     'params', 'errors', 'files canvas', 'hooks', 'show images scenes reviews words made', 'truth', 'engine', 'targets',
-    'networks', 'protocols', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis',
-    'labelled sheets strip troubles',
-    'mistakes', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli', '__main__')
+    'networks', 'protocols stories', 'suspects', 'LESSONS', 'methods', 'explanation', 'evaluate checks', 'diagnosis',
+    'exam labelled sheets strip troubles', 'mistakes', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli',
+    '__main__')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from fastai.vision.all import set_seed
-from camtutor.bias import stamp
 from camtutor.cam import energy
 from camtutor.gradcam import grad_cam_maps
 from camtutor.networks.build import Suspect
 from camtutor.networks.shipped import LIARS, load_shipped, load_weights
 from camtutor.scenes.bulk import pictures
 from camtutor.show import upsample
+from camtutor.suspects import stamp
 from training import DATA, ROOT, SIZE, batched, norm, relit, save, section
 
 SEEDS = dict(train=51_000_000, held_out=52_000_000)   # no scene of any other network or chapter

@@ -203,8 +203,8 @@ def is_u(layer)->bool:
 def hides(model, layer)->bool:
     "Is it a block with a forward of its own, whose insides are half the story?"
     own = type(layer.module).forward is not nn.Sequential.forward and any(True for _ in layer.module.children())
-    own = own and is_block(layer) and not is_u(layer)
-    return own and (not is_token(layer) or '.' in layer.name and in_a_row(model, layer.name))
+    if not own or is_u(layer): return False
+    return is_block(layer) and (not is_token(layer) or '.' in layer.name and in_a_row(model, layer.name))
 
 def can_be_drawn(model, layer)->bool:
     "Is it more than a stop on the way? Of tokens a block or a norm."

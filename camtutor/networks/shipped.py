@@ -12,7 +12,7 @@ from camtutor.networks.transform import attach, picture_transform
 
 SHIPPED = 'pets', 'coached', 'backbone', 'plain'   # networks for pictures
 LIARS = 'honest', 'blind', 'sofa', 'mark', 'false' # lesson 11's gallery
-WEIGHTS = *SHIPPED, *(f'liar_{name}' for name in LIARS), 'reviews' # lesson 13 builds the network of the last
+WEIGHTS = *SHIPPED, *(f'liar_{name}' for name in LIARS), 'reviews', 'strengths' # built by lesson 13 and by stories
 
 def softmax(out): return out.softmax(1)
 
