@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from camtutor.checks import (CAUSE, DRAWS, NOTE, REGIONS, UNKNOWN, WELL, Case, Finding, blind_spots, class_token,
+from camtutor.checks import (CAUSE, NOTE, REGIONS, SQUARES, UNKNOWN, WELL, Case, Finding, blind_spots, class_token,
                              covering, dead_channels, evidence, finite, in_place, names, normalisation, other_classes,
                              other_weights, places, probabilities_at_the_end, same_again, saturation, size_of, trained,
                              training_mode, unknown, whole_picture)
@@ -44,7 +44,7 @@ CHECKS = dict(
     weights=Check('a map that ignores the weights', other_weights, 'drew it again for three random networks'),
     classes=Check('a map that ignores the class', other_classes, 'drew it again for other classes'),
     covering=Check('a map that covering contradicts', covering,
-                   f"covered the map's top 10 %, the same shape at {DRAWS} random places, and the lowest 10 %"),
+                   f'covered {SQUARES} squares in random places, one after the other, in two ways'),
 )
 
 # ---- the report
@@ -141,7 +141,7 @@ def doctor(
 )->Diagnosis:          # print it; `.causes`, `.status`
     """Try the known causes of bad maps on this network and picture, each as an experiment: see CHECKS.
 
-    Takes some 200 forward passes. Nothing on the model is changed."""
+    Takes some 300 forward passes. Nothing on the model is changed."""
     c = Case(model, image, target, method, layer, transform, vocab, activation, layout)
     with torch.random.fork_rng(devices=[]):
         return Diagnosis(subject(c), {name: examined(check, c) for name, check in CHECKS.items()})

@@ -17,8 +17,8 @@ ALPHA, FADE, UNSEEN = .7, .4, .65         # as of `camtutor.show.overlay`
 @lru_cache
 def font(size=TEXT):
     "Matplotlib's own, which knows most alphabets."
-    data = Path(find_spec('matplotlib').origin).parent/'mpl-data'
-    return ImageFont.truetype(data/'fonts'/'ttf'/'DejaVuSans.ttf', size)
+    fonts = Path(find_spec('matplotlib').origin).parent/'mpl-data'/'fonts'/'ttf'
+    return ImageFont.truetype(fonts/'DejaVuSans.ttf', size)
 
 def fitted(text, width):
     "As much of a text as there is room for."

@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 import camtutor
-from camtutor.checks import CAUSE, NORMALS, NOTE, UNKNOWN, WELL, Case
+from camtutor.checks import CAUSE, NORMALS, NOTE, UNKNOWN, WELL, Case, agreement, squares
 from camtutor.diagnosis import CHECKS, doctor, examined
 from camtutor.engine.inputs import batch_of
 from camtutor.errors import CamError
@@ -225,13 +225,31 @@ def test_a_map_that_ignores_the_class(net):
     found = planted('classes', net, method='eigen_cam')
     assert '1.00 with' in found.saw
 
+UPSIDE_DOWN = dict(layer='0.7', layout=lambda a: a.flip(-1, -2))
+
 def test_a_map_upside_down(net):
-    upside_down = dict(layer='0.7', layout=lambda a: a.flip(-1, -2))
     corner = scene(72)
     assert look('covering', net, corner, layer='0.7').verdict == WELL
-    found = look('covering', net, corner, **upside_down)
+    found = look('covering', net, corner, **UPSIDE_DOWN)
     assert found.verdict == CAUSE
     assert mended('covering', found, net, corner).verdict == WELL
+
+def test_most_maps_upside_down_are_found(net):
+    "An animal in the middle is there upside down, too, so not each can be found; no map that is right may be."
+    verdicts = [[look('covering', net, scene(70 + i), **how).verdict for how in (UPSIDE_DOWN, dict(layer='0.7'))]
+                for i in (0, 3, 4, 7, 10, 11, 12, 13)]
+    assert [right for _, right in verdicts] == [WELL] * 8 and [wrong for wrong, _ in verdicts].count(CAUSE) == 7
+
+def test_agreement_by_hand():
+    marked, falls = torch.tensor([0., 1., 3.]), torch.tensor([1., 2., 6.])
+    rank, more = agreement(marked, falls)
+    assert rank == pytest.approx(1) and more == pytest.approx((5 - 3) / falls.std().item())
+    assert agreement(marked, -falls) == pytest.approx((-rank, -more))
+    assert agreement(marked, torch.zeros(3)) == (0, 0)
+
+def test_squares_lie_in_the_picture():
+    found = squares((40, 60))
+    assert found.shape == (48, 40, 60) and (found.flatten(1).sum(1) == 150).all() and len(found.unique(dim=0)) > 40
 
 def test_nan(net):
     x = batch_of(net, S).clone()

@@ -207,3 +207,22 @@ def test_queries_are_no_places(kind):
     assert 'decoder' not in last_layer(net, X[:1], target)
     for layer in ('class_labels_classifier', *['model.decoder.layers.0'] * (kind == 'Detr')):
         with pytest.raises(CamError, match='is not spatial'): explain(net, X[:1], layer=layer, target=target)
+
+# parts that are compiled or scripted
+
+def test_compiled_parts_say_nothing_and_change_nothing(capfd, recwarn):
+    torch.manual_seed(0)
+    net = tvm.resnet18(num_classes=5).eval()
+    want, whole = explain(net, X, target=1).raw, net.layer4
+    net.layer4 = torch.compile(whole, backend='eager')
+    net.layer3.compile(backend='eager')
+    e = explain(net, X, target=1)
+    assert e.layer == 'layer4' and torch.equal(e.raw, want) and 'layer3' in map_layers(net, X)
+    assert capfd.readouterr().err == '' and not [w for w in recwarn if 'Dynamo' in str(w.message)]
+
+@pytest.mark.filterwarnings('ignore')
+def test_a_scripted_part_is_answered():
+    scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU()))
+    net = nn.Sequential(nn.Conv2d(3, 3, 3), scripted, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
+    assert explain(net, X, target=1).layer == '0'
+    with pytest.raises(CamError, match="the layer '1.0' is scripted"): explain(net, X, layer='1.0', target=1)

@@ -30,7 +30,10 @@ def key_of(model, layer):
                        "with places, or choose among camtutor.engine.layers.map_layers(model, x).")
     if isinstance(module, str) and module == PIXELS: return module
     if module == 'input' and not isinstance(getattr(model, 'input', None), nn.Module): return module
-    return get_layer(model, module), run
+    found = get_layer(model, module)
+    if not isinstance(found, torch.jit.ScriptModule): return found, run
+    raise CamError(f"the layer {layer_name(model, module)!r} is scripted, and nothing can look into that. Give a layer "
+                   "around or before it, or put in the module that was scripted.")
 
 def is_run(layer)->bool:
     "Is it one run of a layer that runs more than once, such as ('body', 0)?"

@@ -45,8 +45,8 @@ def map_layers(
 def _none(model):
     return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
             "anything but zeros, and has it, if it is a detector, found anything in the picture? If so, name a layer "
-            "yourself, with layout=, a function from its output to maps, where "
-            "no rule finds its places; if the network gives no tensors, a callable target too.")
+            "yourself, with layout=, a function from its output to maps, where no rule finds its places; if the "
+            "network gives no tensors, a callable target too.")
 
 # ---- the default layer
 

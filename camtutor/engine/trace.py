@@ -59,8 +59,9 @@ def spread(t, n):
 def call(model, x):
     "What a model gives for a batch: a tensor, a tuple of inputs or a dict of them."
     try:
-        if isinstance(x, Tensor): return model(x)
-        return model(**x) if hasattr(x, 'keys') else model(*x)
+        with uncompiled(model):
+            if isinstance(x, Tensor): return model(x)
+            return model(**x) if hasattr(x, 'keys') else model(*x)
     except IndexError as e:
         check_ids(model, x)
         raise e
@@ -73,6 +74,11 @@ def check_ids(model, x):
     raise CamError(f"the token ids (N,L) = {tuple(ids.shape)} lie from {ids.min()} to {ids.max()}, and the network's "
                    f"embeddings have {', '.join(map(str, rows))} rows, counted from 0. Make the ids by the network's "
                    "own list of words or tokenizer, and give no longer texts than it takes.")
+
+def uncompiled(model):
+    "Inside the `with`, compiled parts run as they were written: hooks would be compiled too, with a page of warnings."
+    compiled = any('_orig_mod' in m._modules or m._compiled_call_impl is not None for m in model.modules())
+    return torch.compiler.set_stance('force_eager') if compiled else nullcontext()
 
 def stretched(x):
     "The batch with pictures twice as wide, or of half the width where that is still wide."
@@ -119,6 +125,7 @@ def record(model, x, experiment=False)->list: # of Run, in the order in which th
                         tuple(out.shape) if is_map else ()))
     try:
         for name, m in model.named_modules():
+            if isinstance(m, torch.jit.ScriptModule): continue   # it takes no hook
             handles.append(m.register_forward_hook(partial(note, name), with_kwargs=True))
         with looking(model, x), suppress(Exception) if experiment else nullcontext():
             call(model, map_inputs(Tensor.clone, x))

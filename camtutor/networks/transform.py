@@ -10,7 +10,7 @@ from camtutor.errors import doing
 from camtutor.images import picture
 
 class Steps:
-    "One after the other; `transforms` are its steps, as in torchvision's `Compose`, and `size` the side of its result."
+    "One after the other; `transforms` are its steps, as in torchvision's `Compose`; `size`: of what comes out."
     def __init__(self, transforms, size:int): self.transforms, self.size = list(transforms), size
 
     def __call__(self, image):
