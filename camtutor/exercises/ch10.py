@@ -555,11 +555,10 @@ def weighs(weight, bias=0.):
 FINE, COARSE = torch.tensor([[[[1., 2.], [0., 3.]]]]), torch.tensor([[[[4.]]]])
 
 e = exercise('10.11', 'Several layers, fused',
-    'TAME is L-CAM with several layers. Write `fused(features, branches, fuse)`: `features` are the activations '
-    '(N,C,h,w) of several layers, `branches` has for each a module that keeps its size (a 1×1 convolution and a batch '
-    'norm). Each layer: what its branch makes is added to it, then ReLU, then it is enlarged to the largest h×w among '
-    'them (`F.interpolate`, bilinear). All are joined along the channels, and `fuse`, one more 1×1 convolution, makes '
-    'the maps of all classes from them, before the sigmoid.', hard=True,
+    'TAME joins several layers. Write `fused(features, branches, fuse)`: `features` are activations (N,C,h,w), with '
+    'one of `branches` for each. Add to each what its branch makes of it, then ReLU, then enlarge it to the largest '
+    'h×w (`F.interpolate`, bilinear). Join all along the channels; `fuse` makes the maps of all classes of them, '
+    'before the sigmoid.', hard=True,
     trials=(gives('Worked by hand', [FINE, COARSE], [weighs([[-2.]], 3.), weighs([[.5]])], weighs([[1., 10.]]),
                   want=[[[[62., 61.], [63., 60.]]]]),
             gives('Three layers', *tame_case((3, 8, 6), (4, 4, 3), (5, 2, 2))),
