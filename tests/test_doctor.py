@@ -363,6 +363,19 @@ def test_nothing_is_left_behind_after_a_failure(net):
     with pytest.raises(KeyboardInterrupt): doctor(nn.Sequential(net, Stop()), x)
     assert state(net, x) == before
 
+@pytest.mark.filterwarnings('ignore')
+def test_a_learner(net):
+    "As fastai trains it: left in training mode, which `predict` and `explain` end; its own pictures and names."
+    from fastai.vision.all import CrossEntropyLossFlat, Learner
+    from camtutor.pets import scenes_dls
+    def learner(m): return Learner(scenes_dls(net.vocab, n=8, n_valid=8, bs=4), m, CrossEntropyLossFlat())
+    learn = learner(net)
+    learn.model.train()
+    d = doctor(learn, S)
+    assert d.causes == [] and "'rabbit'" in d['evidence'].saw and learn.model.training
+    found = look('ending', learner(nn.Sequential(net, nn.Softmax(1))))
+    assert found.verdict == CAUSE and 'Softmax' in found.saw
+
 # ---- the report, and what is refused
 
 def test_the_report(net):
