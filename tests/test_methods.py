@@ -51,7 +51,7 @@ def test_a_made_up_method_is_one_function_and_one_row(two_more, tmp_path, capsys
     monkeypatch.chdir(tmp_path)
     for name in ('by_place', 'darkness'):
         assert main(['explain', 'cat.png', '--model', 'pets', '--method', name, '--target', 'cat']) == 0
-        assert list((tmp_path/'explained').glob(f'cat-{name}*.png'))
+        assert list((tmp_path/'explained').glob(f'cat-{name}*.jpg'))
     assert 'cat.png: cat' in capsys.readouterr().out
 
 def test_nothing_else_knows_a_method_by_its_name():
