@@ -187,7 +187,8 @@ FEWER = {'n=600': 'n=64', 'n_valid:int=200': 'n_valid:int=16', 'animals(net, 60)
          'animals(net, 28)': 'animals(net, 8)', 'animal(net, 60)': 'animal(net, 16)',
          'animal(net, 100)': 'animal(net, 16)', 'animal(net, 160': 'animal(net, 32',
          'range(60)': 'range(16)', 'n = 300': 'n = 80', 'animals(net, 56)': 'animals(net, 16)',
-         'animal(net, 48)': 'animal(net, 16)', 'fit_one_cycle(epochs, lr)': 'fit_one_cycle(1, lr)', 'steps=100)': 'steps=5)'}
+         'animal(net, 48)': 'animal(net, 16)', 'fit_one_cycle(epochs, lr)': 'fit_one_cycle(1, lr)',
+         'steps=100)': 'steps=5)'}
 
 def fewer(source):
     "A few scenes, and an epoch, are enough to see where they go."
