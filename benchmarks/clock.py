@@ -21,17 +21,22 @@ def timed(run):
     run()
     return time.perf_counter() - start
 
+REST = .2 # seconds
+
 def race(makers, args, seconds, rounds):
     """Seconds of each contender in each round: name -> array.
 
-    Contenders have networks of their own, since some leave hooks on them."""
+    Contenders have networks of their own, since some leave hooks on them. Before each there is a rest: NumPy's threads
+    go on spinning for a tenth of a second, and would slow whoever comes next."""
     runs = {name: make(*args()) for name, make in makers.items()}
     slowest = sum(timed(run) for run in runs.values())
     rounds = min(rounds, max(3, int(seconds / slowest)))
     order, times = list(runs), {name: [] for name in runs}
     for _ in range(rounds):
         random.shuffle(order)
-        for name in order: times[name].append(timed(runs[name]))
+        for name in order:
+            if rounds > 1: time.sleep(REST)
+            times[name].append(timed(runs[name]))
     return {name: np.array(t) for name, t in times.items()}
 
 def ratios(times, to):
