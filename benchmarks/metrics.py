@@ -79,11 +79,13 @@ def processes(n, rounds):
         for i in range(n): Image.fromarray(scene(i).image).save(f'{folder}/{i:05}.png')
         def seconds(count, k):
             launch = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', str(count),
-                      '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no', '-m']
+                      '--num_machines', '1', '--main_process_port', '0', '--mixed_precision', 'no',
+                      '--dynamo_backend', 'no', '-m']
             command = [*(launch if count > 1 else [sys.executable, '-m']), 'camtutor', 'evaluate', folder, '--model',
                        'pets', '--out', f'{folder}/{count}-{k}.sqlite']
             start = time.perf_counter()
-            subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
+            done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode: sys.exit(done.stderr[-3000:])
             return time.perf_counter() - start
         r = [seconds(1, k) / seconds(2, k) for k in range(rounds)]
     print(f'two processes against one, {n} scenes: {np.median(r):.2f} times as fast ({min(r):.2f}–{max(r):.2f})')
