@@ -1,5 +1,5 @@
 "Evaluating: what is done is not done again, what is stopped goes on, several processes share, nothing is lost."
-import os, signal, sqlite3, subprocess, sys, time, weakref
+import os, signal, sqlite3, subprocess, sys, time, warnings, weakref
 import pandas as pd, pytest, torch
 from PIL import Image
 from torch import nn
@@ -185,6 +185,11 @@ def test_a_file_that_cannot_be_read_stops_nothing(photos, tmp_path, capsys):
     said, err = capsys.readouterr()
     assert said.startswith('| method') and '1 of 3 failed' in err and 'broken.png' in err
     with pytest.raises(CamError, match='no picture could be read'): run(load_plain(), [tmp_path/'broken.png'])
+
+def test_reading_in_threads_leaves_the_filters_of_warnings(photos):
+    net, before = load_plain(), warnings.filters[:]
+    for _ in range(5): run(net, photos, methods='edges', metrics='average_drop')
+    assert warnings.filters == before
 
 def launched(photos, out, times=1):
     "Two processes of accelerate; where there is no GPU they talk by gloo. (With `--cpu` accelerate would start one.)"
