@@ -33,7 +33,7 @@ def filled(picture, gone):
     values, lost = picture.reshape(len(picture), -1)[:, order].T.astype(np.float64), gone.ravel()[order]
     values[lost] = 0
     rows = matrix[lost]
-    solver = splu(rows[:, lost].tocsc(), 'NATURAL', diag_pivot_thresh=0, options=dict(SymmetricMode=True))
+    solver = splu(rows[:, lost].tocsc(), 'NATURAL', diag_pivot_thresh=0, panel_size=4, options=dict(SymmetricMode=True))
     out = picture.reshape(len(picture), -1).copy()
     out[:, order[lost]] = solver.solve(-(rows @ values)).T
     return out.reshape(picture.shape)
