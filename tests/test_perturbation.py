@@ -11,8 +11,9 @@ from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 
 from camtutor.course import check_tensor
 from camtutor.engine.ablate import without_each
-from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass, stage_ends
+from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
 from camtutor.engine.fast import fast
+from camtutor.engine.layers import stage_ends
 from camtutor.engine.tail import Tail
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
@@ -435,6 +436,20 @@ def naive_sidu(net, x, layer, threshold):
 def test_sidu_is_what_the_paper_does(net, x, layer, threshold):
     m = upsample(sidu(net, x, layer, threshold=threshold), x.shape[2:])
     check_tensor(m, naive_sidu(net, x, layer, threshold), rtol=1e-3, atol=1e-5)
+
+def test_sidu_as_its_code_has_it(net, x):
+    "For one class, by a squared distance, the uniqueness from 0 to 1."
+    one, k = x[:1], 2
+    B = (capture(net, one, '8', 0).acts[0] > .1).float()
+    M = F.interpolate(B[:, None], one.shape[2:], mode='bilinear')[:, 0]
+    P0, P = softmax_of(net, one)[0], torch.stack([softmax_of(net, (m * one[0])[None])[0] for m in M])
+    unique = torch.tensor([sum((p - r).norm() for r in P) for p in P])
+    w = torch.exp(-(P0[k] - P[:, k])**2 / (2 * .25**2)) * (unique - unique.min()) / (unique.max() - unique.min())
+    got = sidu(net, one, '8', k, variant='code')
+    check_tensor(got[0], torch.einsum('c,chw->hw', w.float(), B), rtol=1e-3, atol=1e-5)
+    assert not torch.equal(got, sidu(net, one, '8', 1, variant='code'))
+    with pytest.raises(CamError, match='asks for a class'): sidu(net, one, '8', lambda out: out[:, 0], variant='code')
+    with pytest.raises(CamError, match='no variant'): sidu(net, one, '8', variant='mine')
 
 def test_sidu_knows_no_class(net, x): assert torch.equal(sidu(net, x, target=0), sidu(net, x, target=1))
 

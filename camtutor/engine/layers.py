@@ -42,6 +42,10 @@ def map_layers(
                    f"{tuple(main_input(x).shape)}, or all of them ran more than once. "
                    "Name one run of a layer, such as ('body', 0).")
 
+def stage_ends(model, x)->list: # of names
+    "The last layer on each grid, from the finest to the coarsest."
+    return list({shape[1:]: name for name, shape in map_layers(model, x).items()}.values())
+
 def _none(model):
     return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
             "anything but zeros, and has it, if it is a detector, found anything in the picture? If so, name a layer "

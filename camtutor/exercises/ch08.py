@@ -90,7 +90,8 @@ e.edit('(whole - model(hidden)[:, target])', '(model(hidden)[:, target])',
 e.edit(' / count.clamp(min=1)', '',
        'You sum over squares, so pixels in the middle get more for being covered more often. Take the mean.')
 e.edit('x.clone()', 'x', "The caller's pictures are covered, and stay so from one square to the next. Work on a clone.")
-e.edit('H - size + 1', 'H - size', 'The last row of squares is missing: it starts at H − size, which `range` leaves out.')
+e.edit('H - size + 1', 'H - size',
+       'The last row of squares is missing: it starts at H − size, which `range` leaves out.')
 e.edit('model(x)[:, target]', 'model(x).softmax(1)[:, target]', 'model(hidden)[:, target]',
        'model(hidden).softmax(1)[:, target]',
        'You ask for the probability. It hardly moves where the network is sure; here it is the score.')
@@ -217,7 +218,8 @@ e.edit('        mask = torch.where(high > low, (mask - low) / (high - low), 0)\n
 e.edit('(mask - low) / (high - low)', 'mask / (high - low)',
        'You divide by the range and do not take the lowest off first, so the mask does not begin at 0.')
 e.edit('.softmax(1)', '.softmax(0)', 'The softmax runs over the pictures. It belongs to the channels, axis 1.')
-e.edit('.softmax(1)', '', 'There is no softmax, so a score below 0 becomes a weight below 0. Put one over the channels.')
+e.edit('.softmax(1)', '',
+       'There is no softmax, so a score below 0 becomes a weight below 0. Put one over the channels.')
 e.edit('[:, target])', '.softmax(1)[:, target])',
        'You take the softmax over *classes*, a probability. With it no channel can weigh more than e times another; '
        'the softmax '
