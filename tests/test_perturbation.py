@@ -9,7 +9,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.filters import threshold_otsu
 from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 
-from camtutor.course import check_tensor
+from camtutor.course import check_tensor, plot_costs
 from camtutor.engine.ablate import without_each
 from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
 from camtutor.engine.fast import fast
@@ -650,3 +650,16 @@ def test_its_hooks_are_the_networks(net, x):
     net.register_forward_hook(lambda m, a, o: seen.append(1))
     scores(quick, x)
     assert seen == [1] and isinstance(quick[1], nn.Identity)
+
+# ---- the lesson's figure
+
+def test_what_a_map_costs_is_drawn():
+    "Names at the points that are named or on the front, one below where another stands just above it."
+    import matplotlib.pyplot as plt, pandas as pd
+    table = pd.DataFrame({'share': [.9, .88, .7, .95], 'from': [.8, .8, .6, .9], 'to': [.95, .9, .8, .99],
+                          'seconds': [.01, .011, .1, 1.]}, ['a', 'b', 'c', 'd'])
+    plot_costs(table, 'share', ['a', 'd'], named=['a', 'b'])
+    ax = plt.gca()
+    below = {t.get_text(): t.xyann[1] < 0 for t in ax.texts}
+    assert below == {'a': False, 'b': True, 'd': False} and ax.get_xscale() == 'log'
+    plt.close('all')
