@@ -148,7 +148,7 @@ def rise(
     "The mean answer over random masks that show a place. Petsiuk et al., 2018; here with less noise."
     make = ESTIMATES[expect_choice(estimate, ESTIMATES, 'estimate')]
     q = Question(model, x, target, of, **how).look()
-    if len(q.places) != 2: raise CamError(f"pictures must be (N,C,H,W), not {tuple(x.shape)}.")
+    if len(q.places) != 2: raise CamError(f"it covers pictures (N,C,H,W), not {tuple(x.shape)}. Use 'score_cam'.")
     masks = RandomMasks.drawn(n, cells, p, q.places, q.ground, seed, pairs)
     found = [answers(q, i, masks, p, tolerance) for i in range(len(q.ground))]
     return torch.stack([make(f, masks[:f.shape[-1]], p) for f in found], -3).to(q.ground)
