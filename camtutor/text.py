@@ -12,6 +12,9 @@ from collections import Counter
 from functools import partial
 import torch
 from torch import Tensor, nn
+from .engine.ask import scores
+from .engine.inputs import vocab_of
+from .engine.targets import class_numbers
 from .errors import CamError, doing
 from .networks.shipped import DATA, load_weights, softmax
 from .networks.transform import attach
@@ -45,6 +48,7 @@ def ids_of(
     longest:int=100_000, # how many words the network takes
 )->Tensor:               # (N,L), whole numbers; shorter texts end in 0
     "The numbers of the words of each text. `CamError` for a text without words, or with too many."
+    if isinstance(texts, str): raise CamError(f"{texts[:30]!r} is one text. Give a list of texts: [text].")
     rows = [words_in(t) for t in texts]
     for row in rows:
         if not row: raise CamError("there is no word in it. Give a text, such as 'A charming mess.'")
@@ -121,11 +125,12 @@ def max_cam(
 def without_words(
     net,        # reads ids (N,L)
     ids:Tensor, # one text (1,L)
-    k:int,      # the class
+    k,          # the class, its number or name
 )->Tensor:      # (L,): by how much the score of class k falls without each word
     "The true effect of each word: the text is read again without it, the others moved together."
     if ids.ndim != 2 or len(ids) != 1 or ids.shape[1] < 2:
         raise CamError(f"ids are {tuple(ids.shape)}; they must be one text (1,L) of two words or more.")
-    L = ids.shape[1]
-    fewer = torch.stack([torch.cat([ids[0, :i], ids[0, i + 1:]]) for i in range(L)])
-    with torch.no_grad(): return net(ids)[0, k] - net(fewer)[:, k]
+    fewer = torch.stack([torch.cat([ids[0, :i], ids[0, i + 1:]]) for i in range(ids.shape[1])])
+    whole = scores(net, ids)
+    [k] = class_numbers(k, *whole.shape, vocab_of(net))
+    return whole[0, k] - scores(net, fewer)[:, k]

@@ -10,6 +10,7 @@ from camtutor.course import check_tensor
 from camtutor.engine.head import find_head
 from camtutor.engine.layers import map_layers
 from camtutor.errors import CamError
+from camtutor.explanation import explain_all
 from camtutor.gradcam import capture, grad_cam, grad_cam_maps
 from camtutor.made import GOOD, beats, sentences, volumes
 from camtutor.methods import METHODS
@@ -102,8 +103,15 @@ def test_without_words_by_hand():
     class Sum(nn.Module):
         def forward(self, ids): return torch.stack([-ids.sum(1).float(), ids.sum(1).float()], 1)
     check_tensor(without_words(Sum(), torch.tensor([[3, 1, 7]]), 1), [3., 1., 7.])
+    check_tensor(without_words(net(), IDS, 'positive'), without_words(net(), IDS, 1))
 
 @pytest.mark.parametrize('call, why', [
+    (lambda: explain(net(), None), 'NoneType is no text. Give a str'), (lambda: explain(net(), 3), 'is no text'),
+    (lambda: explain(net(), []), 'the list is empty'), (lambda: explain(net(), ['a film', '']), 'no word'),
+    (lambda: next(explain_all(net(), TEXTS)), 'reads texts'), (lambda: net().read('a film'), r'Give a list of texts'),
+    (lambda: without_words(net(), IDS, 9), 'class 9'), (lambda: without_words(net(), IDS * 99, 1), 'have 7 rows'),
+    (lambda: without_words(net(), IDS, 'neutral'), "'positive'"),
+    (lambda: explain(net(), TEXTS, 'cam'), 'not the mean over places'),
     (lambda: gradient_x_embedding(torch.ones(1, 2, 3), torch.ones(1, 3, 2)), r'\(N,E,L\)'),
     (lambda: max_cam(torch.ones(2, 3), torch.ones(1, 4, 5)), 'same C'),
     (lambda: without_words(None, torch.ones(2, 3), 0), r'one text'),
