@@ -142,7 +142,7 @@ def rise(
     "The mean answer over random masks that show a place. Petsiuk et al., 2018; here with less noise."
     make = ESTIMATES[expect_choice(estimate, ESTIMATES, 'estimate')]
     q = Question(model, x, target, of, **how).look()
-    if len(q.places) != 2: raise CamError(f"pictures must be (N,C,H,W), not {tuple(x.shape)}.")
+    if len(q.places) != 2: raise CamError(f"it covers pictures (N,C,H,W), not {tuple(x.shape)}. Use 'score_cam'.")
     masks = RandomMasks.drawn(n, cells, p, q.places, q.ground, seed, pairs)
     enough = None if tolerance is None else partial(settled, p=p, tolerance=tolerance)
     found = [q.until(i, masks, enough) for i in range(len(q.ground))]

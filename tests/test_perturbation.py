@@ -80,7 +80,7 @@ def test_a_signal_and_a_volume():
                                     nn.Linear(4, 2))), torch.randn(shape)
         assert occlusion(m, x, target=1).shape == score_cam(m, x, '1', 1).shape == ablation_cam(m, x, '1', 1).shape
         assert sise(m, x, ['1'], 1).shape == (shape[0], *shape[2:])
-        with pytest.raises(CamError, match=r'RISE: pictures must be \(N,C,H,W\)'): rise(m, x, target=1)
+        with pytest.raises(CamError, match=r'RISE: it covers pictures \(N,C,H,W\)'): rise(m, x, target=1)
 
 # ---- what is under the cover
 

@@ -32,7 +32,8 @@ def ground_of(
     expect_choice(ground, GROUNDS, 'ground')
     if ground == 'mean': return torch.zeros_like(x)
     if ground == 'blur':
-        if x.ndim != 4: raise CamError(f"only pictures (N,C,H,W) can be blurred, not {tuple(x.shape)}. Give a tensor.")
+        if x.ndim != 4: raise CamError(f"only pictures (N,C,H,W) can be blurred, not {tuple(x.shape)}. Give a number "
+                                       "or a tensor as the ground, or use 'score_cam', which blurs nothing.")
         from torchvision.transforms.v2.functional import gaussian_blur  # takes long to import
         spread = min(x.shape[2:]) / 8
         return gaussian_blur(x, 2 * ceil(2 * spread) + 1, spread)
