@@ -76,6 +76,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'camtutor/explanation.py'),
                                       'camtutor.explanation.Comparison.figure': ( 'tools/explain.html#comparison.figure',
                                                                                   'camtutor/explanation.py'),
+                                      'camtutor.explanation.Comparison.save': ( 'tools/explain.html#comparison.save',
+                                                                                'camtutor/explanation.py'),
                                       'camtutor.explanation.Explanation': ('tools/explain.html#explanation', 'camtutor/explanation.py'),
                                       'camtutor.explanation.Explanation.__getitem__': ( 'tools/explain.html#explanation.__getitem__',
                                                                                         'camtutor/explanation.py'),

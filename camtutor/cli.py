@@ -161,7 +161,8 @@ def explain_photos(args):
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
             shown = progress_bar(list(files), leave=False)
-            found = explain_all(net, shown, *how, bs=args.bs, progress=False, fast=args.fast)
+            many = len(files) > 2 * args.bs # a quick copy of the network costs two batches
+            found = explain_all(net, shown, *how, bs=args.bs, progress=False, fast=many)
             for _ in ahead(writer(args.overlay, done), filter(None, map(planned, found)), 2 * WORKERS): pass
     finally: report([l for path, l in lines.items() if path in done], failed, len(files)) # also after Ctrl-C
     return int(bool(failed))
@@ -358,7 +359,6 @@ COMMANDS = dict(
              arg('--layer', help='a name; the last with places if left out'),
              arg('--target', default='', help='class name or number; the top class if left out'),
              arg('--overlay', action='store_true', help='only the map over the photo, as large as it, as a JPEG'),
-             arg('--fast', action='store_true', help='batch norm folded and channels last; maps agree to 1e-4'),
              arg('--bs', type=int, default=16, help='pictures at a time; %(default)s if left out'),
              arg('--out', default='explained', metavar='DIR',
                  help='the folder for the results; %(default)s if left out')),

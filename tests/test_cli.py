@@ -46,10 +46,18 @@ def test_two_photos_of_one_name(photos, tmp_path, capsys):
     assert run(capsys, 'explain', photos/'cat.png', photos/'more'/'cat.jpg', '--out', out)[0] == 0
     assert sorted(p.name for p in out.iterdir()) == ['cat-grad_cam-2.jpg', 'cat-grad_cam.jpg']
 
-def test_the_overlay_alone_and_fast(photos, tmp_path, capsys):
+def test_the_overlay_alone(photos, tmp_path, capsys):
     out = tmp_path/'out'
-    assert run(capsys, 'explain', photos/'dog.jpg', '--out', out, '--overlay', '--fast')[0] == 0
+    assert run(capsys, 'explain', photos/'dog.jpg', '--out', out, '--overlay')[0] == 0
     with Image.open(out/'dog-grad_cam-overlay.jpg') as im: assert im.size == Image.open(photos/'dog.jpg').size
+
+def test_many_photos_go_through_a_quick_copy(photos, tmp_path, capsys, monkeypatch):
+    from camtutor import explanation
+    asked, quick = [], explanation.quick_copy
+    monkeypatch.setattr(explanation, 'quick_copy', lambda *a, **k: asked.append(a) or quick(*a, **k))
+    for bs in ('2', '1'):
+        assert run(capsys, 'explain', photos, '--out', tmp_path/bs, '--bs', bs)[0] == 0
+        assert len(asked) == (bs == '1') and len(list((tmp_path/bs).rglob('*.jpg'))) == 3
 
 def test_a_photograph_without_a_word_about_the_network(tmp_path, capsys):
     photo('coffee').save(tmp_path/'cup.png')

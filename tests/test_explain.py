@@ -702,6 +702,34 @@ def test_an_exported_graph_and_a_traced_one_say_so():
     asked = dict(target=0, layer='0')
     check_tensor(explain(torch.fx.symbolic_trace(net), x, **asked).raw, explain(net, x, **asked).raw)
 
+def test_a_layer_that_runs_more_than_once_is_named():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()), nn.Linear(3, 2)
+        def forward(self, x): return self.head(self.body(self.body(x)).mean((2, 3)))
+    net, x = Twice().eval(), torch.randn(1, 3, 24, 24)
+    with pytest.raises(CamError, match=r"more than once.*layer=\('body', 0\)"): explain(net, x)
+    assert explain(net, x, layer=('body', 1)).layer == ('body', 1)
+
+def test_an_activation_is_a_function():
+    with pytest.raises(CamError, match="activation is 'sigmoid'. Give a function.*torch.sigmoid"):
+        explain(channels_net(3), torch.randn(1, 3, 24, 24), activation='sigmoid')
+
+def test_a_network_that_asserts_its_size_is_answered():
+    class Asserts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+        def forward(self, x):
+            assert x.shape[-1] == 32, f'width {x.shape[-1]} is not 32'
+            return self.head(self.conv(x).mean((2, 3)))
+    with pytest.raises(CamError, match=r'(?s)refuses the batch \(1, 3, 40, 40\) \(width 40 is not 32.*size'):
+        explain(Asserts(), torch.randn(1, 3, 40, 40))
+    exported = torch.export.export(channels_net(3), (torch.randn(1, 3, 24, 24),)).module()
+    with pytest.raises(CamError, match=r'refuses the batch \(1, 3, 24, 30\)'):
+        explain(nn.Sequential(nn.Conv2d(3, 3, 1), exported), torch.randn(1, 3, 24, 30), layer='0')
+
 def test_a_grey_network_says_what_its_transform_says():
     def broken(im): raise KeyError('own mistake')
     with pytest.raises(KeyError, match='own mistake'): explain(channels_net(1), PIL, transform=broken)

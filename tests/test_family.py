@@ -545,6 +545,12 @@ def test_compare_with_others(pets, x):
     assert c._repr_jpeg_()[:2] == b'\xff\xd8' and repr(c).startswith('Comparison(methods: grad_cam, full_grad')
     assert compare(pets, x[:1], 'grad_cam').layers == ['0.7']
 
+def test_a_comparison_is_saved(pets, x, tmp_path):
+    found = compare(pets, x[:1], ['grad_cam', 'layer_cam'])
+    for kind in ('png', 'jpg', 'pdf', 'svg'): assert found.save(tmp_path/f'a.{kind}', same=True).stat().st_size > 1000
+    with pytest.raises(CamError, match=r"must end in .png, .jpg, .pdf or .svg \(a picture\)\."):
+        found.save(tmp_path/'a.npz')
+
 def test_compare_leaves_out_what_does_not_fit(pets, x):
     c = compare(pets, x[:1], layers='0.5.0.bn2', targets=lambda out: out[:, 1] - out[:, 2])
     assert list(c.refused) == ['grad_cam_pp'] and 'grad_cam_pp' not in c.methods

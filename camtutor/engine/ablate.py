@@ -53,7 +53,7 @@ def by_tail(q, layer, axes, absent)->list: # of (…,C)
         alive = (flat != value).any(-1)[0].nonzero()[:, 0]
         y = q.answer(tail.out, i, q.of)
         found = y.repeat_interleave(a.shape[1], -1)
-        for part in parts(len(alive), q.bs, q.progress):
+        for part in parts(len(alive), q.bs or 32, q.progress):
             some = a.expand(len(alive[part]), *a.shape[1:]).clone()
             some[range(len(some)), alive[part]] = value[0, alive[part]].view(-1,
                                                                              *[1] * (a.ndim - 2)).expand_as(some[:, 0])

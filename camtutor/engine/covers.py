@@ -1,7 +1,7 @@
 """Asking a network again and again, with parts of a picture covered: masks are made a few at a time, on the device."""
 from copy import copy
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 import torch
 from fastprogress.fastprogress import progress_bar
@@ -64,12 +64,13 @@ class Question:
                  target=None,     # see `class_score`; read from the output, not from a layer
                  of='score',      # 'score', before the softmax, or 'probability', by the network's own activation
                  ground='mean',   # see `ground_of`
-                 bs=32,           # covered pictures that go through the network together
+                 bs=None,         # covered pictures that go through the network together; None = see `at_once`
                  progress=False,  # show a bar?
                  fast=False):     # see `fast`
         self.model, self.net, self.x, self.vocab = model, network(model), x, vocab_of(model)
         check_batch(self.net, x)
-        self.of, self.bs, self.progress = expect_choice(of, SCORES, 'of'), check_count(bs, 'bs'), progress
+        self.of, self.progress = expect_choice(of, SCORES, 'of'), progress
+        self.bs = None if bs is None else check_count(bs, 'bs')
         if not main_input(x).is_floating_point():
             raise CamError("token ids cannot be covered. Leave words out with camtutor.text.without_words"
                            "(net, ids, k), or use 'grad_cam'.")
@@ -144,7 +145,7 @@ class Question:
         one = image_of(self.x, i)
         found, main, ground = [], main_input(one), self.ground[i:i + 1]
         with without_graph(self.runs):
-            for part in parts(n, self.bs, self.progress):
+            for part in parts(n, self.bs or at_once(main), self.progress):
                 seen = covered(main, masks(part), ground)
                 if self.quick: seen = channels_last(seen)
                 batch = map_inputs(lambda t: seen if t is main else spread(t, len(seen)), one)
@@ -163,6 +164,12 @@ class Question:
         kinds, which = unlike(flat_to_zero(a) if masks is None else a)
         made = masks or channel_masks
         return self.under(i, len(kinds), lambda part: made(kinds[part], self.places), keep)[..., which]
+
+def at_once(x)->int:
+    "How many pictures like these go through a network together: on a processor, as many as its cache can hold."
+    return max(1, round(CACHED / prod(x.shape[2:]))) if x.device.type == 'cpu' else 32
+
+CACHED = 4e5 # places: 8 pictures of 224×224, of which 32 together take a tenth to a half longer
 
 def scores_or_first(out):
     "Something in an output that has an entry for each picture."

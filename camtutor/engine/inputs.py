@@ -70,6 +70,9 @@ def activation_of(model, given=None):
     """What makes probabilities of scores: `given`, the model's own `activation`, or that of a Learner's loss.
 
     None if unknown."""
+    if given is not None and not callable(given):
+        raise CamError(f"the activation is {given!r}. Give a function from scores to probabilities: torch.sigmoid, or "
+                       "lambda out: out.softmax(1).")
     if given is not None: return given
     own = (getattr(o, 'activation', None) for o in owners(model))
     loss = getattr(getattr(model, 'loss_func', None), 'activation', None) if is_learner(model) else None

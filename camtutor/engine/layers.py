@@ -8,7 +8,7 @@ from torch import Tensor
 from camtutor.engine.forward import Forward, check_batch
 from camtutor.engine.inputs import network
 from camtutor.engine.targets import scores_of, tensors_of
-from camtutor.engine.trace import main_input, places_in, places_of, shapes_of, trace_of
+from camtutor.engine.trace import main_input, places_in, places_of, reused, shapes_of, trace_of
 from camtutor.errors import CamError
 
 FEW = 4  # layers that are tried first, from the end
@@ -42,7 +42,10 @@ def map_layers(
                    f"{tuple(main_input(x).shape)}, or all of them ran more than once. "
                    "Name one run of a layer, such as ('body', 0).")
 
-def _none(model):
+def _none(model, x):
+    again = [] if trace_of(model, x).names else reused(model, x)
+    if again: return (f"every layer of this {type(model).__name__} that has places runs more than once. Say which run "
+                      f"is meant: layer=({again[0]!r}, 0) for the first.")
     return (f"no layer of this {type(model).__name__} has both places and a gradient of the output. Does its head hold "
             "anything but zeros, and has it, if it is a detector, found anything in the picture? If so, name a layer "
             "yourself, with layout=, a function from its output to maps, where no rule finds its places; if the "
@@ -103,7 +106,7 @@ def settle(model, x, target):
         if found and (names == trace.names or found in trace.chosen or not is_dense(kept.out, len(kept.size))):
             trace.chosen.add(found)
             return kept, found, chain([first], grads)
-    raise CamError(_none(network(model)))
+    raise CamError(_none(network(model), x))
 
 def look(
     model,        # a network, or a fastai Learner

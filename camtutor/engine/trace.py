@@ -65,6 +65,9 @@ def call(model, x):
     except IndexError as e:
         check_ids(model, x)
         raise e
+    except AssertionError as e: # a vision transformer's own check of sizes, or an exported part's
+        raise CamError(f"the network itself refuses the batch {tuple(main_input(x).shape)} "
+                       f"({str(e).strip() or 'an assertion'}). Give pictures of the size that it was made for.") from e
 
 def check_ids(model, x):
     "`CamError` for token ids that lie outside all embeddings of a network, or texts that are longer than they are."
@@ -132,6 +135,13 @@ def record(model, x, experiment=False)->list: # of Run, in the order in which th
     finally:
         for h in handles: h.remove()
     return seen
+
+def reused(model, x)->list:
+    "The names of the modules with places that run more than once; blocks before what is in them."
+    runs = record(model, x)
+    times = Counter(r.module for r in runs)
+    found = {r.name for r in runs if times[r.module] > 1 and len(r.shape) > 2}
+    return [n for n, _ in model.named_modules() if n in found]
 
 # ---- layouts
 
