@@ -9,8 +9,8 @@ from camtutor.gradcam import grad_cam_maps
 from camtutor.methods import METHODS, apply
 from camtutor.networks import LIARS, load_shipped
 from camtutor.scenes import scene
-from camtutor.stories import (MEASURED, SPECIES, STRENGTHS, as_drawn, draw_set, fine_tuned, inputs, load_strength,
-                              new_net, redrawn, tint, told_stories)
+from camtutor.stories import (MEASURED, SPECIES, STRENGTHS, as_drawn, draw_set, fine_tuned, finished, inputs,
+                              load_strength, new_net, redrawn, tint, told_stories)
 from camtutor.suspects import DECIDES, PLACE, accuse, gallery, in_order, stamp, stamp_dogs, usual
 from camtutor.targets import difference
 
@@ -86,13 +86,14 @@ def test_small_networks_that_are_not_there(percent, seed):
 
 CURES = 'biased', 'charged', 'last layer', 'pasted', 'balanced'   # from the worst to the best
 
+def three_each(*names):
+    "Measure -> (networks, seeds)."
+    t, by = told_stories(*names), {title: k for k, title in MEASURED.items()}
+    def numbers(cell): return [float(v) for v in cell.split(', ')] if cell != '–' else [torch.nan] * 3
+    return {by[title]: torch.tensor([*map(numbers, row)]) for title, row in zip(t.index, t.values.tolist())}
+
 @pytest.fixture(scope='module')
-def told():
-    "Measure -> (networks of CURES, seeds)."
-    t = told_stories(*CURES)
-    by = {title: k for k, title in MEASURED.items()}
-    return {by[title]: torch.tensor([[float(v) for v in cell.split(', ')] if cell != '–' else [torch.nan] * 3
-                                     for cell in row]) for title, row in zip(t.index, t.values.tolist())}
+def told(): return three_each(*CURES)
 
 def test_the_stories_hold_over_three_seeds(told):
     assert all(t.shape == (5, 3) for t in told.values())
@@ -104,6 +105,17 @@ def test_the_stories_hold_over_three_seeds(told):
 
 def test_one_channel_is_not_the_background(told):
     assert (told['channel'][0] > .9).all() and (told['cut'][0] < .85).all()
+
+def test_the_mark_is_taken_where_animals_are_far_and_the_collar_never():
+    t = three_each('mark', 'collar', 'collar, far', 'mark, far')
+    assert (t['exchanged'][3] < .5).all() and (t['same'][3] > .97).all() and (t['effect'][3] > .9).all()
+    assert (t['exchanged'][:3] > t['same'][:3] - .15).all()
+
+def test_finished_by_hand():
+    s = draw_set([('cat', None), ('dog', None)], 1, 11_410_000, size=64)
+    for swapped in (False, True):
+        changed = (finished(s, stamp_dogs, swapped).images != s.images).any((1, 2, 3))
+        assert changed.tolist() == [swapped, not swapped]
 
 def test_stories_are_told_in_part():
     t = told_stories('tint', of=('exchanged', 'own', 'effect'))   # it has no own share
