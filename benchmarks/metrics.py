@@ -5,6 +5,7 @@ python -m benchmarks.metrics --quick    4 pictures, few rounds: roughly how fast
 python -m benchmarks.metrics --tiny     2 pictures of 32 pixels, one round: does it run?
 python -m benchmarks.metrics --processes    `camtutor evaluate` in two processes against one, one thread each
 python -m benchmarks.metrics --budget 40    seconds for 8 methods × 8 metrics over so many scenes, and for 1000
+python -m benchmarks.metrics --memory       the memory of `evaluate` over 50 and over 400 scenes
 python -m benchmarks.metrics --trial 300    chapter 09's trial of the metrics over so many scenes (ROAD: a sixth)
 python -m benchmarks.metrics --table 100    its table of L-CAM's paper over so many scenes
 The last two write camtutor/data/metrics_trial.csv and metrics_table.csv, or to --out. With --keep FOLDER they go on
@@ -78,11 +79,13 @@ def processes(n, rounds):
         for i in range(n): Image.fromarray(scene(i).image).save(f'{folder}/{i:05}.png')
         def seconds(count, k):
             launch = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', str(count),
-                      '--num_machines', '1', '--mixed_precision', 'no', '--dynamo_backend', 'no', '-m']
+                      '--num_machines', '1', '--main_process_port', '0', '--mixed_precision', 'no',
+                      '--dynamo_backend', 'no', '-m']
             command = [*(launch if count > 1 else [sys.executable, '-m']), 'camtutor', 'evaluate', folder, '--model',
                        'pets', '--out', f'{folder}/{count}-{k}.sqlite']
             start = time.perf_counter()
-            subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True)
+            done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode: sys.exit(done.stderr[-3000:])
             return time.perf_counter() - start
         r = [seconds(1, k) / seconds(2, k) for k in range(rounds)]
     print(f'two processes against one, {n} scenes: {np.median(r):.2f} times as fast ({min(r):.2f}–{max(r):.2f})')
@@ -110,6 +113,32 @@ def budget(n):
     print(f'{len(EIGHT)} methods × {len(BY_EIGHT)} metrics, {n} scenes: {took[1]:.0f} s in one process, so 1000 scenes '
           f'{1000 * each / 60:.1f} min ({1000 * each / 60 * cpu / sum(took):.1f} of the processor\'s); '
           f'at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB')
+
+# ---- is the memory constant?
+
+class Drawn:
+    "Scenes that are drawn when they are asked for, as a folder's photos are read then."
+    def __init__(self, n): self.n = n
+    def __len__(self): return self.n
+    def __getitem__(self, i):
+        from camtutor.scenes import scene
+        if i >= self.n: raise IndexError(i)
+        return scene(i).image
+
+def resident(n):
+    "The most memory that this process has needed for `evaluate` over n scenes, with a result file."
+    import resource
+    from camtutor.evaluate import evaluate
+    from camtutor.networks import load_pets
+    with tempfile.TemporaryDirectory() as folder:
+        evaluate(load_pets(), Drawn(n), ['grad_cam', 'edges'], ['average_drop', 'deletion', 'insertion'],
+                 file=f'{folder}/r.sqlite', progress=False)
+    print(f'{n} scenes: at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB', flush=True)
+
+def memory(counts):
+    "The same in a fresh process for each number of scenes."
+    command = [sys.executable, '-m', 'benchmarks.metrics', '--resident']
+    for n in counts: subprocess.run([*command, str(n)], cwd=ROOT, check=True)
 
 # ---- the tables of chapter 09, over more scenes than a lesson has time for
 
@@ -140,9 +169,7 @@ def trial(n, out, keep):
 def verdicts(net, d, maps, truth, names, n, keep):
     "metric -> (scenes, maps), turned round where lower is better."
     from camtutor.evaluate import evaluate
-    rows = {one.sum().item(): i for i, one in enumerate(d.x)}
-    def look_up(m): return lambda model, x, target: torch.stack([m[rows[one.sum().item()]] for one in x])
-    t = evaluate(net, list(d.x[:n]), {k: look_up(m) for k, m in maps.items()}, names,
+    t = evaluate(net, list(d.x[:n]), {k: m[:n] for k, m in maps.items()}, names,
                  target=d.classes[:n, 0].tolist(), truth={k: v[:n] for k, v in truth.items()},
                  file=keep and keep/f'trial-{n}.sqlite', progress=False)
     v = {k: t[t.metric == k].pivot(index='picture', columns='method', values='value')[list(maps)] for k in names}
@@ -195,7 +222,31 @@ def trivial(net, n):
     asked = (one, [k for k in METRICS if k not in pairs], truth), (two, pairs, both)
     t = pd.concat([evaluate(net, list(d.x), maps, names, target=d.classes[:, 0].tolist(), truth=known, progress=False)
                    for d, names, known in asked])
-    return t.pivot_table(index='metric', columns='method', values='value', sort=False)[list(maps)].round(3)
+    t = t.pivot_table(index='metric', columns='method', values='value', sort=False)[list(maps)]
+    return pd.concat([t, besides(net, maps, one, two, effects)]).rename_axis('metric').round(3)
+
+def besides(net, maps, one, two, effects):
+    "What the same maps get by what is no row of METRICS: functions of a set, of two maps, of scenes to be drawn again."
+    import pandas as pd
+    from camtutor import protocols as P
+    from camtutor.metrics import drop, masked, part_shares
+    from camtutor.engine.case import case
+    y, mask = one.classes[:, 0], one.masks[:, 0]
+    animal, seen = [effects.parts.index(p) for p in P.ANIMAL], effects.masks.flatten(2).any(2)
+    def lost(m): return drop(*masked(case(net, one.x, m, y.tolist())))
+    def row(f):
+        m = f(net, one.x, y)
+        chosen = P.important(part_shares(m, effects.masks))
+        score = effects.scores.gather(1, y[:, None])[:, 0]
+        pair = [f(net, two.x, two.classes[:, k]) for k in (0, 1)]
+        return dict(
+            energy_pointing_game=P.energy_pointing_game(m, mask).mean(), max_box_accuracy=P.max_box_accuracy(m, mask),
+            win_rate=P.win_rate(lost(m), lost(maps['a uniform map gets'](net, one.x, y))),
+            preservation=P.preservation(net, one.scenes, P.ANIMAL, chosen[:, animal]).mean(),
+            deletion_check=P.deletion_check(net, one.scenes, P.ANIMAL, chosen[:, animal]).mean(),
+            distractibility=P.distractibility(chosen, effects.of(y), score, seen).nanmean(),
+            target_sensitivity=P.target_sensitivity(*pair, *two.masks.unbind(1)).mean())
+    return pd.DataFrame({k: {name: float(v) for name, v in row(f).items()} for k, f in maps.items()})
 
 AD = ['average_drop', 'increase', 'drop_50', 'increase_50', 'drop_15', 'increase_15']
 PAPERS = ['grad_cam', 'grad_cam_pp', 'score_cam', 'rise', 'sidu', 'sise']
@@ -223,6 +274,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--tiny', action='store_true'); p.add_argument('--quick', action='store_true')
     p.add_argument('--processes', action='store_true'); p.add_argument('--budget', type=int, metavar='N')
+    p.add_argument('--memory', action='store_true'); p.add_argument('--resident', type=int, help=argparse.SUPPRESS)
     p.add_argument('--trial', type=int, metavar='N'); p.add_argument('--table', type=int, metavar='N')
     p.add_argument('--out', type=Path, default=DATA, help='folder for the tables')
     p.add_argument('--keep', type=Path, help='folder for result files, so that a run that is stopped goes on')
@@ -232,6 +284,8 @@ def main():
     if a.trial: return trial(a.trial, a.out, a.keep)
     if a.table: return papers_table(a.table, a.out, a.keep)
     if a.budget: return budget(a.budget)
+    if a.resident: return resident(a.resident)
+    if a.memory: return memory((2, 4) if a.tiny else (50, 400))
     if a.processes: return processes(8 if a.tiny else 100, 1 if a.tiny else 3)
     n, size, seconds, rounds = (2, 32, 1, 1) if a.tiny else (4, 224, 60, 3) if a.quick else (20, 224, 600, 7)
     speed(n, size, seconds, rounds)

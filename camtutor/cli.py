@@ -1,5 +1,5 @@
 "The `camtutor` command."
-import argparse, errno, json, os, re, shlex, shutil, socket, subprocess, sys
+import argparse, errno, json, os, re, shlex, shutil, socket, subprocess, sys, warnings
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -150,21 +150,26 @@ def explain_photos(args):
     from PIL import Image
     out, lines, done, failed = Path(args.out).expanduser(), {}, set(), []
     files = files_of(args.photos, out)
+    paths = paths_for(files, out, args)
+    left = [f for f in files if not (args.go_on and paths[f].is_file())]
     net, how = network_of(args), (args.method, args.layer, wanted(args.target))
     check_names(net, explain(net, Image.new('RGB', (256, 256), 'grey'), *how)) # what is wrong is said before any work
     if args.model in ('pets', 'plain'): print(DRAWN.format(', '.join(net.vocab)), file=sys.stderr)
-    def planned(e): # files get their names in their order, and are written in threads
+    if len(left) < len(files): print(f'{len(files) - len(left)} of {len(files)} are there already.', file=sys.stderr)
+    if not left: return 0
+    def planned(e): # files are written in threads
         if not e: return failed.append(f'{e.source}: {e.reason}')
-        path = path_for(e, files, out, args, lines)
+        path = paths[e.source[0]]
+        made(path.parent)
         lines[path] = f'{e.source[0]}: {e.label[0]} -> {path}'
         return e, path
     try:
         with redirect_stdout(sys.stderr): # the bar; stdout is for the list
-            shown = progress_bar(list(files), leave=False)
-            many = len(files) > 2 * args.bs # a quick copy of the network costs two batches
+            shown = progress_bar(left, leave=False)
+            many = len(left) > 2 * args.bs # a quick copy of the network costs two batches
             found = explain_all(net, shown, *how, bs=args.bs, progress=False, fast=many)
             for _ in ahead(writer(args.overlay, done), filter(None, map(planned, found)), 2 * WORKERS): pass
-    finally: report([l for path, l in lines.items() if path in done], failed, len(files)) # also after Ctrl-C
+    finally: report([l for path, l in lines.items() if path in done], failed, len(left)) # also after Ctrl-C
     return int(bool(failed))
 
 def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
@@ -172,10 +177,12 @@ def files_of(photos, out)->dict: # file -> the folder of its result, below `out`
     given = [(p, f) for p in map(Path, photos) for f in (photos_in(p, out) if p.is_dir() else [p])]
     return {str(f): f.parent.relative_to(p) if p.is_dir() else Path() for p, f in given}
 
-def path_for(e, files, out, args, taken)->Path:
-    "Where an explanation is to be written, in a folder that is there."
-    more = '-overlay' * args.overlay
-    return unused(made(out/files[e.source[0]])/f'{Path(e.source[0]).stem}-{suffix(args)}{more}.jpg', taken)
+def paths_for(files, out, args)->dict: # file -> path
+    "Where the explanation of each file is to be written; the same in every run."
+    more, taken = '-overlay' * args.overlay, {} # path -> file
+    for file, folder in files.items():
+        taken[unused(out/folder/f'{Path(file).stem}-{suffix(args)}{more}.jpg', taken)] = file
+    return {file: path for path, file in taken.items()}
 
 def writer(overlay, done):
     "What writes one explanation to its path, and notes that path in `done`."
@@ -296,13 +303,18 @@ def evaluate_photos(args):
     net, (rank, world) = network_of(args), share()
     if world > 1: net.to(device())
     with redirect_stdout(sys.stderr): # the bar; stdout is for the table
-        table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
-                         wanted(args.target), file=args.out, bs=args.bs, progress=rank == 0)
-    if rank: return 0
+        with warnings.catch_warnings(): # what could not be read is said below
+            warnings.simplefilter('ignore', UserWarning)
+            table = evaluate(net, photos, listed(args.methods), listed(args.metrics), listed(args.layer),
+                             wanted(args.target), file=args.out, bs=args.bs, progress=rank == 0)
+    failed = [f'{f.source}: {f.reason}' for f in table.attrs.get('failed', ())]
+    if rank: return 0 # or the launcher would end the others
     print(markdown_of(table))
+    report([], failed, len(photos))
     if args.export: print(f'{export(table, args.export)} is written.', file=sys.stderr)
-    if table.picture.nunique() < len(photos): print(STILL.format(table.picture.nunique(), len(photos)), file=sys.stderr)
-    return 0
+    missing = table.picture.nunique() + len(failed) < len(photos)
+    if missing: print(STILL.format(table.picture.nunique(), len(photos)), file=sys.stderr)
+    return int(bool(failed) and world == 1)
 
 STILL = '{} of {} pictures are in the file; other processes may still be at work. Give the same command again later.'
 
@@ -359,6 +371,7 @@ COMMANDS = dict(
              arg('--layer', help='a name; the last with places if left out'),
              arg('--target', default='', help='class name or number; the top class if left out'),
              arg('--overlay', action='store_true', help='only the map over the photo, as large as it, as a JPEG'),
+             arg('--go-on', action='store_true', help='after a run that was stopped: leave out what is there already'),
              arg('--bs', type=int, default=16, help='pictures at a time; %(default)s if left out'),
              arg('--out', default='explained', metavar='DIR',
                  help='the folder for the results; %(default)s if left out')),

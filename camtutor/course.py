@@ -96,14 +96,17 @@ def predict(question:str, # asked before the cell that answers it
                 card('Predict: ' + question, f'<div>{shown}</div>'), f'Predict: {question} ({" | ".join(options)})')
     return p
 
-def style():
-    "Figure defaults of the course: compact JPEG pictures, no frames round images, readable text."
+def style(digits=None):
+    "Figure defaults of the course: compact JPEG pictures, no frames round images, readable text; digits of tables."
     import matplotlib as mpl
     from matplotlib_inline.backend_inline import set_matplotlib_formats
     set_matplotlib_formats('jpeg', pil_kwargs=dict(quality=80))
     mpl.rcParams.update({'figure.dpi': 110, 'savefig.dpi': 110, 'figure.constrained_layout.use': True, 'font.size': 10,
                          'axes.titlesize': 10, 'image.cmap': 'magma', 'image.interpolation': 'nearest',
                          'axes.spines.top': False, 'axes.spines.right': False})
+    if digits is None: return
+    import pandas
+    pandas.options.display.precision = digits
 
 def plot_costs(table, # a row for each method, with columns `what`, 'from', 'to' and 'seconds'
                what,  # the column to show against the seconds

@@ -6,7 +6,8 @@
 __all__ = ['Job', 'Run', 'evaluate', 'summary', 'plot', 'markdown_of', 'check_export', 'export']
 
 # %% ../nbs/tools/evaluate.ipynb #90873916
-import contextlib
+import contextlib, warnings
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -15,18 +16,20 @@ from fastprogress.fastprogress import progress_bar
 from torch import Tensor
 
 # %% ../nbs/tools/evaluate.ipynb #fb8bcd42
+from .engine.ahead import WORKERS, ahead, together
 from .engine.ask import classes_of
-from .engine.inputs import batch_of, is_batch, network, stacked, vocab_of
-from .engine.items import batched, held, loads, name_of, wanted_items
-from .engine.processes import share, together
+from .engine.case import Case, answer
+from .engine.inputs import is_batch, is_learner, network, stacked
+from .engine.items import held, loads, name_of, wanted_items
+from .engine.processes import everybody, share
 from .engine.results import COLUMNS, check_same_run, digest, done_in, opened, rows_in, write
 from .engine.targets import plain
 from .errors import CamError, describe, doing, nearest
-from .explanation import sources_of
+from .explanation import Failed, readied, sources_of
 from .files import write_whole
 from .gradcam import capture
 from .methods import METHODS, apply
-from .metrics import METRICS, Case, answer
+from .metrics import METRICS
 from .show import upsample
 from .truth import BASELINES, mean_interval
 
@@ -34,9 +37,10 @@ from .truth import BASELINES, mean_interval
 class Job(NamedTuple):
     "One method at one layer."
     name:str
-    fn:Callable        # (model, x, target) -> maps (N,h,w)
+    fn:Callable        # (model, x, target) -> maps (N,h,w); None where `maps` are given
     layer:object=None
     formula:Callable=None # of (A, g), where these are all that the method needs
+    maps:Tensor=None   # a map for each picture (N,h,w)
 
 # %% ../nbs/tools/evaluate.ipynb #18b26be4
 def by_key(name, layer):
@@ -50,12 +54,13 @@ def by_key(name, layer):
 # %% ../nbs/tools/evaluate.ipynb #bdbaf55c
 def jobs_of(name, fn, layers):
     "What is to be done for one method: at each layer, if it looks at one."
+    if isinstance(fn, Tensor): return [Job(name, None, maps=fn)]
     if fn is not None: return [Job(name, fn)]
     if name in BASELINES: return [Job(name, lambda model, x, target: BASELINES[name](x))]
     if name not in METHODS: raise CamError(f"there is no method {name!r}. {nearest(name, [*METHODS, *BASELINES])}")
-    needs = METHODS[name].needs
-    formula = METHODS[name].fn if needs == 'gradients' else None
-    return [Job(name, by_key(name, l), l, formula) for l in (layers if needs != 'network' else [None])]
+    fn, needs = METHODS[name].fn, METHODS[name].needs
+    layers = layers if needs != 'network' else [None]
+    return [Job(name, by_key(name, l), l, fn if needs == 'gradients' else None) for l in layers]
 
 # %% ../nbs/tools/evaluate.ipynb #e5ffc228
 def listed(names): return [names] if names is None or isinstance(names, str) else names
@@ -65,17 +70,18 @@ def all_jobs(methods, layers):
     return [job for name, fn in methods.items() for job in jobs_of(name, fn, listed(layers))]
 
 # %% ../nbs/tools/evaluate.ipynb #38bc8380
-def maps_by(jobs, model, x, target):
+def maps_by(jobs, model, x, target, numbers=None):
     "The maps of all jobs: (job, (N,H,W)), one after the other."
     shared = sorted((j for j in jobs if j.formula), key=lambda j: str(j.layer))
     for layer, same in groupby(shared, key=lambda j: j.layer):
         kept = capture(model, x, layer, target.tolist())
         for j in same: yield j, fitted(j.formula(kept.acts, kept.grads), x, j.name)
     for j in jobs:
-        if not j.formula: yield j, fitted(made(j, model, x, target), x, j.name)
+        if not j.formula: yield j, fitted(made(j, model, x, target, numbers), x, j.name)
 
 # %% ../nbs/tools/evaluate.ipynb #f34fbad2
-def made(job, model, x, target):
+def made(job, model, x, target, numbers):
+    if job.maps is not None: return job.maps[numbers].to(x.device)
     with doing(f'Making maps by {job.name!r}'): return job.fn(model, x, target)
 
 def fitted(m, x, name):
@@ -138,10 +144,20 @@ def targets_of(run, numbers, labels, x):
     return classes_of(run.model, x, own)
 
 # %% ../nbs/tools/evaluate.ipynb #9a72d80e
-def read(run, pictures):
-    "Pictures as the network reads them (N,C,H,W), on its device."
-    x = [p if is_batch(p) else batch_of(run.model, p, run.transform)[0] for p in pictures]
-    return stacked(x).to(next(network(run.model).parameters()).device)
+class Item(NamedTuple):
+    "One picture, prepared."
+    number:int
+    name:str
+    label:object
+    x:Tensor # (C,H,W)
+
+# %% ../nbs/tools/evaluate.ipynb #c9f6ac21
+def prepared(run, item): # an Item, or a Failed
+    number, picture, label = item
+    picture, x = (picture, [picture]) if is_batch(picture) else readied(run.model, picture, run.transform, False)
+    return x if isinstance(x, Failed) else Item(number, name_of(picture, number), label, x[0])
+
+def size_of(item): return tuple(item.x.shape) if isinstance(item, Item) else None
 
 # %% ../nbs/tools/evaluate.ipynb #fad36c48
 class Run:
@@ -151,7 +167,7 @@ class Run:
         self.data, self.total = readable(data)
         self.jobs, self.metrics, self.truth = all_jobs(methods, layers), chosen(metrics), dict(truth or {})
         check_run(self)
-        self.have = done_in(db)
+        self.have, self.failed = done_in(db), []
         self.all = {(*key_of(j), m) for j in self.jobs for m in self.metrics}
 
     def missing(self, i): return self.all - self.have.get(i, set())
@@ -160,10 +176,16 @@ class Run:
 def key_of(job): return job.name, str(job.layer or '')   # as it stands in the file
 def as_list(target): return list(target) if isinstance(target, (tuple, range)) else target
 
+# %% ../nbs/tools/evaluate.ipynb #2364efd5
+def check_maps(job, n):
+    if job.maps is not None and n not in (None, len(job.maps)):
+        raise CamError(f"{len(job.maps)} maps of {job.name!r}, but there are {n} pictures. Give one for each.")
+
 def check_run(run):
     "`CamError` for what cannot be done, before anything is."
     check_needed(run.metrics, run.truth)
     check_truth(run.truth, run.total)
+    for job in run.jobs: check_maps(job, run.total)
     if isinstance(run.target, list) and run.total not in (None, len(run.target)):
         raise CamError(f"{len(run.target)} targets, but {run.total} pictures. Give one for all, or one for each.")
     check_same_run(run.db, run.model, run.target)
@@ -176,38 +198,41 @@ def judge(run, numbers, x, target, lacking):
     p = answer(c, x)
     jobs = [j for j in run.jobs if any(key_of(j) == l[:2] for l in lacking)]
     metrics = {k: row for k, row in run.metrics.items() if any(k == l[2] for l in lacking)}
-    for job, m in maps_by(jobs, run.model, x, target):
+    for job, m in maps_by(jobs, run.model, x, target, numbers):
         for metric, values in judged(metrics, c._replace(m=m, p=p, explain=job.fn)): yield job, metric, values
 
 # %% ../nbs/tools/evaluate.ipynb #d1c2a5b1
-def work(run, batch):
-    "Explain and judge one batch, and write it down."
-    numbers, pictures, labels = map(list, zip(*batch))
-    x = read(run, pictures)
+def work(run, items):
+    "Explain and judge pictures of one size, and write it down."
+    numbers, names, labels, xs = map(list, zip(*items))
+    x = stacked(xs).to(next(network(run.model).parameters()).device)
     target, lacking = targets_of(run, numbers, labels, x), set().union(*map(run.missing, numbers))
-    rows = [(i, name_of(picture, i), *key_of(job), t, metric, None if v != v else v)
+    rows = [(i, name, *key_of(job), t, metric, None if v != v else v)
             for job, metric, values in judge(run, numbers, x, target, lacking)
-            for i, picture, t, v in zip(numbers, pictures, target.tolist(), values)]
+            for i, name, t, v in zip(numbers, names, target.tolist(), values)]
     write(run.db, rows, {i: digest(one) for i, one in zip(numbers, x)})
+    return items
 
 # %% ../nbs/tools/evaluate.ipynb #1b19fd82
 def carry_out(run, bs, progress):
     "Do what is missing of this process's share."
     rank, world = share()
-    together()
+    everybody()
     def wanted(i): return i % world == rank and bool(run.missing(i))
     left = None if run.total is None else sum(map(wanted, range(run.total)))
     if left == 0: return
-    batches = batched(wanted_items(run.data, run.total, wanted), bs)
-    if progress: batches = progress_bar(batches, total=-(-left // bs) if left else 'noinfer', leave=False)
-    for batch in batches: work(run, batch)
+    items = wanted_items(run.data, run.total, wanted)
+    if progress: items = progress_bar(items, total=left or 'noinfer', leave=False)
+    items = ahead(partial(prepared, run), items, bs, 0 if is_learner(run.model) else WORKERS)
+    for item in together(items, size_of, partial(work, run), bs):
+        if isinstance(item, Failed): run.failed.append(item)
 
 # %% ../nbs/tools/evaluate.ipynb #d0df4b7a
 @doing('Evaluating')
 def evaluate(
     model,           # a torch module, or a fastai Learner
     data,            # a folder, pictures, a Dataset, a DataLoader, dls.valid, or `Scenes`
-    methods,         # keys of METHODS or BASELINES; or name -> function (model, x, target) -> maps
+    methods,         # keys of METHODS or BASELINES; or name -> maps, or a function (model, x, target) -> maps
     metrics,         # keys of METRICS; or name -> Metric
     layers=None,     # a name or several; None = the default layer
     target=None,     # None (top class) | 'label' | a class for all | one for each
@@ -216,11 +241,12 @@ def evaluate(
     transform=None, bs=16, progress=True, # as for `explain_all`
 ):                   # a pandas DataFrame, a row for each picture, method, layer and metric
     """Judge maps of many pictures in constant memory. A run that was stopped goes on where it was; a finished one is
-    read. Under `accelerate launch` each process does its share. `CamError` for bad input, before anything is lost."""
+    read. Under `accelerate launch` each process does its share. Files that cannot be read are left out, with a warning;
+    they are `.attrs['failed']` of the table. `CamError` for bad input, before anything is lost."""
     with contextlib.closing(opened(file)) as db:
         run = Run(model, data, methods, metrics, layers, target, truth, transform, db)
         carry_out(run, bs, progress)
-        return table_of(run)
+        return with_failed(table_of(run), run.failed)
 
 # %% ../nbs/tools/evaluate.ipynb #e6c8f558
 def pandas():
@@ -238,6 +264,16 @@ def table_of(run):
             and (run.total is None or r['picture'] < run.total)]
     rows.sort(key=lambda r: (order[r['method']], r['layer'], order[r['metric']], r['picture']))
     return pandas().DataFrame(rows, columns=COLUMNS)
+
+# %% ../nbs/tools/evaluate.ipynb #26d8c39b
+def with_failed(table, failed):
+    "The table, and what could not be read. `CamError` if that is everything."
+    if not failed: return table
+    said = '; '.join(f'{f.source}: {f.reason}' for f in failed[:3]) + '; …' * (len(failed) > 3)
+    if table.empty: raise CamError(f"no picture could be read. {said}")
+    warnings.warn(f"{len(failed)} pictures could not be read and are left out: {said}", stacklevel=3)
+    table.attrs['failed'] = failed
+    return table
 
 # %% ../nbs/tools/evaluate.ipynb #bf5f965e
 def facts_of(values):

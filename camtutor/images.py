@@ -1,5 +1,5 @@
 "Photographs from anywhere: any common image file as a plain RGB picture, or one clear error."
-import io, os, struct, warnings
+import io, os, struct
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
@@ -70,14 +70,14 @@ def _check_size(size, name):
 def _decode(data, name, longest=None):
     "A fully decoded PIL image of any mode; a JPEG only as large as is needed for a longer side of `longest`."
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')   # Pillow's own size warning: _check_size raises instead
-            im = Image.open(io.BytesIO(data), formats=formats_for(data, name))
+        # Pillow warns of giant pictures, which are refused below. To silence it here would not be safe: pictures are
+        # read in threads, and filters of warnings that several threads change do not come back as they were.
+        im = Image.open(io.BytesIO(data), formats=formats_for(data, name))
         _check_size(im.size, name)
         if longest: im.draft(None, tuple(s * longest // max(im.size) for s in im.size))
         im.load()
         return im
-    except Image.DecompressionBombError as e:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise CamError(f'{name} is a decompression bomb or a giant picture ({e}). Save a smaller copy.') from e
     except UnidentifiedImageError as e:
         if data.startswith(BEGINNINGS):

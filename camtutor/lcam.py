@@ -272,6 +272,7 @@ def shipped(variant):
     "The attentions that come with the course."
     return [read_lcam(f) for f in sorted(DATA.iterdir()) if f.name.startswith(f'lcam-{variant}')]
 
+# %% ../nbs/10_lcam.ipynb #a40e6edf
 def attention_for(model, variant)->LCAM:
     "The attention that was trained with this network. `CamError` if there is none."
     net = network(model)
@@ -308,6 +309,7 @@ def lcam_fm(
     k = scores.argmax(1).tolist() if target is None else class_numbers(target, *scores.shape, vocab_of(model))
     with without_graph(net): return attention_maps(att, A, k)
 
+# %% ../nbs/10_lcam.ipynb #0daefb10
 def lcam_img(model, x, layer=None, target=None)->Tensor:
     "As `lcam_fm`, of an attention that learned to mask pictures."
     return lcam_fm(model, x, layer, target, 'img')

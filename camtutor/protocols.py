@@ -129,7 +129,9 @@ def box_overlaps(
 
 @doing('Energy pointing game')
 def energy_pointing_game(m:Tensor, mask:Tensor)->Tensor: # (N,H,W) twice -> (N,), 0 to 1
-    "The share of a map's positive part that lies in the box round the mask; 0 of an empty map. Wang et al., 2020."
+    """The share of a map's positive part that lies in the box round the mask; 0 of an empty map. Wang et al., 2020.
+
+    Higher is better. A uniform map gets the box's share of the picture. It asks the network nothing."""
     both_fit(m, mask)
     def between(on): return (on.cumsum(1) > 0) & (on.flip(1).cumsum(1).flip(1) > 0)   # the first, the last, all between
     box = between(mask.bool().any(2))[:, :, None] & between(mask.bool().any(1))[:, None]
@@ -145,14 +147,17 @@ def max_box_accuracy(
 )->float:
     """The share of pictures that are hit at the best threshold *of the whole set*: never the best of each picture.
 
-    Choe et al., 2020. A number for the set, so it is not in the table of metrics of one picture."""
+    Choe et al., 2020. Higher is better, 0 to 1; a uniform map has no box and gets 0. It asks the network nothing. A
+    number for the set, so it is not in the table of metrics of one picture."""
     both_fit(m, mask)
     overlaps = box_overlaps(m, box_of(mask), not v2, cuts)
     best = [(overlaps >= share).float().mean(0).max().item() for share in ((.3, .5, .7) if v2 else (.5,))]
     return sum(best) / len(best)
 
 def win_rate(a:Tensor, b:Tensor)->float:
-    "The share of pictures in which the drop `a` is smaller than `b`; equal ones go to neither."
+    """The share of pictures in which the drop `a` is smaller than `b`; equal ones go to neither. Higher is better.
+
+    It has the flaws of the drop: nothing wins against a uniform map."""
     return (a < b).float().mean().item()
 
 # ---- against parts that were drawn away: FunnyBirds' questions (Hesse et al., 2023), asked of our scenes
@@ -176,11 +181,11 @@ def kept_top(net, scenes, parts, keep):
     return tops(net, less) == tops(net, scenes)
 
 def preservation(net, scenes, parts, chosen)->Tensor: # chosen (N,P) bool
-    "1 where the chosen parts alone keep the network's answer."
+    "1 where the chosen parts alone keep the network's answer. Higher is better; to choose all parts gives 1."
     return kept_top(net, scenes, parts, chosen).float()
 
 def deletion_check(net, scenes, parts, chosen)->Tensor: # chosen (N,P) bool
-    "1 where the network changes its answer when the chosen parts are drawn away."
+    "1 where the network changes its answer when the chosen parts are drawn away. Higher is better; no parts give 0."
     return (~kept_top(net, scenes, parts, ~chosen)).float()
 
 def distractibility(
@@ -189,7 +194,9 @@ def distractibility(
     score:Tensor,   # the score itself (N,)
     seen:Tensor,    # is the part to be seen? (N,P) bool
 )->Tensor:
-    "Of the parts that hardly matter (less than 5 % of the score), the share that is *not* chosen. NaN: there is none."
+    """Of the parts that hardly matter (less than 5 % of the score), the share that is *not* chosen. NaN: there is none.
+
+    Higher is better, 0 to 1; to choose no part gives 1."""
     idle = seen & (effects < .05 * score[:, None])
     return 1 - (chosen & idle).sum(1) / idle.sum(1).where(idle.any(1), torch.nan)
 
@@ -202,7 +209,7 @@ def target_sensitivity(
     m:Tensor, other_m:Tensor, # maps for the one animal, and for the other (N,H,W)
     own:Tensor, other:Tensor, # where the animals are (N,H,W) bool
 )->Tensor:                    # 0, ½ or 1
-    "Has each animal more of the map that was made for it? Equal is no."
+    "Has each animal more of the map that was made for it? Equal is no, so one map for both gets 0. Higher is better."
     (a, own_), (b, other_) = both_fit(m, own), both_fit(other_m, other)
     def on(m, mask): return (m.clamp(min=0) * mask).sum(1) / m.clamp(min=0).sum(1).clamp(min=1e-12)
     return ((on(a, own_) > on(b, own_)).float() + (on(b, other_) > on(a, other_)).float()) / 2

@@ -133,6 +133,17 @@ def test_an_interrupted_folder_names_what_is_saved(photos, tmp_path, capsys, mon
     assert status == 130 and said.count('\n') == 1 and said.strip().endswith(str(saved))
     assert err.endswith('camtutor explain: interrupted.\n') and 'Traceback' not in err
 
+def test_a_stopped_folder_goes_on(photos, tmp_path, capsys):
+    out = tmp_path/'out'
+    assert run(capsys, 'explain', photos, '--out', out)[0] == 0
+    made = sorted(out.rglob('*.jpg'))
+    kept = [f.stat().st_mtime_ns for f in made[1:]]
+    made[0].unlink()
+    status, said, err = run(capsys, 'explain', photos, '--out', out, '--go-on')
+    assert status == 0 and said.count('\n') == 1 and said.strip().endswith(str(made[0])) and '2 of 3 are there' in err
+    assert sorted(out.rglob('*.jpg')) == made and [f.stat().st_mtime_ns for f in made[1:]] == kept
+    assert run(capsys, 'explain', photos, '--out', out, '--go-on')[:2] == (0, '')
+
 def test_out_that_is_a_file(photos, capsys):
     status, _, err = run(capsys, 'explain', photos, '--out', photos/'dog.jpg')
     assert status == 1 and 'there can be no folder' in err

@@ -1,5 +1,5 @@
 "Evaluating: what is done is not done again, what is stopped goes on, several processes share, nothing is lost."
-import os, signal, sqlite3, subprocess, sys, time
+import os, signal, sqlite3, subprocess, sys, threading, time, warnings, weakref
 import pandas as pd, pytest, torch
 from PIL import Image
 from torch import nn
@@ -57,6 +57,36 @@ def test_layers_and_own_methods():
             layers=['0', '1'])
     counted = t.groupby(['method', 'layer']).size().to_dict()
     assert counted == {('mine', ''): 7, ('grad_cam', '0'): 7, ('grad_cam', '1'): 7}
+
+def test_maps_that_are_there_already():
+    net, maps = small(), torch.rand(7, 24, 32)
+    t = run(net, methods={'mine': maps}, metrics='average_drop', target=1)
+    check_tensor(torch.tensor(t.value.to_numpy()).float(), measure('average_drop', net, X, maps, 1))
+    with pytest.raises(CamError, match="6 maps of 'mine', but there are 7"): run(methods={'mine': maps[:6]})
+    with pytest.raises(CamError, match='needs explain'): run(methods={'mine': maps}, metrics='sensitivity')
+
+def test_pictures_of_two_sizes():
+    "They go through the network with those of their own size; the rows stay in the pictures' order."
+    xs = [x if i % 3 else x[:, :20] for i, x in enumerate(X)]
+    t = run(data=xs, target=1)
+    alone = pd.concat([run(data=[x], target=1).assign(picture=i, name=f'picture {i}') for i, x in enumerate(xs)])
+    by = ['method', 'metric', 'picture']
+    alone, t = (v.sort_values(by).reset_index(drop=True) for v in (alone, t))
+    assert t.drop(columns='value').equals(alone.drop(columns='value'))
+    check_tensor(torch.tensor(t.value.to_numpy()), torch.tensor(alone.value.to_numpy()), atol=1e-6)
+
+def test_memory_is_constant():
+    "Of many pictures no more are alive than a few batches."
+    alive, most = weakref.WeakSet(), []
+    class Data:
+        def __len__(self): return 60
+        def __getitem__(self, i):
+            x = X[i % 7].clone()
+            alive.add(x)
+            most.append(len(alive))
+            return x
+    run(data=Data(), methods='edges', metrics='average_drop')
+    assert len(most) == 60 and max(most) <= 4 * 3   # bs is 3: one at work, one read ahead, and what is handed over
 
 def test_a_finished_run_is_only_read(tmp_path):
     net, file = small(), tmp_path/'r.sqlite'
@@ -144,6 +174,26 @@ def test_command(photos, tmp_path, capsys):
     assert said.startswith('| method | average_drop | drop_50 |') and (tmp_path/'t.md').read_text() in said
     assert cli.main(['evaluate', str(photos), *ARGS, '--out', str(tmp_path)]) == 1
     assert 'cannot be the result file' in capsys.readouterr().err
+
+def test_a_file_that_cannot_be_read_stops_nothing(photos, tmp_path, capsys):
+    for name in ('1.png', '2.png'): (tmp_path/name).write_bytes((photos/name).read_bytes())
+    (tmp_path/'broken.png').write_bytes(b'no picture')
+    with pytest.warns(UserWarning, match='1 pictures could not be read.*broken.png'):
+        t = run(load_plain(), tmp_path, metrics='average_drop')
+    assert t.picture.nunique() == 2 and [f.source for f in t.attrs['failed']] == [str(tmp_path/'broken.png')]
+    assert cli.main(['evaluate', str(tmp_path), *ARGS, '--out', str(tmp_path/'r')]) == 1
+    said, err = capsys.readouterr()
+    assert said.startswith('| method') and '1 of 3 failed' in err and 'broken.png' in err
+    with pytest.raises(CamError, match='no picture could be read'): run(load_plain(), [tmp_path/'broken.png'])
+
+def test_reading_in_threads_does_not_touch_the_filters_of_warnings(photos, monkeypatch):
+    "They belong to the whole process: several threads that change them and put them back leave them changed."
+    kept = warnings.catch_warnings
+    def in_main_thread_alone(*args, **kwargs):
+        assert threading.current_thread() is threading.main_thread()
+        return kept(*args, **kwargs)
+    monkeypatch.setattr(warnings, 'catch_warnings', in_main_thread_alone)
+    assert len(run(load_plain(), photos, methods='edges', metrics='average_drop')) == 12
 
 def launched(photos, out, times=1):
     "Two processes of accelerate; where there is no GPU they talk by gloo. (With `--cpu` accelerate would start one.)"

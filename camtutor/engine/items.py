@@ -35,12 +35,4 @@ def wanted_items(data, total, wanted):
     for i, item in items:
         if wanted(i): yield i, *parted(item)
 
-def batched(items, n):
-    "Lists of at most `n`."
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == n: yield batch; batch = []
-    if batch: yield batch
-
 def name_of(picture, i): return str(picture) if isinstance(picture, (str, os.PathLike)) else f'picture {i}'

@@ -12,7 +12,7 @@ def share():
     state = PartialState(cpu=not torch.cuda.is_available())
     return state.process_index, state.num_processes
 
-def together():
+def everybody():
     "Wait until every process has come here."
     if several():
         from accelerate import PartialState

@@ -445,8 +445,7 @@ e = exercise('9.8', 'One threshold for all',
     'right. The share of pictures that are right at the best threshold of the whole set, as a tensor without axes.',
     trials=(gives('Worked by hand', HITS, want=torch.tensor(.5)), gives('Random', rand(9, 12) > .8), keeps(HITS)),
     hints=('Mean and maximum: in which order?', 'First one number for each threshold.', 'Of these the largest.'),
-    why='The other order chooses a threshold for each picture by looking at the answer. It is the commonest error '
-        'here.')
+    why='The other order chooses a threshold for each picture by looking at the answer.')
 
 @e.reference
 def best_accuracy(hits:Tensor # right at each threshold? (N,T) bool
