@@ -53,6 +53,7 @@ class Finding(NamedTuple):
     effect:tuple # the margin lost without it, as a share of the mean margin: mean, lower and upper end
     says:str     # see `verdict`
 
+# %% ../nbs/11_bias.ipynb #30a107e6
 def finding(lost:Tensor, m:Tensor, masks)->Finding: # lost (N,), maps (N,H,W), N masks (H,W)
     "Map and experiment for one part."
     masks = torch.from_numpy(np.stack(masks))

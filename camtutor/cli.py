@@ -322,7 +322,7 @@ STILL = '{} of {} pictures are in the file; other processes may still be at work
 
 def report_mistakes(args):
     "List the worst mistakes on labelled photos: one HTML file. A folder's folders are named like the classes."
-    from camtutor.mistakes import top_mistakes
+    from camtutor.blunders import top_mistakes
     from camtutor.networks import load_network
     from camtutor.report import mistake_report, writable
     out, net = writable(args.out), load_network(args.model, args.weights)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camtutor.errors import CamError
 
-__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked']
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked', 'plot_costs']
 
 Agreement = namedtuple('Agreement', 'shape dtype worst')
 
@@ -107,3 +107,22 @@ def style(digits=None):
     if digits is None: return
     import pandas
     pandas.options.display.precision = digits
+
+def plot_costs(table, # a row for each method, with columns `what`, 'from', 'to' and 'seconds'
+               what,  # the column to show against the seconds
+               front, # rows that a dashed line joins
+               named): # rows to write the name at; the others are grey
+    "What methods cost, and what they buy, with intervals."
+    import matplotlib.pyplot as plt
+    fig, ax = plt.subplots(figsize=(5.6, 3.3))
+    for rows, colour in ((table.drop(named), 'silver'), (table.loc[named], 'C0')):
+        ends = [rows[what] - rows['from'], rows['to'] - rows[what]]
+        ax.errorbar(rows.seconds, rows[what], ends, fmt='o', ms=5, lw=.8, color=colour)
+    ax.plot(table.loc[front, 'seconds'], table.loc[front, what], color='k', lw=.8, ls='--')
+    for n, r in table.loc[sorted({*named, *front})].iterrows():
+        low = any(abs(math.log10(r.seconds / o.seconds)) < .3 and 0 < o[what] - r[what] < .05
+                  for _, o in table.loc[[*named]].iterrows())   # a name stands just above
+        ax.annotate(n, (r.seconds, r[what]), (5, -9 if low else 4), textcoords='offset points', fontsize=7)
+    ax.axhline(.5, color='grey', lw=.8)
+    ax.set(xscale='log', xlabel='seconds of the processor, a picture', ylabel=f'share on the {what}',
+           title='What a map costs, and what it buys')

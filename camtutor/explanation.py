@@ -32,7 +32,8 @@ from .engine.ahead import WORKERS, ahead, together
 from .engine.fast import channels_last, fast as quick_copy
 from .engine.forward import Forward, as_layers, is_run, layer_name, plain_name
 from .engine.inputs import (as_list, as_shown, batch_of, channels_read, check_knows_pictures, is_batch,
-                                    is_inputs, is_learner, is_text, network, normaliser_of, said_probabilities, stacked,
+                                    is_inputs, is_learner, is_text, network, normaliser_of, reads_texts,
+                                    said_probabilities, stacked,
                                     vocab_of)
 from .engine.place import Places, Seen
 from .engine.targets import At, by_number, class_numbers, map_tensors, plain, scores_of, title_of
@@ -375,7 +376,7 @@ def asked_of(model, out, target, vocab, activation)->dict:
 # %% ../nbs/tools/explain.ipynb #8ccfaba1
 def batch_and_seen(model, image, transform, places=None)->tuple:
     "The batch that the network reads, and of each picture how it got there: a Seen, or None of a tensor."
-    if is_inputs(image) or is_text(model, image) or is_batch(image): return batch_of(model, image, transform), None
+    if is_inputs(image) or reads_texts(model) or is_batch(image): return batch_of(model, image, transform), None
     mode = 'RGBA' if channels_read(network(model)) == 4 else 'RGB'
     items = [i if is_batch(i) else picture(i, mode) for i in as_list(image)]
     places = places or Places(lambda im: batch_of(model, im, transform)[0])

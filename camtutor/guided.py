@@ -127,7 +127,8 @@ def guided_grad_cam(
     "Guided backprop times Grad-CAM, enlarged (N,3,H,W). `CamError` for bad input or no ReLU. Selvaraju et al., 2017."
     with doing('Guided Grad-CAM'):
         _, A, g = capture(model, x, layer, target)
-        return upsample(grad_cam(A, g), x.shape[-2:])[:, None] * pixel_grad(model, x, target, 'guided')
+        pixels = pixel_grad(model, x, target, 'guided')
+        return upsample(grad_cam(A, g), pixels.shape[2:])[:, None] * pixels
 
 # %% ../nbs/04_guided_backprop.ipynb #00bcb0a9
 def cascade(

@@ -14,8 +14,8 @@ import torch, torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from .engine.beside import (activations_and_scores, cached_dls, exact_head, expect_dls, has_marks,
-                                    labels_of, marks_of, on, same_luck, scores_with)
+from .engine.beside import (activations_and_scores, cached_dls, exact_head, expect_dls, expect_pictures,
+                                    has_marks, labels_of, marks_of, on, same_luck, scores_with)
 from .engine.covers import ground_of
 from .engine.forward import without_graph
 from .engine.inputs import network, vocab_of
@@ -301,6 +301,7 @@ def lcam_fm(
     variant='fm',
 )->Tensor:       # (N,h,w)
     "The map of an attention that learned to mask activations. `CamError` if there is none. Gkartzonika et al., 2022."
+    expect_pictures(x)
     if callable(target):
         raise CamError("it has one map for each class and none for a function of the scores. Give a class.")
     att, net = attention_for(model, variant), network(model)

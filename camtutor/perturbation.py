@@ -13,21 +13,20 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 from .engine.ablate import without_each
-from .engine.covers import (Question, RandomMasks, Windows, channel_masks, check_count, mask_mass, min_max,
-                                    stage_ends)
+from .engine.covers import (FIRST_LOOK, Question, RandomMasks, Windows, channel_masks, check_count, mask_mass,
+                                    min_max)
 from .engine.forward import doing_at
+from .engine.layers import stage_ends
 from .errors import CamError, doing, expect_choice
 from .show import upsample
 
 # %% ../nbs/08_perturbation.ipynb #1b2aa501
 @doing('Occlusion')
 def occlusion(
-    model, x,             # a network, and pictures (N,C,*places)
-    layer=None,           # none is looked at
-    target=None,          # see `class_score`
+    model, x, layer=None, target=None, # pictures (N,C,*places), see `capture`; no layer is looked at
     size=None, stride=None, # of the window; None = a quarter of the picture, a quarter of the window
-    **how,                # of, ground, bs, progress, fast: see `Question`
-)->Tensor:                # (N,*places), or (K,N,*places) for K scores
+    **how,                  # of, ground, bs, progress, fast: see `Question`
+)->Tensor:                  # (N,*places), or (K,N,*places) for K scores
     "How far the score falls when a window covers a place, the mean over all windows there. Zeiler and Fergus, 2014."
     q = Question(model, x, target, **how).look()
     w, y = Windows.fitting(q.places, size, stride), q.whole()
@@ -94,21 +93,22 @@ def rise_map(
     return masks.sum(f - mean) / (p * (len(masks) - 1)) + mean[..., None]
 
 # %% ../nbs/08_perturbation.ipynb #619e76b1
+def no_mean(f): return f - f.mean(-1, keepdim=True)
+
+def fitted_line(f, m, ridge): # answers (…,M); masks at P points, less their mean (M,P) -> (…,P)
+    "How much each point adds to an answer, by least squares; `ridge` keeps it small."
+    own = m.T @ m / len(m) + ridge * torch.eye(m.shape[1]).to(m)
+    return torch.linalg.solve(own, (no_mean(f) @ m / len(m))[..., None])[..., 0]
+
+# %% ../nbs/08_perturbation.ipynb #56f93a6b
 def fitted_map(f, masks, p=.5, k=12, ridge=.1):
     "The same: a line's part is exact, and only what the line misses is estimated."
     m, half, found = masks.points(k).flatten(1).to(f) - p, torch.arange(len(masks), device='cpu') % 4 < 2, 0
     for fit, use in ((half, ~half), (~half, half)):
-        mean = f[..., fit].mean(-1, keepdim=True)
-        own = m[fit].T @ m[fit] / fit.sum() + ridge * p * (1 - p) * torch.eye(k * k).to(m)
-        line = torch.linalg.solve(own, ((f[..., fit] - mean) @ m[fit] / fit.sum())[..., None])[..., 0]
-        rest = f[..., use] - line @ m[use].T
-        rest = rest - rest.mean(-1, keepdim=True)
+        line = fitted_line(f[..., fit], m[fit], ridge * p * (1 - p))
+        rest = no_mean(f[..., use] - line @ m[use].T)
         found = found + masks[use].sum(rest) / (2 * p * (use.sum() - 1)) + masks.covariance(line, k, p) / (2 * p)
     return f.mean(-1)[..., None, None] + found
-
-def plain_map(f, masks, p=.5): return masks.sum(f) / (p * len(masks))
-
-ESTIMATES = dict(fitted=fitted_map, centred=rise_map, plain=plain_map)
 
 # %% ../nbs/08_perturbation.ipynb #4c545e1a
 def rise_error(f, masks, p=.5, k=16): # (…,M) -> (…,k,k)
@@ -125,15 +125,9 @@ def settled(f, masks, p, tolerance)->bool:
     m = rise_map(f, masks, p)
     return bool((wide <= tolerance * (m.amax((-2, -1)) - m.amin((-2, -1)))).all())
 
-FIRST_LOOK = 64 # masks; then 128, 256, …
+def plain_map(f, masks, p=.5): return masks.sum(f) / (p * len(masks))
 
-def answers(q, i, masks, p, tolerance): # (…,M)
-    "The answers for picture `i` under all masks, or under as many as it takes."
-    f = q.under(i, len(masks) if tolerance is None else min(FIRST_LOOK, len(masks)), masks.masks)
-    while (n := f.shape[-1]) < len(masks) and not settled(f, masks[:n], p, tolerance):
-        more = masks[n:2 * n]
-        f = torch.cat([f, q.under(i, len(more), more.masks)], -1)
-    return f
+ESTIMATES = dict(fitted=fitted_map, centred=rise_map, plain=plain_map)
 
 # %% ../nbs/08_perturbation.ipynb #f6bd90c1
 @doing('RISE')
@@ -148,9 +142,10 @@ def rise(
     "The mean answer over random masks that show a place. Petsiuk et al., 2018; here with less noise."
     make = ESTIMATES[expect_choice(estimate, ESTIMATES, 'estimate')]
     q = Question(model, x, target, of, **how).look()
-    if len(q.places) != 2: raise CamError(f"pictures must be (N,C,H,W), not {tuple(x.shape)}.")
+    if len(q.places) != 2: raise CamError(f"it covers pictures (N,C,H,W), not {tuple(x.shape)}. Use 'score_cam'.")
     masks = RandomMasks.drawn(n, cells, p, q.places, q.ground, seed, pairs)
-    found = [answers(q, i, masks, p, tolerance) for i in range(len(q.ground))]
+    enough = None if tolerance is None else partial(settled, p=p, tolerance=tolerance)
+    found = [q.until(i, masks, enough) for i in range(len(q.ground))]
     return torch.stack([make(f, masks[:f.shape[-1]], p) for f in found], -3).to(q.ground)
 
 # %% ../nbs/08_perturbation.ipynb #d35adad9
@@ -161,29 +156,39 @@ def sidu_weights(P, P0, width=.25): # P (N,C,K), P0 (N,K) -> (N,C)
     return torch.where(unique.amax(-1, keepdim=True) > 0, similar * unique, similar)
 
 # %% ../nbs/08_perturbation.ipynb #0e1a82fa
+def code_weights(P, P0, width, asked):
+    "The same in the authors' code: similar in the class asked for, by a squared distance; unique from 0 to 1."
+    if callable(asked[0]): raise CamError("the authors' code asks for a class. Give its number, or variant='paper'.")
+    off = (P - P0[:, None])[range(len(P)), :, asked]
+    unique = torch.cdist(P, P, compute_mode='donot_use_mm_for_euclid_dist').sum(-1)
+    return torch.exp(-off**2 / (2 * width**2)) * min_max(unique)
+
+SIDU = dict(paper=(lambda P, P0, width, asked: sidu_weights(P, P0, width), .5), code=(code_weights, .1))
+
+# %% ../nbs/08_perturbation.ipynb #12eaa135
 def sidu(
-    model, x, layer=None, target=None, # see `capture`; the target changes nothing
-    threshold=.5,     # what is above it is seen (the paper's; the authors' code takes .1)
-    width=.25,        # how soon another prediction is unlike
-    **how,            # ground, bs, progress, fast: see `Question`
-)->Tensor:            # (N,*places)
+    model, x, layer=None, target=None, # see `capture`; the target changes nothing, but in the 'code'
+    variant='paper',         # or the authors' 'code', see `code_weights`
+    threshold=None,          # what is above it is seen; None = .5 in the paper, .1 in the code
+    width=.25,               # how soon another prediction is unlike
+    **how,                   # ground, bs, progress, fast: see `Question`
+)->Tensor:                   # (N,*places)
     "Hard masks weighted by how similar and how unique the whole prediction is. Muddamsetty et al., 2020."
     with doing_at('SIDU', model, layer):
+        weights, usual = SIDU[expect_choice(variant, SIDU, 'variant')]
         q = Question(model, x, target, 'probability', **how)
-        B = (q.at(layer) > threshold).to(q.ground)
+        B = (q.at(layer) > (usual if threshold is None else threshold)).to(q.ground)
         P = q.under_channels(B, upsample, lambda out: q.likely(out).T).movedim(0, -1)
-    return weighted(B, sidu_weights(P, q.likely(q.out), width))
+        return weighted(B, weights(P, q.likely(q.out), width, q.asked))
 
 # %% ../nbs/08_perturbation.ipynb #e72a9d50
 def otsu(
-    v:Tensor,   # values from 0 to 1, of any shape
-    bins=256,   # of the histogram
-)->float:       # what is above it is bright
+    v:Tensor, bins=256, # values from 0 to 1, of any shape; in so many bins
+)->float:               # what is above it is bright
     "The threshold that makes the dark and the bright values most unlike. Otsu, 1979."
     h = torch.histc(v.float().flatten().cpu(), bins, 0, 1).double()
     below, mass = h.cumsum(0), (h * torch.arange(bins, device='cpu')).cumsum(0)
-    above = below[-1] - below
-    unlike = (mass * below[-1] - mass[-1] * below)**2 / (below * above).clamp(min=1)
+    unlike = (mass * below[-1] - mass[-1] * below)**2 / (below * (below[-1] - below)).clamp(min=1)
     return (unlike.argmax().item() + 1) / bins
 
 # %% ../nbs/08_perturbation.ipynb #5210cbff
@@ -194,9 +199,7 @@ def sise_layer(q, i, a): # a (C,*places): the channels kept
     return min_max(upsample(weighted(a[None], w[None]), q.places))[0]
 
 # %% ../nbs/08_perturbation.ipynb #fbbbc2d8
-def hard(v):
-    "1 where a map is bright, by Otsu's threshold."
-    return (v > otsu(v)).to(v)
+def hard(v): return (v > otsu(v)).to(v) # 1 where a map is bright
 
 def soft(v):
     "The gate of the authors' code: a steep sigmoid, its threshold raised where little would be left above that."
@@ -224,29 +227,22 @@ def by_otsu(g):
     return g / some.max() > otsu(some / some.max())
 
 # %% ../nbs/08_perturbation.ipynb #63284932
-def by_share(g, mu=0.): # mean gradients (C,) -> bool
-    "Channels that speak for the class, by more than a share of the strongest."
-    return (g > 0) & (g > mu * g.max())
+def by_share(g, mu=0.): return (g > 0) & (g > mu * g.max()) # mean gradients (C,) -> bool; mu: a share of the largest
 
 def fused_layers(q, layers, keep, gate): # (N,*places)
     "For each picture the maps of all layers, of the channels that `keep` chooses; a layer with none has no map."
     gate = GATES[expect_choice(gate, GATES, 'gate')]
     pairs = q.pairs(stage_ends(q.net, q.x) if layers is None else layers, 'probability')
-    def of_one(i):
-        kept = [(A[i], keep(g[i].flatten(1).mean(1))) for A, g in pairs]
-        maps = [sise_layer(q, i, a[k]) for a, k in kept if k.any()]
-        return fuse(maps, gate) if maps else torch.zeros_like(q.ground[i, 0])
-    return torch.stack([of_one(i) for i in range(len(q.ground))])
+    maps = [[sise_layer(q, i, A[i][k]) for A, g in pairs if (k := keep(g[i].flatten(1).mean(1))).any()]
+            for i in range(len(q.ground))]
+    return torch.stack([fuse(m, gate) if m else torch.zeros_like(g[0]) for m, g in zip(maps, q.ground)])
 
 # %% ../nbs/08_perturbation.ipynb #b490d143
 @doing('SISE')
 def sise(
-    model, x,
-    layer=None,  # a list, the finest first; None = the last layer on each grid
-    target=None, # one score for each picture, see `class_score`
+    model, x, layer=None, target=None, # layer: a list, the finest first; None = the last on each grid; one score each
     mu=0.,       # channels whose mean gradient is above this share of the largest are kept
-    gate='hard', # or 'soft', as in the authors' code
-    **how,       # ground, bs, progress, fast: see `Question`
+    gate='hard', **how, # or 'soft', as in the authors' code; ground, bs, progress, fast: see `Question`
 )->Tensor:       # (N,*places)
     "Masks of many layers, filtered by the gradient, weighted by score over area, fused. Sattarzadeh et al., 2021."
     return fused_layers(Question(model, x, target, 'probability', **how), layer, partial(by_share, mu=mu), gate)

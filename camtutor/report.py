@@ -2,9 +2,10 @@
 from html import escape
 from pathlib import Path
 
+from camtutor.blunders import Mistakes, cause_of
 from camtutor.errors import CamError, doing
 from camtutor.files import data_uri, smaller, write_whole
-from camtutor.mistakes import Mistakes, cause_of, top_places
+from camtutor.mistakes import top_places
 from camtutor.sheets import panels_of
 from camtutor.show import to_jpeg
 

@@ -7,18 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camtutor.errors import CamError, doing
+from camtutor.errors import CamError, doing, expect_choice
 from camtutor.networks import gap_linear, load_body, load_weights
 from camtutor.networks.shipped import DATA
 from camtutor.networks.transform import attach
 from camtutor.scenes.bulk import pictures
 
-__all__ = ['SPECIES', 'PARTS', 'STRENGTHS', 'Set', 'draw_set', 'new_net', 'inputs', 'fine_tuned', 'small_parts',
-           'load_strength', 'told_stories', 'Redrawn', 'redrawn', 'as_drawn', 'batch_of', 'tint', 'as_table']
+__all__ = ['SPECIES', 'PARTS', 'FAR', 'STRENGTHS', 'Set', 'draw_set', 'new_net', 'inputs', 'fine_tuned', 'small_parts',
+           'load_strength', 'MEASURED', 'told_stories', 'Redrawn', 'redrawn', 'as_drawn', 'batch_of', 'finished',
+           'tint', 'as_table']
 
 SPECIES = 'cat', 'dog'
 PARTS = 'head', 'body', 'legs', 'tail', 'object', 'background'
 
+FAR = .05                             # the share of the picture of an animal that is far away
 STRENGTHS = 50, 60, 70, 80, 90, 100   # percent of the animals that are where their kind always is
 
 # ---- sets
@@ -69,7 +71,8 @@ def fine_tuned(
     "All but the backbone's first convolution learns, and a new head: AdamW, one cycle."
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        net, turns = new_net(), [i for _ in range(epochs) for i in torch.randperm(len(y)).split(bs)]
+        net, x = new_net().to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+        turns = [i for _ in range(epochs) for i in torch.randperm(len(y)).split(bs)]
         stem, rest, head = net[0][:4], net[0][4:].train(), net[1]
         with torch.no_grad(): seen = torch.cat([stem(b) for b in x.split(64)])
         opt = torch.optim.AdamW([*rest.parameters(), *head.parameters()], lr)
@@ -100,12 +103,26 @@ def load_strength(
     net.load_state_dict({k.removeprefix(mine): t for k, t in state.items() if k.startswith(mine)}, strict=False)
     return net.eval(), meta['scores'][f'{percent}-{seed}']
 
-def told_stories(*names, folder=DATA): # a pandas DataFrame
-    "How often the lesson's networks were right when scenes and training had other seeds: three numbers each."
+MEASURED = {   # of the lesson's networks, by tools/make_stories.py; a network has what its story asks for
+    'same': 'right: new scenes of the same kind', 'elsewhere': 'right: in places of another kind',
+    'exchanged': 'right: cue exchanged', 'worst': 'right: worst group', 'cut': 'right: background cut away',
+    'channel': 'right: the worst channel off', 'animal': 'map on the animal', 'cue': 'map on the cue, less its area',
+    'own': 'two animals: own share', 'effect': 'effect of the cue'}
+
+@doing('Telling stories')
+def told_stories(
+    *names,      # of networks of the lesson
+    of=MEASURED, # which measures, all that they have if nothing is said
+    folder=DATA, # where stories.json is
+):               # a pandas DataFrame
+    "What was measured when scenes and training had other seeds: three numbers for each network."
     import pandas as pd
     told = json.loads((folder/'stories.json').read_text(encoding='utf8'))
-    rows = {n: [', '.join(f'{v:.2f}' for v in three) for three in zip(*told[n])] for n in names}
-    return pd.DataFrame(rows, ['same kind', 'cue exchanged', 'worst group']).T
+    for n in names: expect_choice(n, told, 'network')
+    for k in of: expect_choice(k, MEASURED, 'measure')
+    def cell(n, k): return ', '.join(f'{one[k]:.2f}' for one in told[n]) if k in told[n][0] else '–'
+    rows = {MEASURED[k]: [cell(n, k) for n in names] for k in of if any(k in told[n][0] for n in names)}
+    return pd.DataFrame(rows, list(names)).T
 
 # ---- scenes drawn again
 
@@ -132,6 +149,10 @@ def as_drawn(image, k): return image
 def batch_of(net, scenes, y, finish=as_drawn)->Tensor: # (N,3,H,W)
     "Scenes as the network takes them, each finished by a function of picture and class number."
     return torch.stack([net.transform(finish(s.image, int(k))) for s, k in zip(scenes, y)])
+
+def finished(s, finish, swapped=False):
+    "A set whose finished pictures are changed by a function of picture and class number, or of the other class's."
+    return s._replace(images=np.stack([finish(im, k ^ swapped) for im, k in zip(s.images, s.y.tolist())]))
 
 def tint(image, k):
     "Warm light for a dog (k=1), cold for a cat."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAD', 'UNKNOWN', 'words_in', 'vocabulary', 'ids_of', 'TextNet', 'that_reads', 'load_reviews', 'gradient_x_embedding',
-           'max_cam', 'without_words', 'that_tokenizes']
+           'max_cam', 'without_words']
 
 # %% ../nbs/13_text.ipynb #1b386882
 import re
@@ -12,6 +12,9 @@ from collections import Counter
 from functools import partial
 import torch
 from torch import Tensor, nn
+from .engine.ask import scores
+from .engine.inputs import vocab_of
+from .engine.targets import class_numbers
 from .errors import CamError, doing
 from .networks.shipped import DATA, load_weights, softmax
 from .networks.transform import attach
@@ -27,6 +30,7 @@ def words_in(
 # %% ../nbs/13_text.ipynb #e98f3fde
 PAD, UNKNOWN = '', '<unknown>'   # the words with number 0 and 1
 
+# %% ../nbs/13_text.ipynb #b08c991a
 def vocabulary(
     texts:list,      # of str
     most:int=10_000, # how many words at most
@@ -44,6 +48,7 @@ def ids_of(
     longest:int=100_000, # how many words the network takes
 )->Tensor:               # (N,L), whole numbers; shorter texts end in 0
     "The numbers of the words of each text. `CamError` for a text without words, or with too many."
+    if isinstance(texts, str): raise CamError(f"{texts[:30]!r} is one text. Give a list of texts: [text].")
     rows = [words_in(t) for t in texts]
     for row in rows:
         if not row: raise CamError("there is no word in it. Give a text, such as 'A charming mess.'")
@@ -56,6 +61,7 @@ class TextNet(nn.Module):
     "Embedding, two convolutions over words, pooling, one Linear (after Kim, 2014): ids (N,L) -> scores (N,K)."
     def __init__(self, n_words, n_classes=2, emb=64, ch=64, k=3, drop=.5, pool='mean'):
         super().__init__()
+        if k % 2 == 0: raise CamError(f"k is {k}. Give an odd width: with an even one places lie between two words.")
         self.embed = nn.Embedding(n_words, emb, padding_idx=0)
         self.conv1 = nn.Sequential(nn.Conv1d(emb, ch, k, padding=k//2), nn.ReLU())
         self.conv2 = nn.Sequential(nn.Conv1d(ch, ch, k, padding=k//2), nn.ReLU())
@@ -86,20 +92,18 @@ def load_reviews(
 )->TextNet:      # with `.vocab`, `.read` and `.activation`
     "The shipped network for whole film reviews, in eval mode: ids (N,L) -> (N,2)."
     state, meta = load_weights('reviews', folder)
-    words = {w: i for i, w in enumerate(meta['words'])}
-    net = TextNet(len(words), emb=state['embed.weight'].shape[1], ch=len(state['conv2.0.bias']))
+    net = TextNet(len(meta['words']), emb=state['embed.weight'].shape[1], ch=len(state['conv2.0.bias']))
     net.load_state_dict(state)
-    return that_reads(net.eval(), words)
+    return that_reads(net.eval(), {w: i for i, w in enumerate(meta['words'])})
 
-# %% ../nbs/13_text.ipynb #a8dd99c1
+# %% ../nbs/13_text.ipynb #d849ed75
 @doing('Gradient × embedding')
 def gradient_x_embedding(
     A:Tensor, # what the embedding gave (N,E,L)
     g:Tensor, # gradients of the score, same shape
 )->Tensor:    # (N,L), signed
     "What the score owes to each word, to first order: its embedding times its gradient, summed. `CamError` if unequal."
-    if A.ndim != 3 or A.shape != g.shape:
-        raise CamError(f"A is {tuple(A.shape)} and g {tuple(g.shape)}; both must be (N,E,L).")
+    if A.ndim != 3 or A.shape != g.shape: raise CamError(f"A is {tuple(A.shape)} and g {tuple(g.shape)}, not (N,E,L).")
     return (A * g).sum(1)
 
 # %% ../nbs/13_text.ipynb #c1e53e26
@@ -121,28 +125,12 @@ def max_cam(
 def without_words(
     net,        # reads ids (N,L)
     ids:Tensor, # one text (1,L)
-    k:int,      # the class
+    k,          # the class, its number or name
 )->Tensor:      # (L,): by how much the score of class k falls without each word
     "The true effect of each word: the text is read again without it, the others moved together."
     if ids.ndim != 2 or len(ids) != 1 or ids.shape[1] < 2:
         raise CamError(f"ids are {tuple(ids.shape)}; they must be one text (1,L) of two words or more.")
-    L = ids.shape[1]
-    fewer = torch.stack([torch.cat([ids[0, :i], ids[0, i + 1:]]) for i in range(L)])
-    with torch.no_grad(): return net(ids)[0, k] - net(fewer)[:, k]
-
-# %% ../nbs/13_text.ipynb #6860797d
-def that_tokenizes(
-    net:nn.Module, # a Hugging Face network for texts
-    tokenizer,     # its tokenizer
-)->nn.Module:      # the same network
-    "A Hugging Face network that `explain` can give texts to. Its places are the tokenizer's pieces of words."
-    most = getattr(net.config, 'max_position_embeddings', 100_000)
-    def read(texts):
-        if not all(map(words_in, texts)): raise CamError("there is no word in it. Give a text that has some.")
-        x = dict(tokenizer(texts, padding=True, return_tensors='pt'))
-        if x['input_ids'].shape[1] > most:
-            raise CamError(f"it has {x['input_ids'].shape[1]} tokens, and the network takes {most}. Give a part of it.")
-        return x
-    read.words = lambda text: tokenizer.convert_ids_to_tokens(tokenizer(text)['input_ids'])
-    read.knows = lambda word: word != tokenizer.unk_token
-    return attach(net, read=read, activation=softmax)
+    fewer = torch.stack([torch.cat([ids[0, :i], ids[0, i + 1:]]) for i in range(ids.shape[1])])
+    whole = scores(net, ids)
+    [k] = class_numbers(k, *whole.shape, vocab_of(net))
+    return whole[0, k] - scores(net, fewer)[:, k]

@@ -25,15 +25,12 @@ def segment(
     return (m >= threshold * top) & (m > 0)
 
 # %% ../nbs/12_where.ipynb #00017ae1
-def box_round(
-    mask:Tensor, # (N,H,W) bool
-)->Tensor:       # (N,4): left, top, right, bottom; all 0 where the mask is empty
-    "The box round each mask, by its edges."
+def box_round(mask:Tensor)->Tensor: # (N,H,W) bool -> (N,4): left, top, right, bottom
+    "The box round each mask, by its edges; all 0 where the mask is empty."
     out = torch.zeros(len(mask), 4)
-    for i, one in enumerate(mask):
-        if one.any():
-            y, x = one.nonzero().T
-            out[i] = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1])
+    for i in mask.flatten(1).any(1).nonzero()[:, 0]:
+        y, x = mask[i].nonzero().T
+        out[i] = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1])
     return out
 
 # %% ../nbs/12_where.ipynb #8e884c9f
@@ -52,16 +49,14 @@ def boxes(
     return torch.cat(found).float()
 
 # %% ../nbs/12_where.ipynb #6afba7b8
-def iou(
-    a:Tensor, # boxes (…,4): left, top, right, bottom
-    b:Tensor, # others, one for each
-)->Tensor:    # (…), 0 to 1
+def iou(a:Tensor, b:Tensor)->Tensor: # boxes (…,4), left, top, right, bottom, twice -> (…), 0 to 1
     "Intersection over union of boxes, pair by pair; 0 where both are empty."
     sides = torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])
     both = sides.clamp(min=0).prod(-1)
     areas = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1)
     return both / (areas - both).clamp(min=1e-12)
 
+# %% ../nbs/12_where.ipynb #43928e6e
 def mask_iou(a:Tensor, b:Tensor)->Tensor: # (N,H,W) bool twice -> (N,)
     "Intersection over union of masks; 0 where both are empty."
     return (a & b).sum((1, 2)) / (a | b).sum((1, 2)).clamp(min=1)
@@ -164,12 +159,11 @@ def triplet(
     stranger = alike.masked_fill(same, -2).amax(1)
     return (margin + stranger - own).relu().mean()
 
-# %% ../nbs/12_where.ipynb #d62df04e
+# %% ../nbs/12_where.ipynb #d0b0a443
 def matching(
-    e:Tensor,       # embeddings of new pictures (N,D)
-    support:Tensor, # of known ones (S,D)
-    labels:Tensor,  # whose they are (S,), from 0
-    scale:float=20, # how much the likest outvotes the others
+    e:Tensor, support:Tensor, # embeddings of new pictures (N,D), and of known ones (S,D)
+    labels:Tensor,            # whose the known ones are (S,), from 0
+    scale:float=20,           # how much the likest outvotes the others
 )->tuple:           # scores (N,K), and the votes (N,S), which sum to 1
     "Each known picture votes for its label, by a softmax of cosines. Vinyals et al., 2016."
     votes = (scale * F.normalize(e, dim=1) @ F.normalize(support, dim=1).T).softmax(1)

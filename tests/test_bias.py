@@ -9,8 +9,8 @@ from camtutor.gradcam import grad_cam_maps
 from camtutor.methods import METHODS, apply
 from camtutor.networks import LIARS, load_shipped
 from camtutor.scenes import scene
-from camtutor.stories import (SPECIES, STRENGTHS, as_drawn, draw_set, fine_tuned, inputs, load_strength, new_net,
-                              redrawn, tint, told_stories)
+from camtutor.stories import (MEASURED, SPECIES, STRENGTHS, as_drawn, draw_set, fine_tuned, finished, inputs,
+                              load_strength, new_net, redrawn, tint, told_stories)
 from camtutor.suspects import DECIDES, PLACE, accuse, gallery, in_order, stamp, stamp_dogs, usual
 from camtutor.targets import difference
 
@@ -84,14 +84,47 @@ def test_the_worst_group_suffers_from_a_strong_bias():
 def test_small_networks_that_are_not_there(percent, seed):
     with pytest.raises(CamError): load_strength(percent, seed)
 
-def test_the_stories_hold_over_three_seeds():
-    names = 'biased', 'balanced', 'pasted', 'charged', 'last layer', 'collar', 'mark'
-    told = {n: torch.tensor([[float(v) for v in cell.split(', ')] for cell in row]).T
-            for n, row in zip(names, told_stories(*names).values.tolist())}
-    assert all(t.shape == (3, 3) for t in told.values())
-    same, exchanged, worst = told['biased'].unbind(1)
-    assert (same > .97).all() and (exchanged < .5).all() and (worst < .3).all()
-    assert (told['balanced'][:, 2] > worst + .5).all()
+CURES = 'biased', 'charged', 'last layer', 'pasted', 'balanced'   # from the worst to the best
+
+def three_each(*names):
+    "Measure -> (networks, seeds)."
+    t, by = told_stories(*names), {title: k for k, title in MEASURED.items()}
+    def numbers(cell): return [float(v) for v in cell.split(', ')] if cell != '–' else [torch.nan] * 3
+    return {by[title]: torch.tensor([*map(numbers, row)]) for title, row in zip(t.index, t.values.tolist())}
+
+@pytest.fixture(scope='module')
+def told(): return three_each(*CURES)
+
+def test_the_stories_hold_over_three_seeds(told):
+    assert all(t.shape == (5, 3) for t in told.values())
+    assert (told['same'][0] > .97).all() and (told['exchanged'][0] < .5).all() and (told['worst'][0] < .3).all()
+    assert (told['worst'].diff(dim=0) > 0).all()           # in the same order each time
+    assert (told['animal'][4] > told['animal'][0]).all()   # balanced and biased
+    assert (told['own'][0] > .5).all() and (told['effect'][0] > told['effect'][4]).all()
+    assert (told['animal'][1] == told['animal'].amax(0)).all()   # the charged one has the finest maps
+
+def test_one_channel_is_not_the_background(told):
+    assert (told['channel'][0] > .9).all() and (told['cut'][0] < .85).all()
+
+def test_the_mark_is_taken_where_animals_are_far_and_the_collar_never():
+    t = three_each('mark', 'collar', 'collar, far', 'mark, far')
+    assert (t['exchanged'][3] < .5).all() and (t['same'][3] > .97).all() and (t['effect'][3] > .9).all()
+    assert (t['exchanged'][:3] > t['same'][:3] - .15).all()
+
+def test_finished_by_hand():
+    s = draw_set([('cat', None), ('dog', None)], 1, 11_410_000, size=64)
+    for swapped in (False, True):
+        changed = (finished(s, stamp_dogs, swapped).images != s.images).any((1, 2, 3))
+        assert changed.tolist() == [swapped, not swapped]
+
+def test_stories_are_told_in_part():
+    t = told_stories('tint', of=('exchanged', 'own', 'effect'))   # it has no own share
+    assert list(t.columns) == ['tint'] and list(t.index) == [MEASURED[k] for k in ('exchanged', 'effect')]
+    assert set(told_stories('biased', 'balanced', of=['channel']).loc[MEASURED['channel']].str.count('–')) == {0, 1}
+
+@pytest.mark.parametrize('names, of', [(['nobody'], MEASURED), (['biased'], ['everything'])])
+def test_stories_that_nobody_can_tell(names, of):
+    with pytest.raises(CamError, match='Telling stories'): told_stories(*names, of=of)
 
 # ---- measures
 def test_worst_group_margin_and_flips_by_hand():

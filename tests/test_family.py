@@ -10,17 +10,19 @@ import torchcam.methods as tcam_methods
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 
-from camtutor import family
 from camtutor.cam import cam
 from camtutor.course import check_tensor
 from camtutor.engine.attention import attention_grad, attentions
+from camtutor.engine.covers import min_max
 from camtutor.engine.forward import Forward
 from camtutor.engine.head import head_weight
+from camtutor.engine.layers import stage_ends
+from camtutor.engine.noise import noisy_copies
 from camtutor.errors import CamError
 from camtutor.explanation import compare, explain
 from camtutor.family import (eigen_cam, eigen_grad_cam, elementwise_cam, full_grad, full_grad_terms, fuse_layers,
-                             fused_layer_cam, grad_cam_pp, hires_cam, integrated_grad_cam, last_of_each_size, layer_cam,
-                             le_grad, refine_cam, shapley_cam, smooth_grad_cam_pp, xgrad_cam)
+                             fused_layer_cam, grad_cam_pp, hires_cam, integrated_grad_cam, layer_cam, le_grad,
+                             refine_cam, shapley_cam, smooth_grad_cam_pp, xgrad_cam)
 from camtutor.gradcam import capture, grad_cam
 from camtutor.methods import FORMULAS, METHODS
 from camtutor.networks import load_pets
@@ -197,7 +199,7 @@ def test_base_cases_of_the_others(pets, x):
     check_tensor(refine_cam(pets, x, ['0.7'] * 3, k), normalize(layer_cam(*pairs['0.7'])) ** 3)
     check_tensor(fused_layer_cam(pets, x, ['0.7'], k), normalize(layer_cam(*pairs['0.7'])))
     check_tensor(explain(pets, x, target=finer(2, gamma=0.)).raw, explain(pets, x, target=2).raw)
-    assert len(last_of_each_size(pets, x)) == 3 and last_of_each_size(pets, x)[-1] == '0.7'
+    assert stage_ends(pets, x)[-3:] == ['0.4', '0.5', '0.7']
 
 def test_finer_is_linear_behind_a_straight_tail(pets, x):
     out, a, g = capture(pets, x[:1], '0.7', finer(2))
@@ -221,7 +223,7 @@ def test_shapley_of_a_curved_tail():
 def test_smooth_is_the_mean_of_powers(pets, x):
     "Not of the last copy, and at the clean activations."
     a, _ = capture(pets, x, '0.6', 2)[1:]
-    grads = [capture(pets, n, '0.6', 2).grads for n in family.noisy_copies(x, 3, .2, 7)]
+    grads = [capture(pets, n, '0.6', 2).grads for n in noisy_copies(x, 3, .2, 7)]
     d1, d2, d3 = (sum(g ** p for g in grads) / 3 for p in (1, 2, 3))
     alpha = d2 / (2 * d2 + a.sum((2, 3), keepdim=True) * d3.relu()).where(d2 > 0, 1)
     want = torch.einsum('nc,nchw->nhw', (alpha * d1.relu()).sum((2, 3)), a)
@@ -484,7 +486,7 @@ def test_pytorch_grad_cam_1_5_7_scales_each_channel():
     from pytorch_grad_cam.utils.image import scale_accross_batch_and_channels
     t = rand(1, 2, 4, 4).abs() * torch.tensor([1., 1e-4])[None, :, None, None]
     each = scale_accross_batch_and_channels(t.numpy(), (4, 4))
-    assert each[0, 1].max() > .99 and family.unit_range(t)[0, 1].max() < 1e-3
+    assert each[0, 1].max() > .99 and min_max(t)[0, 1].max() < 1e-3
 
 def test_a_small_number_beside_small_activations():
     """pytorch-grad-cam 1.5.7 and torch-cam 0.5 add 1e-7 and 1e-8 to ΣA in XGrad-CAM. Activations of that size lose

@@ -7,11 +7,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from camtutor import labelled as L, troubles as T
+from camtutor.blunders import (Mistake, Mistakes, cause_of, looked_at, seen_by, show_mistake, top_mistakes, worst,
+                               wrong_in)
 from camtutor.cli import main
 from camtutor.course import check_tensor
 from camtutor.errors import CamError
-from camtutor.mistakes import (Mistake, Mistakes, cause, cause_of, counts_of, loss_of, looked_at, outside, overlap,
-                               seen_by, show_mistake, top_mistakes, top_places, worst, wrong_in)
+from camtutor.mistakes import cause, counts_of, loss_of, outside, overlap, top_places
 from camtutor.networks import load_pets
 from camtutor.report import confusion_table, mistake_report, report_of, writable
 from camtutor.scenes import scene

@@ -1,7 +1,7 @@
 "Lesson 14 in Chromium: the confusion matrix in a JupyterLab, and the report, which is a file of its own."
 import pytest
 
-from camtutor.mistakes import top_mistakes
+from camtutor.blunders import top_mistakes
 from camtutor.networks import load_pets
 from camtutor.report import mistake_report
 from camtutor.scenes import scene
@@ -9,7 +9,7 @@ from lab import open_notebook, run_cell, shoot, violations
 
 pytestmark = pytest.mark.browser
 
-CELL = '''from camtutor.mistakes import top_mistakes
+CELL = '''from camtutor.blunders import top_mistakes
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
 from camtutor.ui.confusion import confusion

@@ -9,10 +9,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.filters import threshold_otsu
 from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 
-from camtutor.course import check_tensor
+from camtutor.course import check_tensor, plot_costs
 from camtutor.engine.ablate import without_each
-from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass, stage_ends
+from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
 from camtutor.engine.fast import fast
+from camtutor.engine.layers import stage_ends
 from camtutor.engine.tail import Tail
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
@@ -79,7 +80,7 @@ def test_a_signal_and_a_volume():
                                     nn.Linear(4, 2))), torch.randn(shape)
         assert occlusion(m, x, target=1).shape == score_cam(m, x, '1', 1).shape == ablation_cam(m, x, '1', 1).shape
         assert sise(m, x, ['1'], 1).shape == (shape[0], *shape[2:])
-        with pytest.raises(CamError, match=r'RISE: pictures must be \(N,C,H,W\)'): rise(m, x, target=1)
+        with pytest.raises(CamError, match=r'RISE: it covers pictures \(N,C,H,W\)'): rise(m, x, target=1)
 
 # ---- what is under the cover
 
@@ -436,6 +437,20 @@ def test_sidu_is_what_the_paper_does(net, x, layer, threshold):
     m = upsample(sidu(net, x, layer, threshold=threshold), x.shape[2:])
     check_tensor(m, naive_sidu(net, x, layer, threshold), rtol=1e-3, atol=1e-5)
 
+def test_sidu_as_its_code_has_it(net, x):
+    "For one class, by a squared distance, the uniqueness from 0 to 1."
+    one, k = x[:1], 2
+    B = (capture(net, one, '8', 0).acts[0] > .1).float()
+    M = F.interpolate(B[:, None], one.shape[2:], mode='bilinear')[:, 0]
+    P0, P = softmax_of(net, one)[0], torch.stack([softmax_of(net, (m * one[0])[None])[0] for m in M])
+    unique = torch.tensor([sum((p - r).norm() for r in P) for p in P])
+    w = torch.exp(-(P0[k] - P[:, k])**2 / (2 * .25**2)) * (unique - unique.min()) / (unique.max() - unique.min())
+    got = sidu(net, one, '8', k, variant='code')
+    check_tensor(got[0], torch.einsum('c,chw->hw', w.float(), B), rtol=1e-3, atol=1e-5)
+    assert not torch.equal(got, sidu(net, one, '8', 1, variant='code'))
+    with pytest.raises(CamError, match='asks for a class'): sidu(net, one, '8', lambda out: out[:, 0], variant='code')
+    with pytest.raises(CamError, match='no variant'): sidu(net, one, '8', variant='mine')
+
 def test_sidu_knows_no_class(net, x): assert torch.equal(sidu(net, x, target=0), sidu(net, x, target=1))
 
 # ---- SISE
@@ -635,3 +650,16 @@ def test_its_hooks_are_the_networks(net, x):
     net.register_forward_hook(lambda m, a, o: seen.append(1))
     scores(quick, x)
     assert seen == [1] and isinstance(quick[1], nn.Identity)
+
+# ---- the lesson's figure
+
+def test_what_a_map_costs_is_drawn():
+    "Names at the points that are named or on the front, one below where another stands just above it."
+    import matplotlib.pyplot as plt, pandas as pd
+    table = pd.DataFrame({'share': [.9, .88, .7, .95], 'from': [.8, .8, .6, .9], 'to': [.95, .9, .8, .99],
+                          'seconds': [.01, .011, .1, 1.]}, ['a', 'b', 'c', 'd'])
+    plot_costs(table, 'share', ['a', 'd'], named=['a', 'b'])
+    ax = plt.gca()
+    below = {t.get_text(): t.xyann[1] < 0 for t in ax.texts}
+    assert below == {'a': False, 'b': True, 'd': False} and ax.get_xscale() == 'log'
+    plt.close('all')

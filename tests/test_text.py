@@ -4,17 +4,20 @@ from collections import OrderedDict
 import pytest, torch
 from torch import nn
 from camtutor import explain
+from camtutor.batches import loaders
 from camtutor.cam import cam, energy
 from camtutor.course import check_tensor
 from camtutor.engine.head import find_head
 from camtutor.engine.layers import map_layers
 from camtutor.errors import CamError
+from camtutor.explanation import explain_all
 from camtutor.gradcam import capture, grad_cam, grad_cam_maps
 from camtutor.made import GOOD, beats, sentences, volumes
 from camtutor.methods import METHODS
+from camtutor.networks import that_tokenizes
 from camtutor.reviews import reviews
-from camtutor.text import (TextNet, gradient_x_embedding, ids_of, load_reviews, max_cam, that_reads, that_tokenizes,
-                           vocabulary, without_words, words_in)
+from camtutor.text import (TextNet, gradient_x_embedding, ids_of, load_reviews, max_cam, that_reads, vocabulary,
+                           without_words, words_in)
 from camtutor.words import show_words
 
 TEXTS = ['A dull film.', 'A charming, funny film!', 'funny funny dull']
@@ -44,6 +47,28 @@ def test_texts_that_cannot_be_read(text, why):
 def test_what_fills_up_changes_nothing(pool):
     m = net(pool)
     with torch.no_grad(): check_tensor(m(m.read(TEXTS))[:1], m(m.read(TEXTS[:1])))
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(CamError, match='odd width'): TextNet(9, k=4)
+
+def test_batches_hold_texts_of_like_length_and_no_filling():
+    ids = torch.tensor([[1 + i] * (1 + i % 7) + [0] * (6 - i % 7) for i in range(48)])
+    dls = loaders((ids, list(range(48))), (ids[:5], [0] * 5), bs=8)
+    orders = []
+    for dl in (dls.train, loaders((ids, list(range(48))), (ids[:5], [0] * 5), bs=8).train):
+        orders.append([])
+        for x, y in dl:
+            long = (x > 0).sum(1)
+            assert x.shape[1] == long.max() <= long.min() + 2 and (x[:, 0] == y + 1).all()
+            orders[-1] += y.tolist()
+    assert orders[0] == orders[1] != sorted(orders[0]) == list(range(48))   # it repeats, and it is shuffled
+    assert dls.valid.one_batch()[0].shape == (5, 5) and dls.n_inp == 1
+
+def test_batches_of_what_is_no_text():
+    x = torch.randn(6, 1, 9)
+    dls = loaders((x, range(6)), (x, range(6)), bs=4)
+    got, y = dls.train.one_batch()
+    assert len(list(dls.train)) == 1 and torch.equal(got, x[y])   # what is left over of the shuffled is dropped
 
 def test_the_map_is_exact():
     m = net()
@@ -78,8 +103,15 @@ def test_without_words_by_hand():
     class Sum(nn.Module):
         def forward(self, ids): return torch.stack([-ids.sum(1).float(), ids.sum(1).float()], 1)
     check_tensor(without_words(Sum(), torch.tensor([[3, 1, 7]]), 1), [3., 1., 7.])
+    check_tensor(without_words(net(), IDS, 'positive'), without_words(net(), IDS, 1))
 
 @pytest.mark.parametrize('call, why', [
+    (lambda: explain(net(), None), 'NoneType is no text. Give a str'), (lambda: explain(net(), 3), 'is no text'),
+    (lambda: explain(net(), []), 'the list is empty'), (lambda: explain(net(), ['a film', '']), 'no word'),
+    (lambda: next(explain_all(net(), TEXTS)), 'reads texts'), (lambda: net().read('a film'), r'Give a list of texts'),
+    (lambda: without_words(net(), IDS, 9), 'class 9'), (lambda: without_words(net(), IDS * 99, 1), 'have 7 rows'),
+    (lambda: without_words(net(), IDS, 'neutral'), "'positive'"),
+    (lambda: explain(net(), TEXTS, 'cam'), 'not the mean over places'),
     (lambda: gradient_x_embedding(torch.ones(1, 2, 3), torch.ones(1, 3, 2)), r'\(N,E,L\)'),
     (lambda: max_cam(torch.ones(2, 3), torch.ones(1, 4, 5)), 'same C'),
     (lambda: without_words(None, torch.ones(2, 3), 0), r'one text'),
@@ -97,15 +129,42 @@ IDS = torch.tensor([[2, 3]])
 def test_ids_that_are_none(method, ids, why):
     with pytest.raises(CamError, match=why): explain(net(), ids, method)
 
+def small(conv, pool):
+    "A network of one axis of places, or of three."
+    torch.manual_seed(0)
+    body = nn.Sequential(conv(1, 4, 3, 2, 1), nn.ReLU(), conv(4, 5, 3, 1, 1), nn.ReLU())
+    return nn.Sequential(body, nn.Sequential(pool(1), nn.Flatten(), nn.Linear(5, 3))).eval()
+
+def asked_of_each(m, x, shape):
+    "The methods that refuse, and what they say; all others give finite maps of this shape."
+    refused = {}
+    for method in METHODS:
+        try: e = explain(m, x, method, target=1)
+        except CamError as err: refused[method] = str(err)
+        else: assert e.map.shape == shape and e.map.isfinite().all() and len(e.raw) == shape[0], method
+    return refused
+
 def test_each_method_explains_words_or_says_what_does():
     "What changes or covers the input cannot be asked of words; the advice of each message is taken below."
-    m, refused = net(), {}
-    for method in METHODS:
-        try: assert explain(m, TEXTS[1], method, target=1).raw.isfinite().all()
-        except CamError as e: refused[method] = str(e)
+    refused = asked_of_each(net(), TEXTS[1], (1, 6))
     assert {'cam', 'grad_cam', 'layer_cam', 'eigen_cam', 'fused_layer_cam'} <= METHODS.keys() - refused.keys()
-    advice = 'hires_cam', 'grad_cam', 'without_words', 'Train it'
+    advice = 'hires_cam', 'grad_cam', 'without_words'
     assert all(any(a in said for a in advice) for said in refused.values()) and {'saliency', 'rise'} <= refused.keys()
+    assert not any('Train' in said for said in refused.values()) and 'token ids (1, 6)' in refused['lcam_fm']
+
+@pytest.mark.parametrize('conv, pool, places, kind', [
+    (nn.Conv1d, nn.AdaptiveAvgPool1d, (24,), 'a signal'), (nn.Conv3d, nn.AdaptiveAvgPool3d, (6, 8, 10), 'a volume')])
+def test_each_method_explains_signals_and_volumes_or_says_what_does(conv, pool, places, kind):
+    refused = asked_of_each(small(conv, pool), torch.randn(2, 1, *places), (2, *places))
+    assert refused.keys() == {'le_grad', 'rise', 'group_cam', 'lcam_fm', 'lcam_img'} and kind in refused['lcam_fm']
+    assert all('grad_cam' in said or "'score_cam'" in said for said in refused.values())
+
+@pytest.mark.parametrize('conv, pool, places', [
+    (nn.Conv1d, nn.AdaptiveAvgPool1d, (24,)), (nn.Conv3d, nn.AdaptiveAvgPool3d, (6, 8, 10))])
+def test_guided_grad_cam_is_the_product_also_off_pictures(conv, pool, places):
+    m, x = small(conv, pool), torch.randn(2, 1, *places)
+    by_hand = explain(m, x, 'grad_cam', target=1).map[:, None] * explain(m, x, 'guided_backprop', target=1).raw
+    check_tensor(explain(m, x, 'guided_grad_cam', target=1).raw, by_hand)
 
 def test_the_advice_holds():
     m = net()

@@ -6,6 +6,8 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from camtutor.errors import CamError
+
 class Attention(NamedTuple):
     "One self-attention: which layers' outputs tell the gradient at it."
     values:str     # the layer whose output holds the values v, or what they are made of
@@ -15,9 +17,13 @@ class Attention(NamedTuple):
     heads:int
 
 def attentions(model)->list: # of Attention, in the order of the modules
-    "The self-attentions of torchvision's, timm's and Hugging Face's vision transformers."
+    "The self-attentions of torchvision's, timm's and Hugging Face's vision transformers. `CamError` if there is none."
     seen = [(name, m, read) for name, m in model.named_modules() for read in (by_block, by_qkv, by_v)]
-    return [a for name, m, read in seen if (a := read(name + '.', m))]
+    found = [a for name, m, read in seen if (a := read(name + '.', m))]
+    if found: return found
+    raise CamError(f"in this {type(model).__name__} there is no attention of a kind that it knows: blocks of "
+                   "torchvision's or timm's vision transformers, or Hugging Face's with q_proj, v_proj and o_proj. "
+                   "Use grad_cam.")
 
 def by_block(name, m):
     "torchvision: a block with a norm, a MultiheadAttention and a dropout behind it."

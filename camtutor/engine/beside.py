@@ -9,6 +9,7 @@ from camtutor.engine.forward import Forward
 from camtutor.engine.head import find_head
 from camtutor.engine.inputs import network
 from camtutor.engine.targets import score_matrix
+from camtutor.engine.trace import main_input
 from camtutor.errors import CamError, describe, doing
 from camtutor.hooks import get_layer
 
@@ -38,6 +39,14 @@ def on(net, t)->Tensor:
     "A batch of fastai's as a plain tensor, where the network is, of its dtype."
     p = next(net.parameters())
     return t.as_subclass(Tensor).to(p.device, p.dtype if t.is_floating_point() else t.dtype)
+
+KINDS = {2: 'token ids', 3: 'a signal', 5: 'a volume'}   # of what is no picture, by its axes
+
+def expect_pictures(x):
+    "`CamError` for what is no picture: token ids, a signal, a volume."
+    if (x := main_input(x)).ndim == 4: return
+    raise CamError(f"it is learned for pictures (N,C,H,W), and got {KINDS.get(x.ndim, 'a tensor')} {tuple(x.shape)}. "
+                   "Use 'grad_cam', which takes whatever has places.")
 
 def labels_of(scores, y, labels)->Tensor:
     "The classes that masks are to be seen as: what the 'network' says, or the 'truth' of the data."

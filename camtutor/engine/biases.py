@@ -2,6 +2,7 @@
 import torch
 from torch import Tensor, nn
 
+from camtutor.engine.trace import shapes_of
 from camtutor.errors import CamError
 
 AFFINE = nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
@@ -11,6 +12,10 @@ def bias_of(m)->Tensor: # (C,)
     if not isinstance(m, AFFINE) or m.bias is None: return None
     if getattr(m, 'running_mean', None) is None: return m.bias.detach()
     return (m.bias - m.running_mean * m.weight * (m.running_var + m.eps).rsqrt()).detach()
+
+def with_bias(net, x)->list: # of names
+    "The layers that add a bias."
+    return [n for n in shapes_of(net, x) if n and bias_of(net.get_submodule(n)) is not None]
 
 def times_bias(
     m,        # a module with a bias

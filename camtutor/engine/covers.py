@@ -10,7 +10,7 @@ from torch import Tensor
 from camtutor.engine.fast import channels_last, fast
 from camtutor.engine.forward import Forward, check_batch, run, without_graph
 from camtutor.engine.inputs import activation_of, network, normaliser_of, probabilities, steps_of, vocab_of
-from camtutor.engine.layers import last_layer, map_layers
+from camtutor.engine.layers import last_layer
 from camtutor.engine.targets import At, class_numbers, class_score, map_tensors, score_matrix, scores_of
 from camtutor.engine.trace import image_of, main_input, map_inputs, places_of, spread
 from camtutor.errors import CamError, describe, expect_choice
@@ -18,6 +18,7 @@ from camtutor.show import upsample
 
 GROUNDS = 'mean', 'black', 'blur'
 SCORES = 'score', 'probability'
+FIRST_LOOK = 64 # random masks; then 128, 256, …
 
 # ---- what is under the cover
 
@@ -31,7 +32,8 @@ def ground_of(
     expect_choice(ground, GROUNDS, 'ground')
     if ground == 'mean': return torch.zeros_like(x)
     if ground == 'blur':
-        if x.ndim != 4: raise CamError(f"only pictures (N,C,H,W) can be blurred, not {tuple(x.shape)}. Give a tensor.")
+        if x.ndim != 4: raise CamError(f"only pictures (N,C,H,W) can be blurred, not {tuple(x.shape)}. Give a number "
+                                       "or a tensor as the ground, or use 'score_cam', which blurs nothing.")
         from torchvision.transforms.v2.functional import gaussian_blur  # takes long to import
         spread = min(x.shape[2:]) / 8
         return gaussian_blur(x, 2 * ceil(2 * spread) + 1, spread)
@@ -153,6 +155,14 @@ class Question:
         found = torch.cat(found, -1)
         return found.float() if found.element_size() < 4 else found   # half precision is too coarse for differences
 
+    def until(self, i, masks, enough=None)->Tensor: # (…,M)
+        "The answers for picture `i` under all random masks, or under 64, 128, 256, …, until `enough(answers, masks)`."
+        f = self.under(i, len(masks) if enough is None else min(FIRST_LOOK, len(masks)), masks.masks)
+        while (n := f.shape[-1]) < len(masks) and not enough(f, masks[:n]):
+            more = masks[n:2 * n]
+            f = torch.cat([f, self.under(i, len(more), more.masks)], -1)
+        return f
+
     def under_channels(self, A, masks=None, keep=None)->Tensor: # (…,N,C)
         "The answers under a mask made of each channel of `A` (N,C,*places), see `under_each`."
         return torch.stack([self.under_each(i, a, masks, keep) for i, a in enumerate(A)], -2)
@@ -216,10 +226,6 @@ def mask_mass(A:Tensor, size)->Tensor: # (M,)
         m = upsample(a, size).flatten(1)
         return (m - m.amin(1, keepdim=True)).sum(1)
     return torch.cat([of_some(A[part]) for part in parts(len(A), 64)])
-
-def stage_ends(model, x)->list: # of names
-    "The last layer on each grid, from the finest to the coarsest."
-    return list({shape[1:]: name for name, shape in map_layers(model, x).items()}.values())
 
 # ---- windows
 

@@ -113,7 +113,8 @@ def run(model, x):
             raise CamError(f"the batch {tuple(main.shape)} has {main.shape[1]} channel{'s' * (main.shape[1] > 1)}, "
                            f"the model's first convolution reads {conv.in_channels}.") from e
         if 'too small' in str(e) or "can't be greater than actual input size" in str(e):
-            raise CamError(f"the images {tuple(main.shape[2:])} are too small for this "
+            what, size = ('images', main.shape[2:]) if main.ndim == 4 else ('inputs', main.shape[1:])
+            raise CamError(f"the {what} {tuple(size)} are too small for this "
                            f"{type(model).__name__} ({e}). Give larger ones.") from e
         e.add_note("This came from the model itself, while it ran on a batch "
                    f"{tuple(main.shape)}, {main.dtype}, on {main.device}.")

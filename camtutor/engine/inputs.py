@@ -133,6 +133,7 @@ def knows_pictures(model, transform=None)->bool:
 def check_knows_pictures(model, transform=None):
     "`CamError` where it is not known how pictures are prepared."
     if knows_pictures(model, transform): return
+    if reads_texts(model): raise CamError("this network reads texts. Give a list of them to explain.")
     raise CamError(f"how this {type(network(model)).__name__} wants its pictures prepared is "
                    "not known. Pass transform=, for torchvision weights.transforms(), or give "
                    "a normalised float tensor (N,3,H,W).")
@@ -151,7 +152,9 @@ def is_text(model, image)->bool:
     "Is it a text, or a list of them, for a network that says how it reads texts, by its attribute `read`?"
     texts = [image] if isinstance(image, str) else image
     many = isinstance(texts, (list, tuple)) and texts and all(isinstance(t, str) for t in texts)
-    return bool(many) and callable(getattr(network(model), 'read', None))
+    return bool(many) and reads_texts(model)
+
+def reads_texts(model)->bool: return callable(getattr(network(model), 'read', None))
 
 def as_list(image)->list:
     "One picture or several, as a list of single ones."
@@ -253,9 +256,10 @@ def batch_of(
     if transform is not None and is_batch(image): check_normalised(image)
     if is_batch(image) and (image.ndim != 3 or places_read(net) == 1): return image.as_subclass(Tensor)
     items = as_list(image)
-    if not items: raise CamError("there is no picture to explain: the list is empty.")
+    if not items: raise CamError("there is nothing to explain: the list is empty.")
     if is_learner(model): _check_one_input(model)
     if all(map(is_batch, items)): return stacked(items).as_subclass(Tensor)
+    if reads_texts(model): raise CamError(f"{describe(image)} is no text. Give a str, a list of them, or ids (N,L).")
     x = _transformed(model, items, transform)
     p = next((p for p in net.parameters() if p.is_floating_point()), x)
     return x.to(p.device, p.dtype)

@@ -42,6 +42,10 @@ def map_layers(
                    f"{tuple(main_input(x).shape)}, or all of them ran more than once. "
                    "Name one run of a layer, such as ('body', 0).")
 
+def stage_ends(model, x)->list: # of names
+    "The last layer on each grid, from the finest to the coarsest."
+    return list({shape[1:]: name for name, shape in map_layers(model, x).items()}.values())
+
 def _none(model, x):
     again = [] if trace_of(model, x).names else reused(model, x)
     if again: return (f"every layer of this {type(model).__name__} that has places runs more than once. Say which run "

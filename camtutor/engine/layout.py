@@ -4,9 +4,11 @@
 from math import log, prod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from camtutor.errors import CamError
+from camtutor.show import upsample
 
 class Layout(NamedTuple):
     "Where a layer's output keeps its places."
@@ -125,3 +127,8 @@ def as_maps(
     if layout: return lay_out(a, layout, size)
     raise CamError(f"it gives {tuple(a.shape)}, which has no places to draw on; "
                    "(N,C,h,w) or tokens (N,T,C) do. Give an earlier layer.")
+
+def on_the_finest(maps)->list:
+    "Maps of several layers, each (N,*places), on the finest of their grids."
+    size = max((m.shape[1:] for m in maps), key=torch.Size.numel)
+    return [upsample(m, size) for m in maps]

@@ -178,7 +178,7 @@ e.edit('(g*A).relu()', 'torch.where(g*A > 0, g, 0.)',
 e.edit('(g*A).relu()', 'torch.where(g*A > 0, A, 0.)',
        'You keep the activation where the product is positive. The product itself is what a channel adds.')
 e.edit('(g*A).relu().sum(1)', '(g*A > 0).sum(1).float()',
-       'You count the channels that add something. How much they add is asked.')
+       'You count the channels that add something. How much they add is asked for.')
 e.edit('(g*A).relu()', '(g*A.relu())',
        'You cut the activation, not the product. A negative gradient still takes something away.')
 e.edit('.relu().sum(1)', '.sum(1)', 'Nothing is cut. Products below 0 must go before the sum.')
@@ -512,10 +512,10 @@ e.edit('out[:, k] - gamma', 'out[:, k] + gamma',
 e.edit('(out - out[:, k:k+1]).abs()', '-out.clone()',
        'You take the highest scores. Nearest to class k is another thing, when k is not the top class.')
 e.edit(', largest=False', '',
-       'You take the farthest scores, the class itself, at a distance of inf, among them. The nearest are asked: '
+       'You take the farthest scores, the class itself, at a distance of inf, among them. The nearest are wanted: '
        '`largest=False`.')
 e.edit("    far[:, k] = float('inf')\n", '', ', largest=False', '',
-       'You take the scores farthest from that of class k. The nearest are asked: `largest=False`.')
+       'You take the scores farthest from that of class k. The nearest are wanted: `largest=False`.')
 e.edit('out.gather(1, near)', 'far.gather(1, near)',
        'You take off the mean *distance* of the neighbours. It is the mean of their scores.')
 e.edit('out.gather(1, near).mean(1)', '(out.sum(1) - out[:, k])/(out.shape[1] - 1)',
@@ -587,7 +587,7 @@ e.edit('(d2/below.where(d2 > 0, 1)*d1.relu())', '(d2/below.where(d2 > 0, 1))',
        'These are sums of α. Each α is multiplied by its ReLU(D1).')
 e.edit('(d2/below.where(d2 > 0, 1)*d1.relu()).sum((2, 3))',
        "torch.einsum('nc,nchw->nhw', (d2/below.where(d2 > 0, 1)*d1.relu()).sum((2, 3)), A).relu()",
-       'You have gone on to the map. The weights (N,C) are asked.')
+       'You have gone on to the map. The weights (N,C) are asked for.')
 
 @e.wrong
 def mean_weights(A, grads):
@@ -695,7 +695,7 @@ e.edit(' + m.eps', '', '`eps` is missing: it is added to the variance before the
 e.edit('(m.running_var + m.eps).sqrt()', '(m.running_var.sqrt() + m.eps)',
        'You add `eps` to the root. It is added to the variance, before the root is taken.')
 e.edit('m.bias - m.running_mean*m.weight/(m.running_var + m.eps).sqrt()',
-       'm.weight/(m.running_var + m.eps).sqrt()', 'That is the factor. The number that is added is asked.')
+       'm.weight/(m.running_var + m.eps).sqrt()', 'That is the factor. The number that is added is asked for.')
 e.edit('m.bias - ', '-', 'The parameter `bias` is missing: it is added at the end.')
 e.edit('m.bias - m.running_mean*m.weight/', 'm.weight*m.bias - m.running_mean*m.weight/',
        'You multiply `bias` by the weight. It is added after the multiplication.')
@@ -703,7 +703,7 @@ e.edit('*m.weight/(m.running_var + m.eps).sqrt()', '',
        'You take off the mean as it is. By then it has been divided by the spread and multiplied by `weight`.')
 e.edit('/(m.running_var + m.eps).sqrt()', '', 'The division by the root of the variance is missing.')
 e.wrong(lambda m: m(torch.ones(1, m.num_features, 1, 1))[0, :, 0, 0].detach(),
-        'You put in ones. What it gives for zeros is asked.')
+        'You put in ones. What it gives for zeros is asked for.')
 
 # 7.12 By hand
 
@@ -724,7 +724,7 @@ e.wrong(.5/3.5, 'That is the part of one place. The weight is the sum over four.
 e.wrong(.25, 'The head weight stands where the gradient belongs in the denominator: 2 + 2·3. The gradient is 2/4.')
 e.wrong(1/3.5, 'That is α. The weight is Σ α·g: four times α times the gradient.')
 e.wrong(4/3.5, 'That is Σα. Each α is multiplied by the gradient, 2/4.')
-e.wrong(6/3.5, 'That is the channel\'s part of the map, added up over places. The weight alone is asked.')
+e.wrong(6/3.5, 'That is the channel\'s part of the map, added up over places. The weight alone is asked for.')
 e.wrong(2/(2 + .5*.75), 'The mean of the activations stands where their sum, 3, belongs.')
 e.wrong(2/(2 + .75), 'The head weight is missing in the denominator: it is 2 + 2·0.75.')
 e.wrong(2/5, 'The gradient is missing in the denominator: it is 2 + 0.5·3.')

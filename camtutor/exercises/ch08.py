@@ -90,7 +90,8 @@ e.edit('(whole - model(hidden)[:, target])', '(model(hidden)[:, target])',
 e.edit(' / count.clamp(min=1)', '',
        'You sum over squares, so pixels in the middle get more for being covered more often. Take the mean.')
 e.edit('x.clone()', 'x', "The caller's pictures are covered, and stay so from one square to the next. Work on a clone.")
-e.edit('H - size + 1', 'H - size', 'The last square is missing: it starts at H − size, which `range` leaves out.')
+e.edit('H - size + 1', 'H - size',
+       'The last row of squares is missing: it starts at H − size, which `range` leaves out.')
 e.edit('model(x)[:, target]', 'model(x).softmax(1)[:, target]', 'model(hidden)[:, target]',
        'model(hidden).softmax(1)[:, target]',
        'You ask for the probability. It hardly moves where the network is sure; here it is the score.')
@@ -133,8 +134,7 @@ e.edit('torch.stack(falls, 1)', 'torch.stack(falls, 1) / whole[:, None]',
        'turned '
        'round. Leave the fall as it is.')
 e.edit('        finally: handle.remove()', '        finally: pass',
-       'The hooks stay, so each later pass has lost all channels up to there, and so has the caller\'s network. '
-       'Remove the hook.')
+       'The hooks stay, so the caller\'s network goes on without what you took away. Remove each hook after its pass.')
 e.edit('whole - model(x)[:, target]', 'model(x)[:, target] - whole',
        'The sign is turned round: a channel that speaks for the class makes the score fall when it goes.')
 e.edit('gone = A.clone()', 'gone = A',
@@ -218,8 +218,8 @@ e.edit('        mask = torch.where(high > low, (mask - low) / (high - low), 0)\n
 e.edit('(mask - low) / (high - low)', 'mask / (high - low)',
        'You divide by the range and do not take the lowest off first, so the mask does not begin at 0.')
 e.edit('.softmax(1)', '.softmax(0)', 'The softmax runs over the pictures. It belongs to the channels, axis 1.')
-e.edit('.softmax(1)', '', 'There is no softmax: that is the authors\' first code, with scores below 0 as weights. Put '
-                          'one over the channels.')
+e.edit('.softmax(1)', '',
+       'There is no softmax, so a score below 0 becomes a weight below 0. Put one over the channels.')
 e.edit('[:, target])', '.softmax(1)[:, target])',
        'You take the softmax over *classes*, a probability. With it no channel can weigh more than e times another; '
        'the softmax '
@@ -379,8 +379,7 @@ e.edit('(e + v) * gate(v)', 'e + v * gate(v)', 'Only the new map is gated. The g
 e.edit('(e + v) * gate(v)', 'e * gate(v)', 'The new map is not added.')
 e.edit('(e + v) * gate(v)', '(e + v) * gate(e)', 'You gate with the map so far. It is the *new*, deeper map that '
                                                  'decides.')
-e.edit('(e + v) * gate(v)', '(e + v) * v', 'You multiply with the map itself. That is a soft variant; here it is its '
-                                           'gate.')
+e.edit('(e + v) * gate(v)', '(e + v) * v', 'You multiply with the map itself. Multiply with its gate.')
 e.edit('maps[0]', 'maps[-1]', 'maps[1:]', 'maps[-2::-1]',
        'You go from coarse to fine, so the finest map decides. Begin with the first.')
 e.edit('e = maps[0]', 'e = maps[0]*0', 'maps[1:]', 'maps', 'The first map is gated too. It is the beginning.')

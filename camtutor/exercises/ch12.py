@@ -556,9 +556,9 @@ def value_and_gradient(title, e, other, want=None):
     return Trial(title, run, want) if want else Trial(title, run)
 
 e = exercise('12.10', 'A likeness that adds up', graph=True, hard=True,
-    task='Write `likeness(e, other)`: of embeddings (N,D) twice their cosine (N,), as a target: the lengths are '
-    'constants '
-    'for the way back, so that e times its gradient sums to the cosine. `other` is a constant altogether.',
+    task='Write `likeness(e, other)`: the cosine (N,) of each pair of two batches of embeddings (N,D), as a target: '
+    'the lengths are constants for the way back, so that e times its gradient sums to the cosine. `other` is a '
+    'constant altogether.',
     trials=(value_and_gradient('Worked by hand', torch.tensor([[3., 4.]]), torch.tensor([[5., 0.]]),
                                {'score': torch.tensor([.6]), 'gradient': torch.tensor([[.2, 0.]])}),
             value_and_gradient('Random', E10, O10), gives('The score', E10, O10),

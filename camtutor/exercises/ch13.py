@@ -1,7 +1,7 @@
 "Chapter 13: words, signals, volumes."
 import re
 
-import torch
+import torch, torch.nn.functional as F
 from torch import Tensor, nn
 
 from camtutor.exercises.common import gives, rand, seeded
@@ -144,6 +144,8 @@ e.edit('torch.einsum(\'kc,ncl->nkl\', weight, A)', 'torch.einsum(\'kc,ncl->nkl\'
        'You cut what speaks against. Here the sign is half of the answer.')
 e.edit('torch.einsum(\'kc,ncl->nkl\', weight, A)', 'torch.einsum(\'kc,ncl->nkl\', weight, A).softmax(1)',
        'You take a softmax over classes at each word. The map is what each word adds to the score, before any softmax.')
+e.edit('torch.einsum(\'kc,ncl->nkl\', weight, A)', 'torch.einsum(\'kc,ncl->nkl\', weight, A).softmax(2)',
+       'You take a softmax over words. Then all values are positive and add up to 1, and no longer make up the score.')
 e.edit('weight, A)', 'weight.softmax(0), A)', 'You take a softmax of the weights. They are used as they are.')
 
 e.edit('weight, A)', 'weight**2, A)', 'You square the weight, so its sign is lost.')
@@ -288,3 +290,226 @@ e.wrong(8, 'These are the neighbours. The word itself is seen too.')
 e.wrong(5, 'That is the widest of the three alone. Each reads what the one before it has made of several words.')
 e.wrong(3, 'That is the last one alone. Each reads what the one before it has made of several words.')
 e.wrong(7, 'You count two convolutions of the three, or take 5 for 3: the neighbours on one side are 1, 2 and 1.')
+
+# 13.9 Words and tokens
+
+PIECES, VALUES = ['[CLS]', 'a', 'charm', '##ing', 'mess', '[SEP]'], torch.tensor([9., 1., 4., 2., -3., 7.])
+CUT = ['[CLS]', 'un', '##believ', '##ably', '[UNK]', '.', '[SEP]', '[PAD]']
+
+e = exercise('13.9', 'Words, not tokens',
+    'A tokenizer cuts words into pieces: one that begins with `##` goes on with the word before it; `[CLS]`, `[SEP]` '
+    'and `[PAD]` are no words. Write `per_word(pieces, m)`: for each word the sum of its pieces\' values, of `m` (L,).',
+    trials=(gives('By hand: three words, one of them in two pieces', PIECES, VALUES, want=[1., 6., -3.]),
+            gives('A word in three pieces, and one that the tokenizer does not know', CUT,
+                  torch.tensor([9., 1., 4., 2.5, 3., .5, 7., 2.])),
+            gives('No word is cut', ['[CLS]', 'dull', '.', '[SEP]'], rand(4, seed=1))),
+    hints=('Go through pieces and values together; a list keeps one value for each word so far.',
+           'A piece that begins with `##` changes the last value of the list, any other word begins a new one.',
+           '`torch.stack` makes a tensor of a list of numbers that are tensors.'),
+    why='A map of tokens has more places than the text has words. Sums keep the sum rule: what the words have is what '
+        'their pieces had.')
+
+@e.reference
+def per_word(
+    pieces:list, # L str
+    m:Tensor,    # a value for each piece (L,)
+)->Tensor:       # (W,), a value for each word
+    "The values of whole words."
+    out = []
+    for piece, v in zip(pieces, m):
+        if piece.startswith('##'): out[-1] = out[-1] + v
+        elif piece not in ('[CLS]', '[SEP]', '[PAD]'): out.append(v)
+    return torch.stack(out)
+
+e.edit('out[-1] = out[-1] + v', 'out.append(v)',
+       'You give a value to each token. Tokens are not words: a piece with `##` belongs to the word before it.')
+e.edit('out[-1] = out[-1] + v', 'pass',
+       'Only the first piece of a word counts. Its other pieces are the word as well: add their values.')
+e.edit('out[-1] = out[-1] + v', 'out[-1] = v',
+       'Only the last piece of a word counts. Add the values of all its pieces.')
+e.edit('out[-1] = out[-1] + v', 'out[-1] = torch.maximum(out[-1], v)',
+       'You take the largest piece of a word. Then the words no longer add up to what the pieces had: take the sum.')
+e.edit('out[-1] = out[-1] + v', 'out[-1] = torch.minimum(out[-1], v)',
+       'You take the smallest piece of a word. The word has what its pieces have together: take the sum.')
+e.edit("elif piece not in ('[CLS]', '[SEP]', '[PAD]')", 'else',
+       'Marks of the tokenizer, such as `[CLS]`, get values among the words. Leave them out.')
+e.edit("'[PAD]')", "'[PAD]', '[UNK]')",
+       'You leave out `[UNK]`. It stands for a word of the text that the tokenizer does not know, and keeps its value.')
+e.edit("('[CLS]', '[SEP]', '[PAD]')", "('[CLS]', '[SEP]')", '`[PAD]` gets a value. It fills up and is no word.')
+
+def words_among(pieces): return [p for p in pieces if not p.startswith(('##', '[CLS]', '[SEP]', '[PAD]'))]
+
+@e.wrong
+def in_a_row(pieces, m):
+    "You lay the first values on the words, one after the other. Values belong to tokens: go through both together."
+    return m[:len(words_among(pieces))]
+
+@e.wrong
+def behind_the_first(pieces, m):
+    "You skip the first token and lay the next values on the words. After a word in pieces all are shifted."
+    return m[1:1 + len(words_among(pieces))]
+
+@e.wrong
+def mean_of_pieces(pieces, m):
+    "You take the mean over the pieces of a word. Then a word loses by being cut: take the sum."
+    groups = []
+    for piece, v in zip(pieces, m):
+        if piece.startswith('##'): groups[-1].append(v)
+        elif piece not in ('[CLS]', '[SEP]', '[PAD]'): groups.append([v])
+    return torch.stack([torch.stack(g).mean() for g in groups])
+
+# 13.10 From the map to probabilities
+
+e = exercise('13.10', 'Softmax over what?',
+    'Behind a mean over words and one Linear: `maps` (N,K,L) are what each word adds to each class, `bias` is (K,). '
+    'Write `probabilities(maps, bias)`: how probable each class is, (N,K), by a softmax.',
+    trials=(gives('By hand: both scores are 0', torch.tensor([[[1., 3., 2.], [0., -3., 6.]]]),
+                  torch.tensor([-2., -1.]), want=[[.5, .5]]),
+            gives('Random', rand(2, 4, 7), rand(4, seed=1))),
+    hints=('First the scores, then the probabilities.',
+           'A score is the mean of its map plus its bias.',
+           'Of the scores (N,K), the classes are axis 1.'),
+    why='The softmax compares classes, once, at the very end. Words never compete in it: they add up.')
+
+@e.reference
+def probabilities(
+    maps:Tensor, # what each word adds to each class (N,K,L)
+    bias:Tensor, # of the Linear (K,)
+)->Tensor:       # (N,K)
+    "How probable each class of each text is."
+    scores = maps.mean(2) + bias
+    return scores.softmax(1)
+
+e.edit('.softmax(1)', '.softmax(0)', 'You take the softmax over texts, so they compete. The classes are axis 1.')
+e.edit('maps.mean(2)', 'maps.softmax(2).mean(2)',
+       'You take a softmax over words first. Its mean is 1/L whatever the words are, so only the bias is left.')
+e.edit('maps.mean(2)', '(maps * maps.softmax(2)).sum(2)',
+       'You weigh the words by a softmax over words. In the mean they all weigh the same.')
+e.edit('maps.mean(2)', 'maps.sum(2)', 'You sum over the words. This network takes their mean.')
+e.edit('maps.mean(2)', 'maps.amax(2)', 'You take the largest word. This network takes the mean over words.')
+e.edit(' + bias', '', 'The bias is missing. It belongs to no word, but to the score.')
+e.edit(' + bias', ' - bias', 'You subtract the bias. Mean plus bias is the score.')
+e.edit('.softmax(1)', '.sigmoid()', 'You take a sigmoid, so each class is judged alone. A softmax compares them.')
+e.edit('return scores.softmax(1)', 'return scores', 'These are the scores. Probabilities are asked for.')
+e.edit('.softmax(1)', '.log_softmax(1)', 'These are logarithms of the probabilities: a log_softmax. Take a softmax.')
+e.wrong(lambda maps, bias: (maps + bias[:, None]).softmax(2),
+        'You take the softmax over words, so the words of a text compete. It is the classes that do.')
+e.wrong(lambda maps, bias: (maps + bias[:, None]).softmax(1).mean(2),
+        'You take the softmax at each word and then the mean. The mean comes first: it makes the score.')
+e.wrong(lambda maps, bias: maps.softmax(1).mean(2),
+        'You take the softmax at each word, without the bias, and then the mean. Mean and bias come first.')
+e.wrong(lambda maps, bias: (maps + bias[:, None]).softmax(2).mean(1),
+        'You take the softmax over words and the mean over classes. It is the other way round, and the mean first.')
+e.wrong(lambda maps, bias: maps.mean(2).softmax(1) + bias,
+        'You add the bias behind the softmax. It is a part of the score, which comes before.')
+e.wrong(lambda maps, bias: (maps.softmax(1).mean(2) + bias).softmax(1),
+        'You take two softmaxes, one at each word and one of the sum. There is one, of the scores.')
+
+# 13.11 Colours
+
+e = exercise('13.11', 'From values to colours',
+    'Write `shades(m)`: maps (N,L) as values from -1, full blue, to 1, full red. A word that adds nothing stays 0, the '
+    'strongest of each text gets 1 or -1, all others in proportion. A map of zeros stays zeros.',
+    trials=(gives('By hand: the strongest word speaks against', torch.tensor([[1., -4., 0.], [2., 0., 1.]]),
+                  want=[[.25, -1., 0.], [1., 0., .5]]),
+            gives('Random', rand(3, 5)), gives('A map of zeros', torch.zeros(1, 4), want=[[0., 0., 0., 0.]])),
+    hints=('It is one division; by what?',
+           'The strongest word may be negative.',
+           '`abs`, then `amax` along the words with `keepdim=True`; `clamp` keeps it from being 0.'),
+    why='A softmax or a shift to 0…1 looks as tidy, but colours words that add nothing, and hides what speaks against.')
+
+@e.reference
+def shades(
+    m:Tensor, # maps (N,L), signed
+)->Tensor:    # (N,L), -1 to 1
+    "For each text, its values as shares of the strongest."
+    top = m.abs().amax(1, keepdim=True)
+    return m / top.clamp(min=1e-12)
+
+e.wrong(lambda m: m.softmax(1),
+        'You take a softmax over words. It makes every value positive, so what speaks against turns red, and a word '
+        'that adds nothing gets a colour.')
+e.wrong(lambda m: m.softmax(1) / m.softmax(1).amax(1, keepdim=True),
+        'You take a softmax over words and stretch it. Its values are all positive, and ratios are lost: only divide.')
+e.wrong(lambda m: m.softmax(0), 'You take a softmax, and over texts. Only divide, each text by its own strongest word.')
+e.wrong(lambda m: 2 * m.softmax(1) - 1,
+        'You take a softmax over words, stretched to -1 to 1. So most words turn blue, whatever they add: only divide.')
+e.edit('return m / top.clamp(min=1e-12)', 'return m.clamp(-1, 1)',
+       'You cut at -1 and 1. So all strong words look alike and a weak map stays pale: divide by the strongest.')
+e.edit('m.abs().amax', 'm.amax', 'You divide by the largest value. The strongest word may be negative: take `abs`.')
+e.edit('amax(1, keepdim=True)', 'amax()', 'All texts share one scale. Each has its own strongest word.')
+e.edit('.clamp(min=1e-12)', '', 'A map of zeros becomes NaN: it is divided by 0. Keep the divisor above 0.')
+e.edit('amax(1, keepdim=True)', 'sum(1, keepdim=True)',
+       'You divide by the sum of the absolute values. Then colours pale as texts get longer: divide by the largest.')
+e.edit('return m /', 'return m.abs() /', 'The signs are lost. What speaks against is to be blue.')
+e.edit('return m /', 'return m.relu() /', 'You cut what speaks against. It is to be blue.')
+e.edit('return m / top.clamp(min=1e-12)', 'return m.sign()', 'You keep the signs alone. How much a word adds is lost.')
+e.edit('return m / top.clamp(min=1e-12)', 'return m.tanh()',
+       'A tanh bends the values and knows no strongest word. Divide by the strongest.')
+e.edit('m.abs().amax(1, keepdim=True)', 'm.norm(dim=1, keepdim=True)',
+       'You divide by the length of the map. Then no word has its full colour: divide by the strongest.')
+
+@e.wrong
+def from_0_to_1(m):
+    "You shift the smallest value to 0 and the largest to 1. A word that adds nothing gets a colour: do not shift."
+    low, high = m.amin(1, keepdim=True), m.amax(1, keepdim=True)
+    return (m - low) / (high - low).clamp(min=1e-12)
+
+@e.wrong
+def from_minus_1_to_1(m):
+    "You stretch the smallest value to -1 and the largest to 1. So 0 moves, and the lines between red and blue with it."
+    low, high = m.amin(1, keepdim=True), m.amax(1, keepdim=True)
+    return 2 * (m - low) / (high - low).clamp(min=1e-12) - 1
+
+# 13.12 A layer without padding
+
+e = exercise('13.12', 'Without padding',
+    'A convolution of odd width k without padding makes L-k+1 places of L; each has read k words. After several, of '
+    'these `widths`, lay a map (N,l) on the words: each value on the middle of the words it has read, 0 elsewhere. '
+    'Write `on_its_words(m, widths)`.',
+    trials=(gives('By hand: one convolution of width 3', torch.tensor([[5., -2.]]), [3], want=[[0., 5., -2., 0.]]),
+            gives('Widths 3 and 5', rand(2, 4), [3, 5]), gives('Width 1', rand(3, 4), [1])),
+    hints=('How many words at each end are the middle of nothing?',
+           'One convolution loses k // 2 words on either side, and the next one its own.',
+           '`F.pad` adds zeros at both ends of the last axis.'),
+    why='Laid on the first words, the map is shifted by the kernel: praise falls on the word before. An even width has '
+        'no middle word at all: its places lie between two.')
+
+@e.reference
+def on_its_words(
+    m:Tensor,    # a map behind the convolutions (N,l)
+    widths:list, # of the convolutions, odd
+)->Tensor:       # (N,L)
+    "Each value on the middle of the words it has read."
+    side = sum(k // 2 for k in widths)
+    return F.pad(m, (side, side))
+
+e.edit('(side, side)', '(0, 2 * side)',
+       'The map is shifted by the kernel: its first value lies on the first word. It has read more, and belongs to the '
+       'middle of them.')
+e.edit('(side, side)', '(2 * side, 0)',
+       'The map is shifted to the end: each value lies on the last word that it has read. It belongs to the middle.')
+e.edit('sum(k // 2 for k in widths)', 'widths[-1] // 2',
+       'You count the last convolution alone. The ones before it have cost words at the ends, too.')
+e.edit('(side, side)', '(side - 1, side + 1)',
+       'The map lies one word too far in front. Both ends get as many zeros.')
+e.edit('(side, side)', '(side + 1, side - 1)',
+       'The map lies one word too far behind. Both ends get as many zeros.')
+e.edit('sum(k // 2 for k in widths)', 'widths[0] // 2',
+       'You count the first convolution alone. The later ones cost words at the ends, too.')
+e.edit('(side, side)', '(0, 0, side, side)',
+       'You add rows of zeros, texts. The words are the last axis.')
+e.edit('sum(k // 2 for k in widths)', 'sum(widths) // 2',
+       'You add up widths and halve then. Each width loses one first: the middle word itself is kept.')
+e.edit('k // 2 for', 'k - 1 for', 'You add k - 1 at either end. That is what a convolution loses in all: half on each.')
+e.edit('k // 2 for', 'k for', 'You add k at either end. A convolution loses k // 2 on each side.')
+e.edit('k // 2 for', '1 for', 'You add one word for each convolution. A wider one loses more.')
+e.edit('return F.pad(m, (side, side))', 'return F.pad(m[:, None], (side, side), mode="replicate")[:, 0]',
+       'You repeat the values at the ends. No place stands for those words: they get 0.')
+e.edit('return F.pad(m, (side, side))',
+       'return F.interpolate(m[:, None], m.shape[1] + 2 * side, mode="linear")[:, 0]',
+       'You stretch the map to the length of the text. Then its values lie beside the words they belong to: shift it.')
+e.edit('return F.pad(m, (side, side))', 'return F.interpolate(m[:, None], m.shape[1] + 2 * side)[:, 0]',
+       'You repeat values until the map is as long as the text. Each value has one word, the middle: shift it.')
+e.edit('return F.pad(m, (side, side))', 'return m',
+       'The map is as short as it was. It must have one value for each word of the text.')

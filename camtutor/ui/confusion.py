@@ -1,9 +1,9 @@
 "A confusion matrix whose cells open the pictures behind them: on a sheet, and in the explorer."
 import ipywidgets as w
 
+from camtutor.blunders import Mistakes
 from camtutor.errors import CamError
 from camtutor.files import smaller
-from camtutor.mistakes import Mistakes
 from camtutor.report import confusion_table
 from camtutor.sheets import jpeg_of
 from camtutor.ui import html
