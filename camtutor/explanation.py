@@ -376,7 +376,8 @@ def asked_of(model, out, target, vocab, activation)->dict:
 # %% ../nbs/tools/explain.ipynb #8ccfaba1
 def batch_and_seen(model, image, transform, places=None)->tuple:
     "The batch that the network reads, and of each picture how it got there: a Seen, or None of a tensor."
-    if is_inputs(image) or reads_texts(model) or is_batch(image): return batch_of(model, image, transform), None
+    if is_inputs(image) or is_text(model, image) or reads_texts(model) or is_batch(image):
+        return batch_of(model, image, transform), None
     mode = 'RGBA' if channels_read(network(model)) == 4 else 'RGB'
     items = [i if is_batch(i) else picture(i, mode) for i in as_list(image)]
     places = places or Places(lambda im: batch_of(model, im, transform)[0])

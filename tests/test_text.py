@@ -1,7 +1,7 @@
 "Words as places: reading, the network, exact maps, their sum rules, the reviews, and words on a coloured ground."
 import re
 from collections import OrderedDict
-import pytest, torch
+import numpy as np, pytest, torch
 from torch import nn
 from camtutor import explain
 from camtutor.batches import loaders
@@ -371,3 +371,17 @@ def test_no_words_and_too_few_values():
 
 def test_a_map_of_zeros_is_white():
     assert 'nan' not in show_words(['a'], torch.zeros(1))._repr_html_()
+
+def test_a_network_of_pictures_may_have_a_method_read():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+        def read(self, A): return A.relu().mean((2, 3))
+        def forward(self, x): return self.head(self.read(self.body(x)))
+    picture = np.zeros((24, 24, 3), np.uint8)
+    def to_batch(im): return torch.from_numpy(np.array(im)).permute(2, 0, 1).float() / 255
+    net = Reader().eval()
+    assert explain(net, picture, target=0, transform=to_batch).map.shape == (1, 24, 24)
+    [one] = explain_all(net, [picture], target=0, transform=to_batch, progress=False)
+    assert one.map.shape == (1, 24, 24)

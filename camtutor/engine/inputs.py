@@ -152,9 +152,11 @@ def is_text(model, image)->bool:
     "Is it a text, or a list of them, for a network that says how it reads texts, by its attribute `read`?"
     texts = [image] if isinstance(image, str) else image
     many = isinstance(texts, (list, tuple)) and texts and all(isinstance(t, str) for t in texts)
-    return bool(many) and reads_texts(model)
+    return bool(many) and callable(getattr(network(model), 'read', None))
 
-def reads_texts(model)->bool: return callable(getattr(network(model), 'read', None))
+def reads_texts(model)->bool:
+    "Was a network given a `read` of texts? A method of that name, in a network's own class, may read anything."
+    return callable(vars(network(model)).get('read'))
 
 def as_list(image)->list:
     "One picture or several, as a list of single ones."
