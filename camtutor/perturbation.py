@@ -160,8 +160,8 @@ def code_weights(P, P0, width, asked):
     "The same in the authors' code: similar in the class asked for, by a squared distance; unique from 0 to 1."
     if callable(asked[0]): raise CamError("the authors' code asks for a class. Give its number, or variant='paper'.")
     off = (P - P0[:, None])[range(len(P)), :, asked]
-    unique = torch.cdist(P, P, compute_mode='donot_use_mm_for_euclid_dist').sum(-1)
-    return torch.exp(-off**2 / (2 * width**2)) * min_max(unique)
+    far = torch.cdist(P, P, 2, 'donot_use_mm_for_euclid_dist')
+    return torch.exp(-off**2 / (2 * width**2)) * min_max(far.sum(-1))
 
 SIDU = dict(paper=(lambda P, P0, width, asked: sidu_weights(P, P0, width), .5), code=(code_weights, .1))
 

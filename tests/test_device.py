@@ -203,8 +203,8 @@ def run_lesson(name):
 # fastai's loaders and learners move things to the default device, and nothing else that lessons use does
 MAKERS = {'Learner', 'DataBlock', 'DataLoaders', 'ImageDataLoaders', 'TfmdDL', 'default_device', 'set_default_device'}
 MOVERS = dict(pets={'scenes_dls', 'oxford_dls', 'pets_dls', 'pets_learner'}, beside={'cached_dls', 'batches'},
-              lcam={'fitted'})
-CALLED = MOVERS['pets'] | {'train_lcam'}   # by lessons
+              lcam={'fitted'}, batches={'loaders', 'loader'})
+CALLED = MOVERS['pets'] | {'train_lcam', 'loaders'}   # by lessons
 
 def words(tree):
     "All names that a piece of code speaks of, and its one-word texts."
@@ -224,7 +224,7 @@ def desk(monkeypatch, tmp_path):
     "Where a lesson is run here: no windows, no figure formats of a notebook."
     import matplotlib
     matplotlib.use('agg')
-    monkeypatch.setattr('camtutor.course.style', lambda: None)
+    monkeypatch.setattr('camtutor.course.style', lambda digits=None: None)
     monkeypatch.chdir(NBS)
     yield
     import matplotlib.pyplot as plt
