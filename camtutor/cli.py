@@ -117,7 +117,10 @@ def explored(args)->dict:
     options = {k: getattr(args, k) for k in ('weights', 'vocab', 'size', 'mean', 'std')}
     args.model = args.model or 'imagenet'
     network_of(args)
-    return options | dict(model=args.model, photos=[str(Path(p).resolve()) for p in args.photos])
+    files = {k: whole(options[k]) for k in ('weights', 'vocab') if options[k] and options[k] != 'DEFAULT'}
+    return options | files | dict(model=args.model, photos=[whole(p) for p in args.photos])
+
+def whole(path): return str(Path(path).expanduser().resolve()) # the page works in a folder of its own
 
 def explorer():
     "The explorer that `camtutor app` was asked for."

@@ -1,5 +1,5 @@
 "The `camtutor` command: photos from the shell, the page, the course; every failure named, none with a traceback."
-import json, os, re, socket, pickle, subprocess, sys
+import argparse, json, os, re, socket, pickle, subprocess, sys
 from pathlib import Path
 import pytest, torch
 from PIL import Image
@@ -261,6 +261,16 @@ def test_the_page_of_ones_own_network_and_photos(monkeypatch, photos, capsys):
 class Trap:
     "What it would do when unpickled must never happen."
     def __reduce__(self): return print, ('the pickle ran',)
+
+def test_files_of_the_page_are_found_from_its_own_folder(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    torch.save(get_model('resnet18').state_dict(), 'own.pt')
+    Path('names.txt').write_text('\n'.join(map(str, range(1000))))
+    told = cli.explored(argparse.Namespace(photos=['cat.png'], model='resnet18', weights='own.pt', vocab='names.txt',
+                                           size=64, mean=None, std=None))
+    monkeypatch.chdir(tmp_path)
+    assert load_network('resnet18', told['weights']) and cli.names_in(told['vocab'])[-1] == '999'
+    assert Path(told['photos'][0]).is_file() and told['size'] == 64
 
 def test_a_pickle_is_never_run(small, tmp_path, capsys):
     (tmp_path/'trap.pt').write_bytes(pickle.dumps(Trap()))
