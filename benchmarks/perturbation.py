@@ -192,7 +192,8 @@ TINY = dict(nets=dict(resnet18=32), seconds=0, rounds=1, memory=[], truth=64, si
 
 def measured(job):
     nets, how = job['nets'], (job['seconds'], job['rounds'])
-    def contests(title, makers, layer): return [contest(title, makers, n, layer, size, *how) for n, size in nets.items()]
+    def contests(title, makers, layer):
+        return [contest(title, makers, n, layer, size, *how) for n, size in nets.items()]
     first, size = next(iter(nets.items()))
     r = dict(score=contests('Score-CAM', SCORE, LAST), last=contests('Ablation-CAM', ABLATION, LAST),
              inner=contests('Ablation-CAM', ABLATION, INNER), same_map=same_map(first, LAST, size),
