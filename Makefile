@@ -28,7 +28,7 @@ notebooks: setup  # every notebook runs
 	OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n-workers 2 --timing
 
 pytest: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n 2 --dist worksteal
 
 browser: setup    # Chromium against a real JupyterLab
 	$(BIN)/python -m pytest -m browser

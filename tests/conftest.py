@@ -1,10 +1,16 @@
-"Fixtures of the browser tests: one JupyterLab and one Chromium for the whole run."
+"The order of all tests; fixtures of the browser tests: a JupyterLab and a Chromium for each worker of a run."
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))   # tests of what authors run
+
+LONG = 'test_runs[', 'test_lessons_run_there['   # whole lessons
+
+def pytest_collection_modifyitems(items):
+    "The longest begin, so that of two workers none waits at the end for what the other has just begun."
+    items.sort(key=lambda item: not item.name.startswith(LONG))
 
 @pytest.fixture(scope='session')
 def lab(tmp_path_factory):

@@ -193,10 +193,10 @@ def test_two_processes_at_once(folder):
     code = '''
 import hashlib
 from camtutor.scenes.bulk import pictures
-p = pictures(range(80), ['cat', 'dog'] * 40, 32)
+p = pictures(range(40), ['cat', 'dog'] * 20, 32)
 print(hashlib.sha256(b''.join(a.tobytes() for a in p)).hexdigest())'''
     said = [p.communicate(timeout=60)[0].strip() for p in [child(code, folder) for _ in range(2)]]
-    assert said[0] == said[1] == digest(pictures(range(80), ['cat', 'dog'] * 40, 32))
+    assert said[0] == said[1] == digest(pictures(range(40), ['cat', 'dog'] * 20, 32))
     assert len(files(folder)) == 1
 
 def test_what_a_worker_cannot_draw_is_told():

@@ -20,6 +20,7 @@ from camtutor.explanation import explain
 from camtutor.methods import METHODS
 from camtutor.networks import load_pets
 from camtutor.scenes import scene
+from fewer import FEWER, fewer
 
 ACCEL = torch.device('privateuseone', 0)   # nothing is built for it: a call that the stand-in misses fails
 CPU = torch.device('cpu')
@@ -183,18 +184,6 @@ def run_cell(number, source, scope):
     exec(compile(tree, f'<cell {number}>', 'exec'), scope)
     if last: repr(eval(compile(ast.Expression(last.value), f'<cell {number}>', 'eval'), scope))
 
-FEWER = {'n=600': 'n=64', 'n_valid:int=200': 'n_valid:int=16', 'animals(net, 60)': 'animals(net, 16)',
-         'animals(net, 28)': 'animals(net, 8)', 'animal(net, 60)': 'animal(net, 16)',
-         'animal(net, 100)': 'animal(net, 16)', 'animal(net, 160': 'animal(net, 32',
-         'range(60)': 'range(16)', 'n = 300': 'n = 80', 'animals(net, 56)': 'animals(net, 16)',
-         'animal(net, 48)': 'animal(net, 16)', 'fit_one_cycle(epochs, lr)': 'fit_one_cycle(1, lr)',
-         'steps=100)': 'steps=5)'}
-
-def fewer(source):
-    "A few scenes, and an epoch, are enough to see where they go."
-    for many, few in FEWER.items(): source = source.replace(many, few)
-    return source
-
 def run_lesson(name):
     "A lesson's cells, in their order."
     scope = dict(__name__='__main__', get_ipython=Shell)
@@ -232,8 +221,12 @@ def desk(monkeypatch, tmp_path):
 
 LESSONS = sorted(p.stem for p in NBS.glob('[0-9]*.ipynb'))
 
-@pytest.mark.parametrize('name', [n for n in LESSONS if n < '07' or moves_batches(n)])
+@pytest.mark.parametrize('name', [n for n in LESSONS if moves_batches(n)])
 def test_lessons_run_there(name, there, desk): run_lesson(name)
+
+def test_what_is_made_fewer_is_in_a_lesson():
+    texts = [source for name in LESSONS for _, source in code_cells(name)]
+    assert [many for many in FEWER if not any(many in text for text in texts)] == []
 
 def test_nothing_else_in_the_package_moves_batches():
     found = {}

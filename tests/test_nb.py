@@ -1,5 +1,5 @@
 "tools/nb.py: a percent script and its notebook."
-import subprocess, sys
+import runpy, sys
 from pathlib import Path
 
 import nbformat, pytest
@@ -7,10 +7,14 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 TOOL = Path(__file__).resolve().parent.parent/'tools'/'nb.py'
 
-def nb(*args):
-    "What tools/nb.py says."
-    command = [sys.executable, TOOL, *map(str, args)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def nb(monkeypatch, capsys):
+    "Runs tools/nb.py as a program; what it says."
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', ['nb.py', *map(str, args)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+        return capsys.readouterr().out
+    return call
 
 def printed(text): return new_output('stream', text=text)
 
@@ -25,7 +29,7 @@ def page(tmp_path):
     (tmp_path/'page.py').write_text(script)
     return tmp_path/'page.py', tmp_path/'page.ipynb'
 
-def test_build_keeps_the_outputs_of_what_did_not_change(page):
+def test_build_keeps_the_outputs_of_what_did_not_change(nb, page):
     script, path = page
     nb('build', script, path)
     cells = nbformat.read(path, 4).cells
@@ -36,7 +40,7 @@ def test_build_keeps_the_outputs_of_what_did_not_change(page):
     nb('build', script, path)
     assert path.read_bytes() == before
 
-def test_build_folds_imports_and_answers(page):
+def test_build_folds_imports_and_answers(nb, page):
     script, path = page
     script.write_text('# %%\nimport torch\n\n# %%\np.reveal(3)\n\n# %%\nx = 1\n')
     nb('build', script, path)
@@ -46,7 +50,7 @@ def test_build_folds_imports_and_answers(page):
     nb('fold', path)
     assert path.read_bytes() == before
 
-def test_build_and_run_a_new_one(page):
+def test_build_and_run_a_new_one(nb, page):
     script, path = page
     path.unlink()
     nb('build', script, path)

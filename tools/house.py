@@ -3,7 +3,7 @@
     python tools/house.py   list what breaks a rule; nothing is said where nothing does"""
 import ast, json, re, subprocess, sys
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +49,10 @@ def code_of(path):
     lines = '\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'code').splitlines()
     return '\n'.join(re.sub(r'^(\s*)[%!].*', r'\1pass', l) for l in lines)
 
-def tree(name): return ast.parse(sources()[name], name)
+def nodes(name): return parsed(sources()[name], name)
+
+@lru_cache(maxsize=1)
+def parsed(text, name): return list(ast.walk(ast.parse(text, name)))   # one module's several questions come together
 
 def modules(): return {m for m in sources() if m.split('.')[0] == 'camtutor'}
 
@@ -66,7 +69,7 @@ def lessons()->list: # in the order of the course
 def imports(by)->list:
     "Every import of ours, also in functions and by `import_module`."
     out = []
-    for n in ast.walk(tree(by)):
+    for n in nodes(by):
         if isinstance(n, ast.Import): out += [Import(by, n.lineno, a.name, '') for a in n.names]
         elif isinstance(n, ast.ImportFrom): out += [Import(by, n.lineno, *taken(base(by, n), a.name)) for a in n.names]
         elif isinstance(n, ast.Call): out += [Import(by, n.lineno, m, '') for m in by_name(by, n)]
@@ -92,7 +95,7 @@ def by_name(by, call):
     if not isinstance(first, ast.Constant) or by == 'camtutor': return [] # the front door leads everywhere
     return sorted(m for m in modules() if m.startswith(first.value))
 
-def called(call): return ast.unparse(call.func).split('.')[-1]
+def called(call): return getattr(call.func, 'attr', getattr(call.func, 'id', ''))
 
 def relative(by, name):
     "The dotted name of the module that `import_module(name, __package__)` finds from `by`."
@@ -177,7 +180,7 @@ def borrowed():
 def reached(by):
     "Lines and names such as `module._name`, where `module` is ours, also as text for `setattr` and its kind."
     names = module_names(by)
-    for n in ast.walk(tree(by)):
+    for n in nodes(by):
         said = ''
         if isinstance(n, ast.Attribute): said = private(n.attr) and ast.unparse(n.value) in names and ast.unparse(n)
         elif isinstance(n, ast.Constant): said = re.fullmatch(r'camtutor(\.\w+)*\._[a-zA-Z]\w*', str(n.value))
@@ -193,7 +196,7 @@ def by_text(call, names):
 def module_names(by)->set:
     "By which names a source knows modules of ours."
     out = set()
-    for n in ast.walk(tree(by)):
+    for n in nodes(by):
         if isinstance(n, ast.Import): known = [a for a in n.names if a.name in sources()]
         elif isinstance(n, ast.ImportFrom): known = [a for a in n.names if not taken(base(by, n), a.name)[1]]
         else: continue
