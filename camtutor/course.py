@@ -1,14 +1,14 @@
 "What every chapter uses besides the library: a check for tensors, predictions to commit to, figure defaults."
 from collections import namedtuple
 from html import escape
-import math, re
+import math, re, time
 
 import torch
 from torch import Tensor
 
 from camtutor.errors import CamError
 
-__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked', 'plot_costs']
+__all__ = ['check_tensor', 'Agreement', 'predict', 'Prediction', 'style', 'card', 'marked', 'cost_of', 'plot_costs']
 
 Agreement = namedtuple('Agreement', 'shape dtype worst')
 
@@ -107,6 +107,16 @@ def style(digits=None):
     if digits is None: return
     import pandas
     pandas.options.display.precision = digits
+
+def cost_of(call, # takes nothing
+            net,  # the network that it runs
+            n=1): # for so many pictures
+    "What `call` gives, and its costs for a picture: forward passes, and seconds of the processor."
+    seen, start = [], time.process_time()
+    handle = net.register_forward_hook(lambda m, args, out: seen.append(len(args[0])))
+    try: found = call()
+    finally: handle.remove()
+    return found, dict(passes=sum(seen) / n, seconds=(time.process_time() - start) / n)
 
 def plot_costs(table, # a row for each method, with columns `what`, 'from', 'to' and 'seconds'
                what,  # the column to show against the seconds

@@ -92,6 +92,13 @@ def rise_map(
     mean = f.mean(-1, keepdim=True)
     return masks.sum(f - mean) / (p * (len(masks) - 1)) + mean[..., None]
 
+# %% ../nbs/08_perturbation.ipynb #4c545e1a
+def rise_error(f, masks, p=.5, k=16): # (…,M) -> (…,k,k)
+    "The standard error of the centred map, at k×k points of the picture."
+    z = (f - f.mean(-1, keepdim=True))[..., None, None] * (masks.points(k).to(f) - p) / p
+    if masks.paired and not len(masks) % 2: z = z.unflatten(-3, (-1, 2)).mean(-3)   # the two of a pair are no two draws
+    return z.std(-3) / z.shape[-3]**.5
+
 # %% ../nbs/08_perturbation.ipynb #619e76b1
 def no_mean(f): return f - f.mean(-1, keepdim=True)
 
@@ -102,7 +109,7 @@ def fitted_line(f, m, ridge): # answers (…,M); masks at P points, less their m
 
 # %% ../nbs/08_perturbation.ipynb #56f93a6b
 def fitted_map(f, masks, p=.5, k=12, ridge=.1):
-    "The same: a line's part is exact, and only what the line misses is estimated."
+    "The map of RISE: a line's part is exact, and only what the line misses is estimated."
     m, half, found = masks.points(k).flatten(1).to(f) - p, torch.arange(len(masks), device='cpu') % 4 < 2, 0
     for fit, use in ((half, ~half), (~half, half)):
         line = fitted_line(f[..., fit], m[fit], ridge * p * (1 - p))
@@ -110,14 +117,7 @@ def fitted_map(f, masks, p=.5, k=12, ridge=.1):
         found = found + masks[use].sum(rest) / (2 * p * (use.sum() - 1)) + masks.covariance(line, k, p) / (2 * p)
     return f.mean(-1)[..., None, None] + found
 
-# %% ../nbs/08_perturbation.ipynb #4c545e1a
-def rise_error(f, masks, p=.5, k=16): # (…,M) -> (…,k,k)
-    "The standard error of the centred map, at k×k points of the picture."
-    z = (f - f.mean(-1, keepdim=True))[..., None, None] * (masks.points(k).to(f) - p) / p
-    if masks.paired and not len(masks) % 2: z = z.unflatten(-3, (-1, 2)).mean(-3)   # the two of a pair are no two draws
-    return z.std(-3) / z.shape[-3]**.5
-
-# %% ../nbs/08_perturbation.ipynb #1aeaee8c
+# %% ../nbs/08_perturbation.ipynb #29f5fb1c
 def settled(f, masks, p, tolerance)->bool:
     "Is the widest interval narrow against the range of the map? The level allows for all looks there may be."
     look = log2(f.shape[-1] / FIRST_LOOK)
@@ -125,6 +125,7 @@ def settled(f, masks, p, tolerance)->bool:
     m = rise_map(f, masks, p)
     return bool((wide <= tolerance * (m.amax((-2, -1)) - m.amin((-2, -1)))).all())
 
+# %% ../nbs/08_perturbation.ipynb #0d660da1
 def plain_map(f, masks, p=.5): return masks.sum(f) / (p * len(masks))
 
 ESTIMATES = dict(fitted=fitted_map, centred=rise_map, plain=plain_map)

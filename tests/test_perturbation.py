@@ -9,7 +9,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from skimage.filters import threshold_otsu
 from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 
-from camtutor.course import check_tensor, plot_costs
+from camtutor.course import check_tensor, cost_of, plot_costs
 from camtutor.engine.ablate import without_each
 from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
 from camtutor.engine.fast import at_once, fast
@@ -685,3 +685,12 @@ def test_what_a_map_costs_is_drawn():
     below = {t.get_text(): t.xyann[1] < 0 for t in ax.texts}
     assert below == {'a': False, 'b': True, 'd': False} and ax.get_xscale() == 'log'
     plt.close('all')
+
+def test_what_a_call_costs_a_picture(net, x):
+    "Pictures in place of batches are counted, in a fast copy too; no hook is left, after an error neither."
+    found, cost = cost_of(lambda: [net(x), net(x[:1])], net, n=2)
+    assert [len(f) for f in found] == [2, 1] and cost['passes'] == 1.5 and cost['seconds'] > 0
+    quick = fast(net, x)
+    assert quick is not net and cost_of(lambda: quick(x), net)[1]['passes'] == 2
+    with pytest.raises(ZeroDivisionError): cost_of(lambda: net(x) / (1 // 0), net)
+    assert not net._forward_hooks

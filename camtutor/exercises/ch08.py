@@ -158,7 +158,7 @@ e = exercise('8.4', 'Without running anything',
             gives('Random, not square', rand(3, 5, 6, 7).abs(), rand(4, 5, seed=1), 2),
             keeps(rand(3, 5, 6, 7).abs(), rand(4, 5, seed=1), 2)),
     hints=('Write the score as a sum over channels.', 'Each term is weight times mean.', 'One term goes.'),
-    why='Exact, for all channels and classes at once: 1 pass in the place of C + 1. It also shows that Ablation-CAM '
+    why='Exact, for all channels and classes at once: one pass instead of C + 1. It also shows that Ablation-CAM '
         'is not CAM.')
 
 @e.reference
@@ -363,7 +363,7 @@ e = exercise('8.9', 'Fine to coarse',
     trials=(Trial('Two maps by hand', lambda a: a([torch.tensor([[.2, .4]]), torch.tensor([[0., 1.]])], halves),
                   torch.tensor([[0., 1.4]])),
             Trial('Three maps', of_maps(MAPS)), Trial('One map', of_maps(MAPS[:1]))),
-    hints=('A loop over maps[1:].', 'Add, then gate.', '`e = (e + v) * gate(v)`.'),
+    hints=('A loop over maps[1:].', 'Add, then gate.', 'What the gate multiplies is the sum, old and new.'),
     why='Where the deepest map is dark nothing is left, however clear it was before: the last gate has the last word.')
 
 @e.reference
@@ -396,8 +396,10 @@ e = exercise('8.10', 'Which channels speak for it',
     library='camtutor.perturbation',
     trials=(gives('Six channels', torch.tensor([-1., 0., .1, .2, .9, 1.])), gives('Many', rand(60)),
             gives('Equal ones', torch.tensor([.5, -1., .5])), gives('None', torch.tensor([-1., -2.]))),
-    hints=('`some = g[g > 0]`.', 'An empty `some` has no maximum.', 'Compare g over the maximum with the threshold.'),
-    why='SISE keeps every positive channel. This halves the passes or better, and costs nothing.')
+    hints=('A list of true and false in the brackets picks the positive ones.', 'An empty tensor has no maximum.',
+           'Compare g over the maximum with the threshold.'),
+    why='SISE keeps every positive channel. Ada-SISE asks about fewer; what that saves and costs is in the table of '
+        'the lesson.')
 
 @e.reference
 def by_otsu(g:Tensor # the mean gradient of each channel (C,)
@@ -424,14 +426,19 @@ e.wrong(lambda g: by_otsu(g).nonzero()[:, 0],
 
 e = exercise('8.11', 'A baseline', 'Score-CAM subtracts the score of an empty picture, and puts a softmax over the '
                                    'channels. What does the '
-             'subtraction change?', reference='Nothing: a softmax does not see a constant', kind='choice')
+             'subtraction change?', reference='Nothing: a softmax does not see a constant', kind='choice',
+    hints=('The baseline is one number. Which channels is it taken off?', 'What does exp turn a difference into?',
+           'A factor that all have in common leaves the fraction.'),
+    why='So the published baseline has no effect. Without the softmax it would have one.')
 e.wrong('Channels below the baseline get a weight of 0', 'Every weight of a softmax is above 0.')
 e.wrong('All weights become smaller', 'They still sum to 1.')
 
 e = exercise('8.12', 'What is nothing?', 'You take a channel away in front of a batch norm by setting it to 0. What '
                                          'is wrong?',
-             reference='0 is not its lowest value there, and behind the norm it may be a strong activation',
-             kind='choice')
+    reference='0 is not its lowest value there, and behind the norm it may be a strong activation', kind='choice',
+    hints=('What does a batch norm make of 0?', 'It takes a mean off, and adds a shift.',
+           'Which value would be silent behind the ReLU that follows?'),
+    why="Take the channel away behind the ReLU, or say `absent='low'`.")
 e.wrong('Nothing: 0 is nothing', 'Behind a ReLU it is. A batch norm turns 0 into shift − mean·scale, which may be '
                                  'anything.')
 e.wrong('The other channels change too', 'In eval mode a batch norm treats each channel by itself.')
