@@ -2,6 +2,7 @@
 import sys, subprocess, io, re, warnings
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 import numpy as np, pytest, torch, torchvision
 from PIL import Image
 from torch import nn
@@ -412,6 +413,11 @@ def test_the_function_is_not_hidden_by_its_module():
     for lines in ('import camtutor.explanation', 'import camtutor.ui.explorer', 'from camtutor import Explorer'):
         code = f'{lines}\nfrom camtutor import explain\nassert explain.__name__ == "explain", explain'
         subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True)
+
+@pytest.mark.parametrize('module, names', dict(explanation='Failed pictures_in', show='colour_map placed',
+                                               evaluate='check_export markdown_of').items())
+def test_what_a_page_takes_from_below_can_be_had_from_its_module(module, names):
+    assert set(names.split()) <= set(vars(import_module(f'camtutor.{module}')))
 
 # ---- one rule for every way in
 
