@@ -114,7 +114,7 @@ TOLD = 'CAMTUTOR_APP' # what the page's notebook is told, by this variable
 def explored(args)->dict:
     "What the page shows, as `explorer` reads it. `CamError` before it is served, if there is no such network."
     if args.model is None and not args.photos: return {}
-    options = {k: getattr(args, k) for k in ('weights', 'vocab', 'size', 'mean', 'std')}
+    options = {k: getattr(args, k) for k in ('weights', 'vocab', 'size', 'mean', 'std', 'device')}
     args.model = args.model or 'imagenet'
     network_of(args)
     files = {k: whole(options[k]) for k in ('weights', 'vocab') if options[k] and options[k] != 'DEFAULT'}
@@ -217,7 +217,15 @@ def network_of(args):
     net = load_network(args.model, args.weights)
     if args.vocab: attach(net, vocab=names_in(args.vocab))
     if args.size or args.mean or args.std: attach(net, transform=transform_for(net, args))
-    return net
+    return placed(net, args.device)
+
+def placed(net, name):
+    "The network where it is to compute: on the device of that name, or on an NVIDIA card where there is one."
+    from camtutor.engine.processes import device
+    try: return net.to(name or device())
+    except (RuntimeError, AssertionError) as e: # PyTorch's, of a device that is not there, or not built in
+        raise CamError(f"the device {name or device()} cannot be used ({str(e).splitlines()[0]}). "
+                       "Give another one with --device, such as cpu.") from e
 
 @doing('Reading class names')
 def names_in(file)->list:
@@ -289,7 +297,7 @@ def examine(args):
     "Try the known causes of a bad map on a network and photos; status 3 if one is found."
     from camtutor.diagnosis import doctor
     from camtutor.networks import load_network
-    net = load_network(args.model, args.weights)
+    net = placed(load_network(args.model, args.weights), args.device)
     found = doctor(net, args.photos, wanted(args.target), args.method, args.layer)
     print(found)
     return found.status
@@ -298,13 +306,12 @@ def examine(args):
 
 def evaluate_photos(args):
     "Judge the maps of photos by metrics; what is done already in the result file is only read."
-    from camtutor.engine.processes import device, share
+    from camtutor.engine.processes import share
     from camtutor.evaluate import check_export, evaluate, export, markdown_of
     folder = [Path(p).expanduser() for p in args.photos]
     photos = [f for p in folder for f in (photos_in(p, Path(args.out)) if p.is_dir() else [p])]
     if args.export: check_export(args.export)
     net, (rank, world) = network_of(args), share()
-    if world > 1: net.to(device())
     with redirect_stdout(sys.stderr): # the bar; stdout is for the table
         with warnings.catch_warnings(): # what could not be read is said below
             warnings.simplefilter('ignore', UserWarning)
@@ -328,7 +335,7 @@ def report_mistakes(args):
     from camtutor.blunders import top_mistakes
     from camtutor.networks import load_network
     from camtutor.report import mistake_report, writable
-    out, net = writable(args.out), load_network(args.model, args.weights)
+    out, net = writable(args.out), placed(load_network(args.model, args.weights), args.device)
     found = top_mistakes(net, args.folder, args.n, args.method, args.layer)
     print(found)
     for cause, n in found.causes().most_common(): print(f'{n:5} {cause}')
@@ -340,6 +347,8 @@ def listed(text): return [t.strip() for t in text.split(',') if t.strip()] if te
 
 def arg(*names, **options): return names, options
 
+DEVICE = arg('--device', metavar='NAME', help='where it computes: cpu, cuda, cuda:1, mps; an NVIDIA card if left out '
+                                              'and there is one, else the processor')
 NETWORK = ( # which network, wherever one is asked for
     arg('--model', default='imagenet',
         help='imagenet, pets, a torchvision name such as resnet50, or timm:NAME; %(default)s if left out'),
@@ -347,7 +356,8 @@ NETWORK = ( # which network, wherever one is asked for
     arg('--vocab', metavar='FILE', help='class names: one on each line, or a JSON list'),
     arg('--size', type=int, metavar='N', help="pixels of the square that the network reads; its own if left out"),
     arg('--mean', metavar='R,G,B', help='of the colours, from 0 to 1; those of its own transform if left out'),
-    arg('--std', metavar='R,G,B', help='likewise'))
+    arg('--std', metavar='R,G,B', help='likewise'),
+    DEVICE)
 
 COMMANDS = dict(
     lab=(lab,
@@ -384,6 +394,7 @@ COMMANDS = dict(
             arg('--model', default='imagenet',
                 help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
             arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+            DEVICE,
             arg('--method', default='grad_cam', help='%(default)s if left out'),
             arg('--layer', help='a name; the last with places if left out'),
             arg('--target', default='', help='class name or number; the top class if left out')),
@@ -402,6 +413,7 @@ COMMANDS = dict(
               arg('--model', default='imagenet',
                   help='imagenet, pets, or a torchvision name such as resnet50; %(default)s if left out'),
               arg('--weights', metavar='FILE', help="safetensors or a state dict; DEFAULT downloads torchvision's"),
+              DEVICE,
               arg('--method', default='grad_cam', help='of the maps; %(default)s if left out'),
               arg('--layer', help='a name; the last with places if left out'),
               arg('--n', type=int, default=50, help='how many mistakes, the worst first; %(default)s if left out'),

@@ -262,12 +262,33 @@ class Trap:
     "What it would do when unpickled must never happen."
     def __reduce__(self): return print, ('the pickle ran',)
 
+@pytest.mark.parametrize('command, more', [
+    ('explain', ()), ('evaluate', ('--methods', 'edges', '--metrics', 'average_drop')), ('doctor', ()),
+    ('mistakes', ())])
+def test_the_device_is_chosen(command, more, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in 'cat', 'dog':
+        (photos/name).mkdir()
+        (photos/f'{name}.{"png" if name == "cat" else "jpg"}').rename(photos/name/'1.png')
+    what = [photos] if command == 'mistakes' else sorted(photos.glob('*/1.png'))
+    went, to = [], torch.nn.Module.to
+    monkeypatch.setattr(torch.nn.Module, 'to', lambda net, *device: went.append(device) or to(net, 'cpu'))
+    for option, device in ((), torch.device('cpu')), (('--device', 'cuda:1'), 'cuda:1'):
+        run(capsys, command, *what, '--model', 'pets', *option, *more)
+        assert (device,) in went and not went.clear()
+
+def test_a_device_that_is_not_there(photos, capsys):
+    for name in 'gpu', 'cuda:99':
+        status, said, err = run(capsys, 'explain', photos/'cat.png', '--device', name)
+        assert status == 1 and not said
+        assert err.startswith(f'camtutor explain: the device {name} cannot be used (') and '--device, such as cpu' in err
+
 def test_files_of_the_page_are_found_from_its_own_folder(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
     torch.save(get_model('resnet18').state_dict(), 'own.pt')
     Path('names.txt').write_text('\n'.join(map(str, range(1000))))
     told = cli.explored(argparse.Namespace(photos=['cat.png'], model='resnet18', weights='own.pt', vocab='names.txt',
-                                           size=64, mean=None, std=None))
+                                           size=64, mean=None, std=None, device='cpu'))
     monkeypatch.chdir(tmp_path)
     assert load_network('resnet18', told['weights']) and cli.names_in(told['vocab'])[-1] == '999'
     assert Path(told['photos'][0]).is_file() and told['size'] == 64

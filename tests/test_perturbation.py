@@ -12,9 +12,9 @@ from torchcam.methods import ISCAM, ScoreCAM as TorchCamScoreCAM
 from camtutor.course import check_tensor, plot_costs
 from camtutor.engine.ablate import without_each
 from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
-from camtutor.engine.fast import fast
+from camtutor.engine.fast import at_once, fast
 from camtutor.engine.layers import stage_ends
-from camtutor.engine.tail import Tail
+from camtutor.engine.tail import Tail, alike
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
@@ -557,8 +557,7 @@ def test_the_batch_size_changes_nothing(fn, net, x):
 def test_pictures_do_not_mix(fn, net, x):
     check_tensor(fn(net, x, target=[1, 3])[1:], fn(net, x[1:], target=3), atol=1e-5)
 
-@pytest.mark.parametrize('fn', [f for f, n in zip(ALL, NAMES) if n != 'ablation_cam'],
-                         ids=[n for n in NAMES if n != 'ablation_cam'])
+@pytest.mark.parametrize('fn', ALL, ids=NAMES)
 def test_fast_changes_nothing_but_the_time(fn, net, x):
     a, b = fn(net, x, target=1, fast=True), fn(net, x, target=1)
     assert ((a - b).abs() > 1e-4 * b.abs().max()).float().mean() < (.01 if fn in (sise, ada_sise) else 1e-9)
@@ -584,16 +583,15 @@ def state(net, x):
 @pytest.mark.parametrize('fn', ALL, ids=NAMES)
 def test_nothing_is_left_behind(fn, fast, net, x):
     net[2].train()
-    how = {} if fn is ablation_cam and fast else dict(fast=fast)
     before = state(net, x)
-    fn(net, x, target=1, **how)
+    fn(net, x, target=1, fast=fast)
     assert state(net, x) == before
     count = []
     def stop(m, args):
         count.append(1)
         if len(count) == (2 if fn is not ablation_cam else 1): raise Interrupted
     handle = net.register_forward_pre_hook(stop)
-    with pytest.raises(Interrupted): fn(net, x, target=1, bs=2, **how)
+    with pytest.raises(Interrupted): fn(net, x, target=1, bs=2, fast=fast)
     handle.remove()
     assert state(net, x) == before
 
@@ -624,6 +622,30 @@ def test_more_bad_input(net, x):
     with pytest.raises(CamError, match="does not fit"): occlusion(net, x, target=1, ground=torch.zeros(7))
 
 # ---- the fast copy
+
+@pytest.mark.parametrize('layer', ['layer2', 'layer3.0.conv1', 'layer3.0.bn1'])
+@pytest.mark.parametrize('of', ['score', 'probability'])
+def test_what_follows_a_layer_runs_in_the_fast_copy(layer, of):
+    "What is left out stays the layer's own output, also where the copy would fold it."
+    torch.manual_seed(0)
+    net, x = get_model('resnet18', weights=None).eval(), torch.randn(2, 3, 64, 64)
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d): m.running_mean.normal_(0, .1), m.running_var.uniform_(.5, 2)
+    (A, y, a), (_, _, b) = (without_each(Question(net, x, 3, of, fast=quick), layer) for quick in (True, False))
+    check_tensor(a - y[:, None], b - y[:, None], rtol=1e-3, atol=1e-3 * (b - y[:, None]).abs().max().item())
+    check_tensor(A, Question(net, x, 3).at(layer))
+
+def test_outputs_are_compared_by_their_own_size():
+    "Scores of 80 differ by rounding where they come close to 0; scores of a millionth that are twice as large differ."
+    assert alike(torch.tensor([80., 1e-4]), torch.tensor([80., 2e-4]))
+    assert not alike(torch.tensor([1e-6, 0.]), torch.tensor([2e-6, 0.]))
+    assert alike(torch.zeros(2), torch.zeros(2)) and not alike(torch.ones(2), torch.full((2,), float('nan')))
+
+def test_how_many_go_through_together():
+    "As many as a processor's cache holds; the more, the smaller they are; at least one; texts 64."
+    card = torch.empty(1, 3, 224, 224, device='meta')
+    assert [at_once(torch.empty(1, 3, n, n)) for n in (2000, 224, 112)] == [1, 8, 32]
+    assert at_once(card) == 128 and at_once(torch.empty(5, 100)) == 64
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('name', ['resnet18', 'densenet121', 'mobilenet_v2', 'googlenet', 'vgg11', 'convnext_tiny',

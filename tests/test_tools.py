@@ -18,6 +18,7 @@ TINY = {'tools/make_gallery.py': ['gallery.npz'], 'tools/make_sheet.py': ['conta
         'tools/make_lcam.py': ['lcam-fm-0.safetensors', 'lcam-img-0.safetensors'],
         'tools/make_weights.py': ['backbone.safetensors', 'coached.safetensors', 'pets.safetensors',
                                   'weights.json', 'weights.md'],
+        'benchmarks/card.py': ['card-benchmark.json', 'card-benchmark.md'],
         'benchmarks/pixels.py': ['pixels-benchmark.json', 'pixels-benchmark.md'],
         'benchmarks/family.py': ['family-benchmark.json', 'family-benchmark.md'],
         'benchmarks/gradcam.py': ['gradcam-benchmark.json', 'gradcam-benchmark.md', 'gradcam-benchmark.png',

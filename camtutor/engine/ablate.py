@@ -2,7 +2,8 @@
 import torch
 
 from camtutor.engine.covers import parts
-from camtutor.engine.forward import Forward, without_graph
+from camtutor.engine.fast import channels_last, fast
+from camtutor.engine.forward import Forward, plain_name, without_graph
 from camtutor.engine.head import Watch, head_in
 from camtutor.engine.tail import Tail
 from camtutor.engine.trace import image_of
@@ -23,7 +24,7 @@ def without_each(
     name, head = kept.names[0], head_in(seen, kept.out)
     A = kept.at(name)
     if head and read_by(head, A, kept.out, seen): found = by_hand(q, head, A, absent)
-    else: found = by_tail(q, layer, axis_of(kept, name), absent)
+    else: found = by_tail(q, name, axis_of(kept, name), absent)
     return A, q.whole(), torch.stack(found, -2)
 
 def read_by(head, A, out, seen)->bool:
@@ -45,18 +46,20 @@ def axis_of(kept, name):
 def by_tail(q, layer, axes, absent)->list: # of (…,C)
     "Elsewhere what follows the layer runs again, for some channels at a time; one that is absent already has no part."
     channel, batch = axes
+    net = fast(q.net, q.x, layer=plain_name(layer)) if q.quick else q.net
     def of_one(i):
-        tail = Tail(q.net, image_of(q.x, i), layer, batch)
+        tail = Tail(net, image_of(q.x, i), layer, batch)
         a = tail.acts.movedim((batch, channel), (0, 1))   # (1,C,…)
         flat = a.flatten(2)
         value = absent(flat)
         alive = (flat != value).any(-1)[0].nonzero()[:, 0]
         y = q.answer(tail.out, i, q.of)
         found = y.repeat_interleave(a.shape[1], -1)
-        for part in parts(len(alive), q.bs or 32, q.progress):
-            some = a.expand(len(alive[part]), *a.shape[1:]).clone()
-            some[range(len(some)), alive[part]] = value[0, alive[part]].view(-1,
-                                                                             *[1] * (a.ndim - 2)).expand_as(some[:, 0])
-            found[..., alive[part]] = q.answer(tail(some.movedim((0, 1), (batch, channel))), i, q.of)
-        return found
+        for part in parts(len(alive), q.bs or (32 if a.device.type == 'cpu' else 128), q.progress):
+            k = alive[part]
+            some = a.expand(len(k), *a.shape[1:]).clone()
+            some[range(len(k)), k] = value[0, k].view(-1, *[1] * (a.ndim - 2)).expand_as(some[:, 0])
+            some = some.movedim((0, 1), (batch, channel))
+            found[..., k] = q.answer(tail(channels_last(some) if q.quick else some), i, q.of)
+        return found + q.answer(q.rows(q.out)[i], i, q.of) - y   # what a faster copy is off by takes no part
     with without_graph(q.net): return [of_one(i) for i in range(len(q.asked))]

@@ -1,13 +1,14 @@
 """Asking a network again and again, with parts of a picture covered: masks are made a few at a time, on the device."""
 from copy import copy
+from functools import cached_property
 from itertools import product
-from math import ceil, prod
+from math import ceil
 
 import torch
 from fastprogress.fastprogress import progress_bar
 from torch import Tensor
 
-from camtutor.engine.fast import channels_last, fast
+from camtutor.engine.fast import at_once, channels_last, fast
 from camtutor.engine.forward import Forward, check_batch, run, without_graph
 from camtutor.engine.inputs import activation_of, network, normaliser_of, probabilities, steps_of, vocab_of
 from camtutor.engine.layers import last_layer
@@ -87,8 +88,12 @@ class Question:
         if callable(self.target): self.asked = [self.target] * n
         elif self.target is None: self.asked = score_matrix(out).argmax(1).tolist()
         else: self.asked = class_numbers(self.target, *score_matrix(out).shape, self.vocab)
-        self.runs = fast(self.net, self.x) if self.quick else self.net
         return self
+
+    @cached_property
+    def runs(self):
+        "What is asked about covered pictures: a faster copy of the network, if that is wanted."
+        return fast(self.net, self.x) if self.quick else self.net
 
     def look(self):
         "Ask about the whole pictures."
@@ -174,12 +179,6 @@ class Question:
         kinds, which = unlike(flat_to_zero(a) if masks is None else a)
         made = masks or channel_masks
         return self.under(i, len(kinds), lambda part: made(kinds[part], self.places), keep)[..., which]
-
-def at_once(x)->int:
-    "How many pictures like these go through a network together: on a processor, as many as its cache can hold."
-    return max(1, round(CACHED / prod(x.shape[2:]))) if x.device.type == 'cpu' else 32
-
-CACHED = 4e5 # places: 8 pictures of 224×224, of which 32 together take a tenth to a half longer
 
 def scores_or_first(out):
     "Something in an output that has an entry for each picture."

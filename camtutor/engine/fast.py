@@ -1,5 +1,7 @@
-"""The same network, faster: batch norm folded into the convolution before it, channels last."""
+"""The same network, faster: batch norm folded into the convolution before it, channels last, and no more pictures at a
+time than suit the machine."""
 from copy import copy
+from math import prod
 from threading import get_ident
 
 import torch
@@ -68,3 +70,11 @@ def fast(
     return copied if all(close(a, b, off) for a, b in zip(tensors(out), tensors(again))) else net
 
 def close(a, b, off): return a.shape == b.shape and bool((a - b).abs().max() <= off * a.abs().max())
+
+def at_once(x)->int:
+    "How many of these go through a network together: on a processor, as many pictures as its cache can hold."
+    if x.ndim < 3: return 64 # texts
+    return max(1, round((CACHED if x.device.type == 'cpu' else CARD) / prod(x.shape[2:])))
+
+CACHED = 4e5 # places: 8 pictures of 224×224, of which 32 together take a tenth to a half longer
+CARD = 16 * CACHED # places: 128 of them; an H100 takes 1.4 to 1.8 times as long with 32 at a time

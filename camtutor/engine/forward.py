@@ -93,9 +93,10 @@ def _elsewhere(p, x): return f"the batch is on {x.device}, the model on {p.devic
 
 def _check_match(model, x):
     "Do the model's parameters and the batch fit together?"
-    floats = [p for p in model.parameters() if p.is_floating_point()]
-    if not floats: return
-    p = next((q for q in floats if q.dtype == x.dtype), floats[0])
+    floats = (p for p in model.parameters() if p.is_floating_point())
+    first = next(floats, None)
+    if first is None: return
+    p = first if first.dtype == x.dtype else next((q for q in floats if q.dtype == x.dtype), first)
     if p.is_inference():
         raise CamError("the model was built under torch.inference_mode, so nothing in it can have a gradient. "
                        "Build it, or copy.deepcopy it, outside.")

@@ -5,20 +5,18 @@ import torch
 
 def several(): return int(os.environ.get('WORLD_SIZE', 1)) > 1
 
+def state():
+    from accelerate import PartialState
+    return PartialState(cpu=not torch.cuda.is_available())
+
 def share():
     "(this process's number, how many there are)."
-    if not several(): return 0, 1
-    from accelerate import PartialState
-    state = PartialState(cpu=not torch.cuda.is_available())
-    return state.process_index, state.num_processes
+    return (state().process_index, state().num_processes) if several() else (0, 1)
 
 def everybody():
     "Wait until every process has come here."
-    if several():
-        from accelerate import PartialState
-        PartialState().wait_for_everyone()
+    if several(): state().wait_for_everyone()
 
-def device():
-    "This process's own device."
-    from accelerate import PartialState
-    return PartialState().device
+def device()->torch.device:
+    "This process's own device: an NVIDIA card where there is one."
+    return state().device if several() else torch.device('cuda' if torch.cuda.is_available() else 'cpu')

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from camtutor.engine.layout import (FIRST, Layout, grid_like, in_doubt, layout_by_grids, layout_by_growth,
                                     layout_by_shape)
-from camtutor.engine.modes import evaluating
+from camtutor.engine.modes import evaluating, modules_in
 from camtutor.errors import CamError
 
 CONVOLUTIONS = nn.Conv1d, nn.Conv2d, nn.Conv3d
@@ -80,7 +80,7 @@ def check_ids(model, x):
 
 def uncompiled(model):
     "Inside the `with`, compiled parts run as they were written: hooks would be compiled too, with a page of warnings."
-    compiled = any('_orig_mod' in m._modules or m._compiled_call_impl is not None for m in model.modules())
+    compiled = any('_orig_mod' in m._modules or m._compiled_call_impl is not None for m in modules_in(model))
     return torch.compiler.set_stance('force_eager') if compiled else nullcontext()
 
 def stretched(x):
