@@ -9,7 +9,7 @@ from torch import Tensor
 from camtutor.engine.ask import scores
 from camtutor.engine.inputs import probabilities, vocab_of
 from camtutor.errors import CamError, doing
-from camtutor.explanation import explained, picture_of
+from camtutor.fields import fields_of_batch, picture_of
 from camtutor.labelled import labelled, numbers_of, same_random
 from camtutor.methods import method_name
 from camtutor.metrics import Case, masked
@@ -96,9 +96,10 @@ def worst(model, batches, n=None)->tuple: # list of Wrong, counts (K,K)
 
 def seen_by(model, x, classes, method, layer, transform):
     "For one class of each picture: the maps, the probability of what they mark alone, pixels of half a cell."
-    e = explained(model, x, method, layer, classes, transform)
-    c = Case(model, x, e.map, torch.tensor(classes, device=x.device), p=None, noted={})   # p is known
-    return e.map.cpu(), masked(c)[1].cpu(), x.shape[-1] // e.raw.shape[-1] // 2
+    found = fields_of_batch(model, x, method, layer, classes, transform)
+    m = found['map']
+    c = Case(model, x, m, torch.tensor(classes, device=x.device), p=None, noted={})   # p is known
+    return m.cpu(), masked(c)[1].cpu(), x.shape[-1] // found['raw'].shape[-1] // 2
 
 def looked_at(model, wrong, method, layer, transform, names)->list: # of Mistake
     "Some wrong pictures, looked at."

@@ -271,7 +271,7 @@ def three(text)->list:
 
 def photos_in(folder, out):
     "The pictures of `folder`; of a folder `out` below it none, since they are an earlier run's."
-    from camtutor.explanation import pictures_in
+    from camtutor.engine.sources import pictures_in
     found, own = pictures_in(folder), out.resolve()
     if folder.resolve() not in own.parents: return found
     kept = [f for f in found if not f.parent.resolve().is_relative_to(own)]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from camtutor.engine.inputs import batch_of, is_learner, network, vocab_of
+from camtutor.engine.sources import pictures_in
 from camtutor.engine.targets import class_numbers
 from camtutor.errors import CamError, describe, doing
-from camtutor.explanation import pictures_in
 from camtutor.images import open_image
 from camtutor.scenes import Scene
 

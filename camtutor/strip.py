@@ -7,9 +7,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from camtutor.explanation import MARK, is_empty
+from camtutor.captions import is_empty
+from camtutor.colours import colour_map
+from camtutor.marks import MARK
 from camtutor.methods import METHODS
-from camtutor.show import colour_map, normalize
+from camtutor.show import normalize
 
 SIDE, LEAST, GAP, TEXT = 400, 280, 12, 15 # pixels: a panel's longer side, its least width, the space between, letters
 ALPHA, FADE, UNSEEN = .7, .4, .65         # as of `camtutor.show.overlay`

@@ -52,9 +52,9 @@ def test_the_overlay_alone(photos, tmp_path, capsys):
     with Image.open(out/'dog-grad_cam-overlay.jpg') as im: assert im.size == Image.open(photos/'dog.jpg').size
 
 def test_many_photos_go_through_a_quick_copy(photos, tmp_path, capsys, monkeypatch):
-    from camtutor import explanation
-    asked, quick = [], explanation.quick_copy
-    monkeypatch.setattr(explanation, 'quick_copy', lambda *a, **k: asked.append(a) or quick(*a, **k))
+    from camtutor import many
+    asked, quick = [], many.quick_copy
+    monkeypatch.setattr(many, 'quick_copy', lambda *a, **k: asked.append(a) or quick(*a, **k))
     for bs in ('2', '1'):
         assert run(capsys, 'explain', photos, '--out', tmp_path/bs, '--bs', bs)[0] == 0
         assert len(asked) == (bs == '1') and len(list((tmp_path/bs).rglob('*.jpg'))) == 3

@@ -2,6 +2,7 @@
 import sys, subprocess, io, re, warnings
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 import numpy as np, pytest, torch, torchvision
 from PIL import Image
 from torch import nn
@@ -417,6 +418,11 @@ for lines in ('import camtutor.explanation', 'import camtutor.ui.explorer', 'fro
 
 def test_the_function_is_not_hidden_by_its_module():
     subprocess.run([sys.executable, '-W', 'ignore', '-c', AFRESH], check=True)
+
+@pytest.mark.parametrize('module, names', dict(explanation='Failed pictures_in', show='colour_map placed',
+                                               evaluate='check_export markdown_of').items())
+def test_what_a_page_takes_from_below_can_be_had_from_its_module(module, names):
+    assert set(names.split()) <= set(vars(import_module(f'camtutor.{module}')))
 
 # ---- one rule for every way in
 

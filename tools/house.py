@@ -12,10 +12,11 @@ FOLDERS = 'camtutor', 'tests', 'tools', 'benchmarks'
 # Lowest first: a module imports from its own line and from those before it, a lesson not from a later one.
 # A package's name stands for all its modules.
 ORDER = (
-    'params', 'errors', 'files canvas', 'hooks', 'show images scenes reviews words made batches', 'truth', 'engine',
-    'targets', 'networks', 'protocols stories', 'suspects', 'LESSONS', 'methods', 'explanation', 'evaluate checks',
-    'diagnosis', 'exam labelled sheets strip troubles', 'mistakes', 'blunders', 'report', 'ui', 'course', 'exercises',
-    'workspace', 'cli', '__main__')
+    'params', 'errors', 'files canvas marks', 'hooks', 'axes colours images maps pixels tables',
+    'show scenes reviews words made batches', 'truth', 'engine', 'targets', 'networks', 'protocols stories', 'suspects',
+    'LESSONS', 'methods', 'captions fields panels', 'comparing many saving', 'explanation',
+    'jobs judging runs summaries', 'evaluate checks', 'diagnosis', 'exam labelled sheets strip troubles', 'mistakes',
+    'blunders', 'report', 'ui', 'course', 'exercises', 'workspace', 'cli', '__main__')
 
 class Import(NamedTuple):
     "One import of one of our own modules, or one use of a private name of one."

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from camtutor.cam import grid_energy, energy, peak_inside
+from camtutor.captions import readable
 from camtutor.engine.inputs import network, said_probabilities, vocab_of
 from camtutor.engine.layers import last_layer, map_layers
 from camtutor.engine.targets import scores_of
 from camtutor.errors import CamError, describe, doing, nearest
 from camtutor.gradcam import capture
-from camtutor.explanation import Explanation, readable
+from camtutor.explanation import Explanation
 from camtutor.images import open_image
 from camtutor.methods import FORMULAS, METHODS, apply, by_formula
 from camtutor.networks import load_pets
