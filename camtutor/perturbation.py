@@ -43,7 +43,7 @@ def ablation_cam(
     model, x, layer=None, target=None, # see `capture`
     variant='fall', # weights: how far the score falls, 'fall'; or that over the score, as in the 'paper'
     absent='zero',  # what a channel becomes: 'zero', its 'mean', or its lowest value, 'low'
-    **how,          # of, ground, bs, progress: see `Question`
+    **how,          # of, ground, bs, progress, fast: see `Question`
 )->Tensor:          # (N,*places), or (K,N,*places) for K scores
     "Channels weighted by how far the score falls without them. Desai and Ramaswamy, 2020."
     expect_choice(variant, ('fall', 'paper'), 'variant')

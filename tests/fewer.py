@@ -10,8 +10,7 @@ FEWER = {
     'animals(net, 200)': 'animals(net, 30)', 'n=200': 'n=30', 'net.vocab[i % 8]) for i in range(128)':
     'net.vocab[i % 8]) for i in range(32)', 'torch.arange(128) % 8': 'torch.arange(32) % 8',
     # 08
-    'animals(net, 14)': 'animals(net, 3)', '[50, 100, 200, 400, 800]': '[50, 400]', 'asked(800, ': 'asked(400, ',
-    'asked(2500, 99)': 'asked(800, 99)', 'noise(800)': 'noise(200)',
+    'animals(net, 12)': 'animals(net, 3)', 'asked(2000, 99)': 'asked(800, 99)',
     # 09
     'animals(net, 24)': 'animals(net, 8)', 'N := 24': 'N := 12',
     # 10
