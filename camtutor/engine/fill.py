@@ -1,12 +1,15 @@
 "Holes in pictures, filled by what lies round them: each lost pixel is the weighted mean of its neighbours."
 # Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022: 1/6 for a neighbour at an
 # edge, 1/12 for one at a corner. The equations are solved exactly, one sparse system for each picture.
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from camtutor.engine.ahead import WORKERS
 
 def dissected(places):
     "Places of a grid (h,w) in a good order to eliminate them: both halves, then the line between (George, 1973)."
@@ -46,7 +49,8 @@ def fill_holes(
 )->Tensor:          # (N,C,H,W)
     "The pictures with their holes filled smoothly from the pixels round them; noise hides that the holes are smooth."
     pictures, holes = x.detach().cpu().float().numpy(), gone.cpu().numpy()
-    out = torch.from_numpy(np.stack([filled(p, g) for p, g in zip(pictures, holes)])).to(x)
+    with ThreadPoolExecutor(WORKERS) as pool: out = list(pool.map(filled, pictures, holes)) # SciPy lets others work
+    out = torch.from_numpy(np.stack(out)).to(x)
     if not noise: return out
     added = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)).to(x) * noise
     return torch.where(gone[:, None], out + added, out)
