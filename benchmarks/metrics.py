@@ -82,7 +82,7 @@ def processes(n, rounds):
                       '--num_machines', '1', '--main_process_port', '0', '--mixed_precision', 'no',
                       '--dynamo_backend', 'no', '-m']
             command = [*(launch if count > 1 else [sys.executable, '-m']), 'camtutor', 'evaluate', folder, '--model',
-                       'pets', '--out', f'{folder}/{count}-{k}.sqlite']
+                       'pets', '--methods', 'grad_cam,score_cam,edges', '--out', f'{folder}/{count}-{k}.sqlite']
             start = time.perf_counter()
             done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
             if done.returncode: sys.exit(done.stderr[-3000:])
@@ -286,7 +286,7 @@ def main():
     if a.budget: return budget(a.budget)
     if a.resident: return resident(a.resident)
     if a.memory: return memory((2, 4) if a.tiny else (50, 400))
-    if a.processes: return processes(8 if a.tiny else 100, 1 if a.tiny else 3)
+    if a.processes: return processes(8 if a.tiny else 400, 1 if a.tiny else 3)
     n, size, seconds, rounds = (2, 32, 1, 1) if a.tiny else (4, 224, 60, 3) if a.quick else (20, 224, 600, 7)
     speed(n, size, seconds, rounds)
 
