@@ -14,7 +14,7 @@ from camtutor.engine.ablate import without_each
 from camtutor.engine.covers import Question, RandomMasks, Windows, covered, ground_of, mask_mass
 from camtutor.engine.fast import at_once, fast
 from camtutor.engine.layers import stage_ends
-from camtutor.engine.tail import Tail, alike
+from camtutor.engine.tail import Tail, close
 from camtutor.errors import CamError
 from camtutor.gradcam import capture, grad_cam
 from camtutor.networks import load_pets
@@ -637,9 +637,10 @@ def test_what_follows_a_layer_runs_in_the_fast_copy(layer, of):
 
 def test_outputs_are_compared_by_their_own_size():
     "Scores of 80 differ by rounding where they come close to 0; scores of a millionth that are twice as large differ."
-    assert alike(torch.tensor([80., 1e-4]), torch.tensor([80., 2e-4]))
-    assert not alike(torch.tensor([1e-6, 0.]), torch.tensor([2e-6, 0.]))
-    assert alike(torch.zeros(2), torch.zeros(2)) and not alike(torch.ones(2), torch.full((2,), float('nan')))
+    assert close(torch.tensor([80., 1e-4]), torch.tensor([80., 2e-4]), 1e-4)
+    assert not close(torch.tensor([1e-6, 0.]), torch.tensor([2e-6, 0.]), 1e-4)
+    assert close(torch.zeros(2), torch.zeros(2), 1e-4) and not close(torch.ones(2), torch.full((2,), torch.nan), 1e-4)
+    assert not close(torch.ones(2), torch.ones(3), 1e-4)
 
 def test_how_many_go_through_together():
     "As many as a processor's cache holds; the more, the smaller they are; at least one; texts 64."

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from camtutor.engine.forward import run, without_graph
 from camtutor.engine.graft import graft
 from camtutor.engine.inputs import network
-from camtutor.engine.tail import hooked, tensors
+from camtutor.engine.tail import close, hooked, tensors
 from camtutor.engine.trace import first_of
 
 NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
@@ -68,8 +68,6 @@ def fast(
         try: again = run(copied, channels_last(x) if isinstance(x, Tensor) else x)
         except Exception: return net   # a forward of its own reads what is no longer there
     return copied if all(close(a, b, off) for a, b in zip(tensors(out), tensors(again))) else net
-
-def close(a, b, off): return a.shape == b.shape and bool((a - b).abs().max() <= off * a.abs().max())
 
 def at_once(x)->int:
     "How many of these go through a network together: on a processor, as many pictures as its cache can hold."
